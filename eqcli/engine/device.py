@@ -1,0 +1,31 @@
+"""Choice of device and precision."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import torch
+
+from eqcli.errors import InputError
+
+DeviceName = Literal["auto", "cpu", "cuda"]
+
+PRECISIONS: dict[str, torch.dtype] = {"float32": torch.float32, "float64": torch.float64}
+
+
+def choose_device(name: str = "auto") -> torch.device:
+    """The device of that name; `auto` is a CUDA device where one is usable, else the CPU."""
+    if name == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        device = torch.device(name)
+    except RuntimeError as error:
+        raise InputError(f"unknown device '{name}'", hint="Use auto, cpu, cuda or cuda:N.") from error
+    if device.type == "cuda" and not torch.cuda.is_available():
+        raise InputError("no CUDA device is usable on this machine", hint="Use --device cpu or --device auto.")
+    return device
+
+
+def precision_name(dtype: torch.dtype) -> str:
+    """`float32` or `float64`."""
+    return str(dtype).removeprefix("torch.")

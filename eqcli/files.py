@@ -1,0 +1,63 @@
+"""Writing files so that a reader never sees half of one."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from eqcli.errors import InputError, Where
+
+
+@contextmanager
+def atomic_path(path: str | Path) -> Iterator[Path]:
+    """A temporary name beside `path`, renamed to it when the block succeeds and removed when it fails.
+
+    The temporary name keeps the suffix of `path`, since writers choose formats by it.
+    """
+    target = Path(path)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    temporary = target.with_name(f".{target.stem}.{os.getpid()}.tmp{target.suffix}")
+    try:
+        yield temporary
+        os.replace(temporary, target)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def refuse_existing(path: str | Path, overwrite: bool) -> None:
+    """Raises InputError when `path` exists and may not be replaced."""
+    if Path(path).exists() and not overwrite:
+        raise InputError(
+            "this file exists already", Where(path), "Choose another name with -o, or add --overwrite to replace it."
+        )
+
+
+def require_file(path: str | Path) -> Path:
+    """`path` itself when it is a readable file; InputError that names the nearest existing name otherwise."""
+    target = Path(path)
+    if target.is_file():
+        return target
+    found = "this is a folder, not a file" if target.is_dir() else "no such file"
+    raise InputError(found, Where(path), _similar(target))
+
+
+def _similar(path: Path) -> str:
+    from difflib import get_close_matches
+
+    folder = path.parent
+    if not folder.is_dir():
+        return f"The folder {folder} does not exist."
+    near = get_close_matches(path.name, [p.name for p in folder.iterdir()], n=1)
+    return f"Did you mean {folder / near[0]}?" if near else ""
+
+
+def sha256(path: str | Path) -> str:
+    """Hexadecimal SHA-256 of a file."""
+    digest = hashlib.sha256()
+    with open(path, "rb") as file:
+        while block := file.read(1 << 20):
+            digest.update(block)
+    return digest.hexdigest()

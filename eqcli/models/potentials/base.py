@@ -1,0 +1,114 @@
+"""The contract of an interatomic potential."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor, nn
+
+if TYPE_CHECKING:
+    from pydantic import BaseModel
+
+    from eqcli.graph.atom_graph import AtomGraph
+
+
+class Potential(nn.Module, ABC):
+    """Maps a graph of atoms to one energy per atom.
+
+    What must hold, in exact arithmetic: energies do not change under rotation,
+    reflection, translation of the structure or permutation of its atoms; a batch
+    gives what its members give; an atom without neighbours has its reference
+    energy alone; the energy and its gradient go to zero smoothly as an atom
+    leaves the cutoff. Forces and stress are never the model's own: they are
+    derived from the energy by :func:`eqcli.models.potentials.derive.evaluate`.
+
+    Attributes
+    ----------
+    config
+        Hyper-parameters, one of the classes in `config.py`.
+    elements
+        Atomic numbers the model knows, ascending, `[n_elements]` int64 buffer.
+    reference_energies
+        Energy of each isolated atom in eV, `[n_elements]` float64 buffer.
+    cutoff
+        Neighbour radius in Å.
+    """
+
+    config: BaseModel
+    elements: Tensor
+    reference_energies: Tensor
+
+    def __init__(self, config: BaseModel, elements: list[int]) -> None:
+        super().__init__()
+        self.config = config
+        self.cutoff = float(config.cutoff)  # type: ignore[attr-defined]
+        numbers = sorted(set(int(z) for z in elements))
+        self.register_buffer("elements", torch.tensor(numbers, dtype=torch.int64))
+        self.register_buffer("reference_energies", torch.zeros(len(numbers), dtype=torch.float64))
+        lookup = torch.full((120,), -1, dtype=torch.int64)
+        lookup[numbers] = torch.arange(len(numbers))
+        self.register_buffer("element_index", lookup, persistent=False)
+
+    def _apply(self, fn: Any, recurse: bool = True) -> Potential:
+        """Moves and casts as usual, except that reference energies stay in float64."""
+        kept = self.reference_energies
+        super()._apply(fn, recurse)
+        self.reference_energies = kept.to(device=self.reference_energies.device)
+        return self
+
+    @abstractmethod
+    def interaction_energies(self, graph: AtomGraph, vectors: Tensor) -> Tensor:
+        """Energy of each atom without its reference energy, `[N]`, eV, float64.
+
+        `vectors` are the edge vectors r_ij from centre to neighbour, `[E, 3]`
+        float64 Å; the model casts them to its own precision.
+        """
+
+    @abstractmethod
+    def initialise(self, statistics: Statistics) -> None:
+        """Sets the data-dependent constants (scale, shift, mean number of neighbours)."""
+
+    def species(self, graph: AtomGraph) -> Tensor:
+        """Index of each atom's element in `elements`, `[N]`. Raises InputError for an element it does not know."""
+        from eqcli.elements import SYMBOLS
+        from eqcli.errors import InputError
+
+        index: Tensor = self.element_index[graph.numbers]  # type: ignore[index]
+        if index.numel() and bool((index < 0).any()):
+            unknown = sorted({SYMBOLS[int(z)] for z in graph.numbers[index < 0].tolist()})
+            known = ", ".join(SYMBOLS[int(z)] for z in self.elements.tolist())
+            raise InputError(
+                f"the model does not know {', '.join(unknown)}; it was made for {known}",
+                hint="Use a model trained with these elements, or leave the structure out.",
+            )
+        return index
+
+    def energies(self, graph: AtomGraph, vectors: Tensor) -> Tensor:
+        """Energy of each atom, reference energy included, `[N]` float64, eV."""
+        return self.interaction_energies(graph, vectors) + self.reference_energies[self.species(graph)]
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """Precision of the parameters."""
+        return next(self.parameters()).dtype
+
+
+class Statistics:
+    """What a model may want to know of its training data.
+
+    Attributes
+    ----------
+    avg_num_neighbors
+        Mean number of neighbours per atom.
+    shift
+        Mean interaction energy per atom in eV (zero when reference energies are true isolated atoms).
+    scale
+        Root mean square of the force components, eV/Å (standard deviation of the energy per atom without forces).
+    """
+
+    def __init__(self, avg_num_neighbors: float, shift: float, scale: float) -> None:
+        self.avg_num_neighbors = avg_num_neighbors
+        self.shift = shift
+        self.scale = scale

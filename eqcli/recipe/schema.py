@@ -1,0 +1,178 @@
+"""The recipe language: what a YAML recipe may say, its defaults and their meaning.
+
+The description of each field is its documentation: the JSON Schema, the
+reference page, the template and the error messages are made from it.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from eqcli.io.conventions import LabelConvention
+from eqcli.models.potentials.config import PotentialConfig
+
+
+class Section(BaseModel):
+    """A part of a recipe: unknown keys are errors."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class SplitSection(Section):
+    """How the training file is divided when no separate files are given. Drawn once and stored with the run."""
+
+    valid: float = Field(0.1, ge=0, description="Validation share: a fraction below 1, or a number of structures.")
+    test: float = Field(0.0, ge=0, description="Test share: a fraction below 1, or a number of structures.")
+    seed: int | None = Field(None, ge=0, description="Seed of the draw; by default the recipe's seed.")
+
+
+class DataSection(Section):
+    """Where the data are and what their columns mean."""
+
+    train: str | tuple[str, ...] = Field(description="Training structures: one file or several, of any known format.")
+    valid: str | tuple[str, ...] | None = Field(
+        None, description="Validation structures; drawn from `train` if absent."
+    )
+    test: str | tuple[str, ...] | None = Field(None, description="Test structures; drawn from `train` if `split.test`.")
+    max_train: int | None = Field(None, ge=1, description="Use at most this many training structures, drawn at random.")
+    split: SplitSection = Field(default_factory=SplitSection, description="The draw of validation and test structures.")
+    labels: LabelConvention = Field(
+        default_factory=LabelConvention, description="Names, units and signs of the labels."
+    )
+    reference_energies: Literal["auto", "isolated", "lstsq", "zero"] | dict[str, float] = Field(
+        "auto",
+        description="Energies of the isolated atoms: explicit in eV per element, `isolated` from single-atom structures, "
+        "`lstsq` fitted to the training energies, `zero`; `auto` takes isolated atoms where there are some, else fits.",
+    )
+
+
+class LossSection(Section):
+    """What is minimised: a weighted sum of the terms."""
+
+    kind: Literal["mse", "mae", "huber"] = Field("mse", description="Shape of each term.")
+    huber_delta: float = Field(0.01, gt=0, description="Where the Huber loss turns linear, in the unit of the target.")
+    energy: float = Field(1.0, ge=0, description="Weight of the energy per atom.")
+    forces: float = Field(100.0, ge=0, description="Weight of the force components.")
+    stress: float = Field(0.0, ge=0, description="Weight of the stress components.")
+    config_weights: dict[str, float] = Field(
+        default_factory=dict, description="Factor on the loss of structures by their `config_type`; 1 when not named."
+    )
+
+    @model_validator(mode="after")
+    def _something_to_fit(self) -> LossSection:
+        if self.energy == self.forces == self.stress == 0:
+            raise ValueError("at least one of energy, forces and stress needs a positive weight")
+        return self
+
+
+class BatchSection(Section):
+    """How much goes into one optimisation step: exactly one of the three."""
+
+    structures: int | None = Field(None, ge=1, description="Number of structures.")
+    atoms: int | None = Field(None, ge=1, description="Largest number of atoms.")
+    edges: int | None = Field(None, ge=1, description="Largest number of directed neighbour pairs.")
+
+    @model_validator(mode="after")
+    def _one_budget(self) -> BatchSection:
+        given = [v for v in (self.structures, self.atoms, self.edges) if v is not None]
+        if len(given) != 1:
+            raise ValueError("give exactly one of structures, atoms and edges")
+        return self
+
+
+class OptimizerSection(Section):
+    """The optimiser."""
+
+    name: Literal["adam", "adamw"] = Field("adam", description="`adam` or `adamw`.")
+    lr: float = Field(0.01, gt=0, description="Learning rate.")
+    weight_decay: float = Field(
+        5e-7, ge=0, description="Weight decay, on the weights of linear maps and products only."
+    )
+    amsgrad: bool = Field(True, description="Whether to use the AMSGrad variant.")
+
+
+class ScheduleSection(Section):
+    """How the learning rate changes."""
+
+    name: Literal["constant", "cosine", "exponential", "plateau"] = Field(
+        "plateau", description="`plateau` follows the validation loss; the others follow the steps."
+    )
+    warmup_steps: int = Field(0, ge=0, description="Steps over which the learning rate rises linearly from zero.")
+    factor: float = Field(0.8, gt=0, lt=1, description="Plateau: factor on the learning rate. Exponential: per epoch.")
+    patience: int = Field(50, ge=0, description="Plateau: epochs without improvement before the rate falls.")
+    min_lr: float = Field(0.0, ge=0, description="Smallest learning rate.")
+
+
+class EarlyStoppingSection(Section):
+    """When to stop before `max_epochs`."""
+
+    patience: int = Field(2048, ge=1, description="Epochs without improvement of the validation loss before stopping.")
+    min_delta: float = Field(0.0, ge=0, description="Improvements smaller than this do not count.")
+
+
+class CheckpointSection(Section):
+    """How often the state of the training is saved."""
+
+    every_minutes: float = Field(
+        10.0,
+        gt=0,
+        description="Time between checkpoints within an epoch; one is written at the end of each epoch at most this often, and one at the end.",
+    )
+
+
+class TrainingSection(Section):
+    """The optimisation."""
+
+    max_epochs: int = Field(200, ge=1, description="Passes over the training data.")
+    batch: BatchSection = Field(default_factory=lambda: BatchSection(structures=10), description="Size of a step.")
+    valid_batch: BatchSection | None = Field(None, description="Size of a validation batch; by default that of a step.")
+    optimizer: OptimizerSection = Field(default_factory=OptimizerSection, description="The optimiser.")
+    schedule: ScheduleSection = Field(default_factory=ScheduleSection, description="The learning-rate schedule.")
+    ema: float | None = Field(0.99, gt=0, lt=1, description="Decay of the exponential moving average of the weights.")
+    gradient_clip: float | None = Field(10.0, gt=0, description="Largest norm of the gradient.")
+    early_stopping: EarlyStoppingSection | None = Field(None, description="When to stop early; absent means never.")
+    precision: Literal["float32", "float64"] = Field("float32", description="Precision of the model's arithmetic.")
+    workers: int = Field(0, ge=0, description="Processes that load data; 0 loads in the main process.")
+    checkpoint: CheckpointSection = Field(default_factory=CheckpointSection, description="Saving of the state.")
+    loggers: tuple[Literal["csv", "tensorboard"], ...] = Field(("csv",), description="Where figures are written.")
+
+
+class TrainRecipe(Section):
+    """Train one model."""
+
+    eqcli: Literal[1] = Field(1, description="Version of the recipe language.")
+    task: Literal["train"] = Field("train", description="What the recipe does.")
+    name: str = Field(description="Name of the run.", pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")
+    seed: int = Field(0, ge=0, description="Seed of everything random: weights, split, order of the data.")
+    data: DataSection = Field(description="The data.")
+    model: PotentialConfig = Field(description="The model and its hyper-parameters.")
+    loss: LossSection = Field(default_factory=LossSection, description="The loss.")
+    training: TrainingSection = Field(default_factory=TrainingSection, description="The optimisation.")
+
+
+class Step(Section):
+    """One step of a pipeline: a task and its arguments."""
+
+    id: str = Field(
+        pattern=r"^[a-z][a-z0-9-]*$", description="Name of the step; its files go into a folder of this name."
+    )
+    task: Literal["train", "predict", "relax", "evaluate", "convert"] = Field(description="The subcommand to run.")
+    with_: dict[str, Any] = Field(
+        default_factory=dict,
+        alias="with",
+        description="Arguments of the subcommand. `${other.model}` stands for what the step `other` made.",
+    )
+
+
+class PipelineRecipe(Section):
+    """Steps that use each other's results; a second run redoes only what changed."""
+
+    eqcli: Literal[1] = Field(1, description="Version of the recipe language.")
+    task: Literal["pipeline"] = Field(description="What the recipe does.")
+    name: str = Field(description="Name of the pipeline.", pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")
+    steps: tuple[Step, ...] = Field(min_length=1, description="The steps, in order.")
+
+
+Recipe = Annotated[TrainRecipe | PipelineRecipe, Field(discriminator="task")]

@@ -1,0 +1,41 @@
+"""Units of the tool (ASE's: eV, Å, amu, e) and the factors into them.
+
+Conversion happens in `io` when a file is read and in the command line when a
+number is shown; everything in between is in these units. CODATA 2018 values.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+ENERGY: Final[dict[str, float]] = {
+    "eV": 1.0,
+    "meV": 1e-3,
+    "Hartree": 27.211386245988,
+    "Rydberg": 13.605693122994,
+    "kcal/mol": 0.0433641153087705,
+    "kJ/mol": 0.01036426965269,
+}
+"""Factors from each energy unit to eV."""
+
+LENGTH: Final[dict[str, float]] = {"Angstrom": 1.0, "Bohr": 0.529177210903, "nm": 10.0}
+"""Factors from each length unit to Å."""
+
+STRESS: Final[dict[str, float]] = {
+    "eV/Angstrom^3": 1.0,
+    "GPa": 1.0 / 160.2176634,
+    "kbar": 1.0 / 1602.176634,
+    "Hartree/Bohr^3": 27.211386245988 / 0.529177210903**3,
+}
+"""Factors from each stress unit to eV/Å^3."""
+
+COULOMB_CONSTANT: Final[float] = 14.399645478425668
+"""e^2 / (4 pi eps0) in eV Å."""
+
+DEBYE: Final[float] = 0.20819433442462576
+"""1 Debye in e Å."""
+
+
+def force_factor(energy: str, length: str) -> float:
+    """Factor from `energy`/`length` to eV/Å."""
+    return ENERGY[energy] / LENGTH[length]
