@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
-from torch_geometric.data import Batch, Data
+from numpy.typing import NDArray
+from torch_geometric.data import Data
 
 from eqcli.graph.neighbours import neighbour_list
 
@@ -17,7 +18,7 @@ PER_STRUCTURE = ("energy", "stress", "charge", "weight", "index")
 """Optional targets and tags with one row per structure."""
 
 
-class AtomGraph(Data):
+class AtomGraph(Data):  # type: ignore[misc]
     """Atoms and their neighbours, alone or as a batch.
 
     Attributes (B structures, N atoms, E directed edges)
@@ -53,21 +54,21 @@ class AtomGraph(Data):
         return int(self.cell.shape[0])
 
     @property
-    def num_nodes(self) -> int:  # type: ignore[override]
+    def num_nodes(self) -> int:
         """N, the number of atoms."""
         return int(self.numbers.shape[0])
 
 
 def build_graph(
-    numbers: np.ndarray,
-    positions: np.ndarray,
-    cell: np.ndarray,
-    pbc: np.ndarray,
+    numbers: NDArray[Any],
+    positions: NDArray[Any],
+    cell: NDArray[Any],
+    pbc: NDArray[Any],
     cutoff: float,
     *,
     energy: float | None = None,
-    forces: np.ndarray | None = None,
-    stress: np.ndarray | None = None,
+    forces: NDArray[Any] | None = None,
+    stress: NDArray[Any] | None = None,
 ) -> AtomGraph:
     """The graph of one structure, every neighbour image within `cutoff` (Å) an edge.
 
@@ -95,6 +96,25 @@ def build_graph(
 
 
 def batch_graphs(graphs: list[AtomGraph]) -> AtomGraph:
-    """One graph holding several; members keep their order."""
-    batch = Batch.from_data_list(graphs, exclude_keys=["batch"])
-    return AtomGraph(**{key: value for key, value in batch.to_dict().items() if key != "ptr"})
+    """One graph holding several; members keep their order, and may be batches themselves.
+
+    Concatenates directly: `torch_geometric`'s general collation takes longer than a small model.
+    """
+    if not graphs:
+        raise ValueError("a batch needs at least one graph")
+    members = [graph.to_dict() for graph in graphs]
+    joined = {
+        key: torch.cat([member[key] for member in members], dim=1 if key == "edge_index" else 0) for key in members[0]
+    }
+    atoms = [len(member["numbers"]) for member in members]
+    structures = [len(member["cell"]) for member in members]
+    edges = [member["edge_index"].shape[1] for member in members]
+    joined["edge_index"] = joined["edge_index"] + _starts(atoms, edges).to(joined["edge_index"].device)
+    joined["batch"] = joined["batch"] + _starts(structures, atoms).to(joined["batch"].device)
+    return AtomGraph(**joined)
+
+
+def _starts(counts: list[int], repeats: list[int]) -> Tensor:
+    """The running sum of `counts` before each member, repeated `repeats` times."""
+    before = torch.tensor([0, *counts[:-1]]).cumsum(0)
+    return torch.repeat_interleave(before, torch.tensor(repeats))
