@@ -27,6 +27,9 @@ from eqcli.models.potentials.config import POTENTIALS
 FORMAT = "eqcli-model"
 VERSION = 1
 
+REQUIRED = ("config", "elements", "precision")
+"""Entries without which a model cannot be loaded."""
+
 UPGRADES: dict[int, Callable[[dict[str, Any]], dict[str, Any]]] = {}
 """Version n -> function that turns a header of version n into one of version n + 1."""
 
@@ -45,10 +48,10 @@ class ModelFile:
 
 
 def make_potential(config: Any, elements: list[int]) -> Potential:
-    """A potential of the class that `config` belongs to, with fresh weights."""
+    """A potential of the class that `config` belongs to, with fresh weights, in float64."""
     module, name, _ = POTENTIALS[config.name]
     potential: Potential = getattr(import_module(module), name)(config, elements)
-    return potential
+    return potential.to(torch.float64)
 
 
 def save_model(path: str | Path, potential: Potential, *, training: dict[str, Any], provenance: dict[str, Any]) -> None:
@@ -86,36 +89,67 @@ def read_header(path: str | Path) -> dict[str, Any]:
         ) from error
     if FORMAT not in metadata:
         raise InputError("this safetensors file was not written by eqcli: it has no model header", Where(source))
-    header: dict[str, Any] = json.loads(metadata[FORMAT])
-    version = header.get("version", 0)
+    return _upgraded(_parsed(metadata[FORMAT], source), source)
+
+
+def _parsed(text: str, source: Path) -> dict[str, Any]:
+    try:
+        header = json.loads(text)
+    except ValueError as error:
+        raise InputError(f"the header of this model is damaged: {error}", Where(source)) from error
+    if not isinstance(header, dict) or not isinstance(header.get("version"), int):
+        raise InputError("the header of this model is damaged: it states no format version", Where(source))
+    return header
+
+
+def _upgraded(header: dict[str, Any], source: Path) -> dict[str, Any]:
+    """The header in the present version of the format, with every entry that loading needs."""
+    version = header["version"]
     if version > VERSION:
         raise InputError(
             f"this model file has format version {version}; this eqcli reads up to {VERSION}",
             Where(source),
             "Update eqcli.",
         )
-    while header["version"] < VERSION:
-        header = UPGRADES[header["version"]](header)
+    for step in range(version, VERSION):
+        if step not in UPGRADES:
+            raise InputError(f"this model file has format version {version}, which was never released", Where(source))
+        header = {**UPGRADES[step](header), "version": step + 1}
+    missing = [key for key in REQUIRED if key not in header]
+    if missing:
+        raise InputError(f"the header of this model is damaged: it lacks {', '.join(missing)}", Where(source))
     return header
 
 
 def load_model(path: str | Path, *, device: torch.device | str = "cpu", dtype: torch.dtype | None = None) -> ModelFile:
     """The model in a file, ready to evaluate; `dtype` None keeps the precision it was saved in."""
     header = read_header(path)
-    config_class = POTENTIALS[header["config"]["name"]][2]
-    try:
-        config = config_class.model_validate(header["config"])
-    except ValidationError as error:
-        raise InputError(f"the header of this model is damaged: {error}", Where(path)) from error
-    potential = make_potential(config, [SYMBOLS.index(s) for s in header["elements"]])
-    potential.to(torch.float64 if header["precision"] == "float64" else torch.float32)
+    potential = _untrained(header, Path(path))
     with safe_open(path, framework="pt") as file:
         tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a mapping)
     try:
         potential.load_state_dict(tensors, strict=True)
     except RuntimeError as error:
         raise InputError(f"the tensors of this model do not fit its header: {error}", Where(path)) from error
-    potential.to(device=device, dtype=dtype)
+    saved = torch.float64 if header["precision"] == "float64" else torch.float32
+    potential.to(device=device, dtype=dtype or saved)
     potential.eval()
     potential.requires_grad_(False)
     return ModelFile(potential, header, Path(path))
+
+
+def _untrained(header: dict[str, Any], source: Path) -> Potential:
+    """The potential that a header describes, before its tensors are filled in."""
+    name = header["config"].get("name")
+    if name not in POTENTIALS:
+        raise InputError(
+            f"the model is of a kind '{name}' that this eqcli does not know", Where(source), "Update eqcli."
+        )
+    unknown = [symbol for symbol in header["elements"] if symbol not in SYMBOLS[1:]]
+    if unknown:
+        raise InputError(f"the header of this model is damaged: elements {', '.join(unknown)}", Where(source))
+    try:
+        config = POTENTIALS[name][2].model_validate(header["config"])
+    except ValidationError as error:
+        raise InputError(f"the header of this model is damaged: {error}", Where(source)) from error
+    return make_potential(config, [SYMBOLS.index(symbol) for symbol in header["elements"]])

@@ -46,7 +46,7 @@ class MACEConfig(BaseModel):
     num_interactions: int = Field(2, ge=1, le=6, description="Message-passing layers.")
     num_radial_basis: int = Field(8, ge=1, le=64, description="Radial basis functions.")
     num_cutoff_basis: int = Field(5, ge=2, le=12, description="Order p of the polynomial cutoff envelope.")
-    radial_type: Literal["bessel", "gaussian", "chebyshev"] = Field("bessel", description="Radial basis.")
+    radial_type: Literal["bessel", "gaussian"] = Field("bessel", description="Radial basis.")
     distance_transform: Literal["none", "agnesi", "soft"] = Field(
         "none", description="Transform of the distance before the radial basis, by the covalent radii of the pair."
     )

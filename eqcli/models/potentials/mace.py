@@ -1,0 +1,185 @@
+"""MACE: higher-order equivariant message passing (Batatia et al., NeurIPS 2022, arXiv:2206.07697)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor, nn
+
+from eqcli.geometry.spherical_harmonics import SphericalHarmonics
+from eqcli.graph.layout import Layout, make_layout
+from eqcli.models.potentials.base import Potential, Statistics
+from eqcli.nn.convolution import Convolution
+from eqcli.nn.element_linear import DegreeLinear, ElementLinear
+from eqcli.nn.radial import (
+    RADIAL_BASES,
+    AgnesiTransform,
+    RadialNetwork,
+    SoftTransform,
+    polynomial_cutoff,
+    scaled_silu,
+)
+from eqcli.nn.symmetric_contraction import SymmetricContraction
+from eqcli.nn.zbl import ZBL
+
+if TYPE_CHECKING:
+    from eqcli.graph.atom_graph import AtomGraph
+    from eqcli.models.potentials.config import MACEConfig
+
+TRANSFORMS = {"agnesi": AgnesiTransform, "soft": SoftTransform}
+
+
+class MACE(Potential):
+    """Energies from atomic cluster expansion features passed between neighbours.
+
+    Per layer: neighbour features are convolved with spherical harmonics (eq. 8),
+    raised to products of up to `correlation` factors (eqs. 10, 11), mixed and added
+    to an element-dependent map of the old features (eq. 12); every layer reads out
+    a part of the atomic energy (eq. 13).
+    """
+
+    config: MACEConfig
+
+    def __init__(self, config: MACEConfig, elements: list[int]) -> None:
+        super().__init__(config, elements)
+        n_elements = len(self.elements)
+        self.embedding = nn.Parameter(torch.randn(n_elements, config.channels))
+        self.harmonics = SphericalHarmonics(config.max_ell)
+        self.basis = RADIAL_BASES[config.radial_type](config.cutoff, config.num_radial_basis)
+        self.transform = TRANSFORMS[config.distance_transform]() if config.distance_transform != "none" else None
+        self.layers = nn.ModuleList()
+        for t in range(config.num_interactions):
+            l_in = 0 if t == 0 else config.max_L
+            l_out = 0 if t == config.num_interactions - 1 else config.max_L
+            kind = config.interaction_first if t == 0 else config.interaction
+            self.layers.append(Layer(config, n_elements, l_in, l_out, kind))
+        hidden = int(config.MLP_irreps.removesuffix("x0e"))
+        self.readouts = nn.ModuleList(LinearReadout(config.channels) for _ in range(config.num_interactions - 1))
+        self.readouts.append(NonLinearReadout(config.channels, hidden))
+        self.zbl = ZBL(config.zbl.num_cutoff_basis) if config.zbl else None
+        self.register_buffer("scale", torch.tensor(1.0, dtype=torch.float64))
+        self.register_buffer("avg_num_neighbors", torch.tensor(config.avg_num_neighbors or 1.0, dtype=torch.float64))
+
+    def initialise(self, statistics: Statistics) -> None:
+        self.scale.fill_(statistics.scale)
+        # A mean per atom belongs to the atoms, not to their interaction, which vanishes for isolated atoms.
+        self.reference_energies.add_(statistics.shift)
+        if self.config.avg_num_neighbors is None:
+            # Isolated atoms alone have no neighbours; any divisor is right for them.
+            self.avg_num_neighbors.fill_(statistics.avg_num_neighbors or 1.0)
+
+    def interaction_energies(self, graph: AtomGraph, vectors: Tensor) -> Tensor:
+        species = self.species(graph)
+        layout = make_layout(species, graph.edge_index)
+        if layout.order is not None:
+            vectors, species = vectors.index_select(0, layout.edge_order), species.index_select(0, layout.order)
+        vectors = vectors.to(self.dtype)
+        r = vectors.norm(dim=1)  # [E]
+        numbers = self.elements[species]
+        harmonics = self.harmonics(vectors / r.unsqueeze(1))
+        radial = self._radial_features(r, numbers, layout)
+        h = (self.embedding * len(self.elements) ** -0.5)[species].unsqueeze(1)  # [N, 1, C]
+        learned = h.new_zeros(len(species))
+        for layer, readout in zip(self.layers, self.readouts, strict=True):
+            h = layer(h, radial, harmonics, layout, self.avg_num_neighbors)
+            learned = learned + readout(h[:, 0])
+        learned = learned - self._isolated()[species]
+        energy = self.scale.double() * learned.double()
+        if self.zbl is not None:
+            energy = energy + self._repulsion(r, numbers, layout)
+        return energy if layout.inverse is None else energy.index_select(0, layout.inverse)
+
+    def _isolated(self) -> Tensor:
+        """What the readouts give an atom of each element that has no neighbours, `[n_elements]`.
+
+        Skip connections carry features of the element itself past empty messages; without
+        taking their energy away an isolated atom would not have its reference energy.
+        """
+        h = self.embedding * len(self.elements) ** -0.5
+        energy = h.new_zeros(len(h))
+        for layer, readout in zip(self.layers, self.readouts, strict=True):
+            if layer.skip is None:
+                h = torch.zeros_like(h)
+            else:
+                h = layer.skip.each_element(h)
+            energy = energy + readout(h)
+        return energy
+
+    def _radial_features(self, r: Tensor, numbers: Tensor, layout: Layout) -> Tensor:
+        """Radial basis times envelope, `[E, num_radial_basis]`."""
+        envelope = polynomial_cutoff(r / self.cutoff, self.config.num_cutoff_basis)
+        if self.transform is not None:
+            r = self.transform(r, numbers[layout.receiver], numbers[layout.sender])
+        return self.basis(r) * envelope.unsqueeze(1)
+
+    def _repulsion(self, r: Tensor, numbers: Tensor, layout: Layout) -> Tensor:
+        pairs = self.zbl(r, numbers[layout.receiver], numbers[layout.sender]).double()
+        return pairs.new_zeros(len(numbers)).index_add(0, layout.receiver, pairs)
+
+
+class Layer(nn.Module):
+    """One interaction and product: features `[N, (l_in+1)^2, C]` to `[N, (l_out+1)^2, C]`."""
+
+    def __init__(self, config: MACEConfig, n_elements: int, l_in: int, l_out: int, kind: str) -> None:
+        super().__init__()
+        c = config.channels
+        self.linear_up = DegreeLinear(c, c, l_in)
+        self.radial = RadialNetwork(config.num_radial_basis, config.radial_MLP)
+        self.convolution = Convolution(c, l_in, config.max_ell, config.max_ell, config.radial_MLP[-1])
+        self.product = SymmetricContraction(c, n_elements, config.max_ell, l_out, config.correlation)
+        self.linear = DegreeLinear(c, c, l_out)
+        residual = kind in ("residual", "residual-density")
+        # Without features of higher degree to carry on, the skip connection reaches only the degrees there are.
+        self.skip = ElementLinear(n_elements, c, c, min(l_in, l_out)) if residual else None
+        self.message_skip = None if residual else ElementLinear(n_elements, c, c, config.max_ell)
+        self.density = Density(config.num_radial_basis) if "density" in kind else None
+
+    def forward(self, h: Tensor, radial: Tensor, harmonics: Tensor, layout: Layout, neighbors: Tensor) -> Tensor:
+        message = self.convolution(self.linear_up(h), self.radial(radial), harmonics, layout)
+        divisor = neighbors.to(h.dtype) if self.density is None else self.density(radial, layout, len(h))
+        message = message / divisor
+        if self.message_skip is not None:
+            message = self.message_skip(message, layout)
+        out: Tensor = self.linear(self.product(message, layout))
+        if self.skip is None:
+            return out
+        skip = self.skip(h, layout)
+        missing = out.shape[1] - skip.shape[1]
+        return out + (nn.functional.pad(skip, (0, 0, 0, missing)) if missing else skip)
+
+
+class Density(nn.Module):
+    """1 + sum_j tanh(f(r_ij)^2): a smooth count of neighbours that replaces their mean number, `[N, 1, 1]`."""
+
+    def __init__(self, num_radial_basis: int) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.randn(num_radial_basis))
+
+    def forward(self, radial: Tensor, layout: Layout, n_atoms: int) -> Tensor:
+        each = torch.tanh((radial @ (self.weight * len(self.weight) ** -0.5)) ** 2)
+        return (1.0 + each.new_zeros(n_atoms).index_add(0, layout.receiver, each)).view(-1, 1, 1)
+
+
+class LinearReadout(nn.Module):
+    """Energy linear in the scalar features, `[N, C] -> [N]`."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.randn(channels))
+
+    def forward(self, scalars: Tensor) -> Tensor:
+        return scalars @ (self.weight * len(self.weight) ** -0.5)
+
+
+class NonLinearReadout(nn.Module):
+    """Energy from a bias-free perceptron with one hidden layer, `[N, C] -> [N]`."""
+
+    def __init__(self, channels: int, hidden: int) -> None:
+        super().__init__()
+        self.hidden = nn.Parameter(torch.randn(channels, hidden))
+        self.weight = nn.Parameter(torch.randn(hidden))
+
+    def forward(self, scalars: Tensor) -> Tensor:
+        x = scaled_silu(scalars @ (self.hidden * self.hidden.shape[0] ** -0.5))
+        return x @ (self.weight * len(self.weight) ** -0.5)
