@@ -35,6 +35,12 @@ COULOMB_CONSTANT: Final[float] = 14.399645478425668
 DEBYE: Final[float] = 0.20819433442462576
 """1 Debye in e Å."""
 
+BOLTZMANN: Final[float] = 8.617333262145e-5
+"""eV/K."""
+
+ACCELERATION: Final[float] = 9.648533212331e-3
+"""1 eV/(Å amu) in Å/fs^2."""
+
 
 def force_factor(energy: str, length: str) -> float:
     """Factor from `energy`/`length` to eV/Å."""
