@@ -6,12 +6,27 @@ reference page, the template and the error messages are made from it.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
+from eqcli.elements import SYMBOLS
 from eqcli.io.conventions import LabelConvention
 from eqcli.models.potentials.config import PotentialConfig
+from eqcli.names import did_you_mean
+
+
+@dataclass(frozen=True)
+class IsFile:
+    """Marks text that names an existing file: relative names are those of the recipe file that states them."""
+
+
+InputFile = Annotated[str, IsFile()]
+
+NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]*$"
+NAME_FORM = {"form": "letters, digits, dots, hyphens and underscores"}
+"""The pattern of names in plain words, for messages."""
 
 
 class Section(BaseModel):
@@ -31,11 +46,15 @@ class SplitSection(Section):
 class DataSection(Section):
     """Where the data are and what their columns mean."""
 
-    train: str | tuple[str, ...] = Field(description="Training structures: one file or several, of any known format.")
-    valid: str | tuple[str, ...] | None = Field(
+    train: InputFile | tuple[InputFile, ...] = Field(
+        description="Training structures: one file or several, of any known format.", examples=["train.extxyz"]
+    )
+    valid: InputFile | tuple[InputFile, ...] | None = Field(
         None, description="Validation structures; drawn from `train` if absent."
     )
-    test: str | tuple[str, ...] | None = Field(None, description="Test structures; drawn from `train` if `split.test`.")
+    test: InputFile | tuple[InputFile, ...] | None = Field(
+        None, description="Test structures; drawn from `train` if `split.test`."
+    )
     max_train: int | None = Field(None, ge=1, description="Use at most this many training structures, drawn at random.")
     split: SplitSection = Field(default_factory=SplitSection, description="The draw of validation and test structures.")
     labels: LabelConvention = Field(
@@ -43,9 +62,18 @@ class DataSection(Section):
     )
     reference_energies: Literal["auto", "isolated", "lstsq", "zero"] | dict[str, float] = Field(
         "auto",
-        description="Energies of the isolated atoms: explicit in eV per element, `isolated` from single-atom structures, "
-        "`lstsq` fitted to the training energies, `zero`; `auto` takes isolated atoms where there are some, else fits.",
+        description="Energies of the isolated atoms: explicit in eV per element, `isolated` from single-atom "
+        "structures, `lstsq` fitted to the training energies, `zero`; `auto` takes isolated atoms where there are "
+        "some, else fits.",
     )
+
+    @field_validator("reference_energies")
+    @classmethod
+    def _known_elements(cls, value: str | dict[str, float]) -> str | dict[str, float]:
+        for symbol in value if isinstance(value, dict) else ():
+            if symbol not in SYMBOLS[1:]:
+                raise ValueError(f"'{symbol}' is not a chemical element. {did_you_mean(symbol, SYMBOLS[1:])}")
+        return value
 
 
 class LossSection(Section):
@@ -118,7 +146,8 @@ class CheckpointSection(Section):
     every_minutes: float = Field(
         10.0,
         gt=0,
-        description="Time between checkpoints within an epoch; one is written at the end of each epoch at most this often, and one at the end.",
+        description="Time between checkpoints within an epoch; one is written at the end of each epoch at most this "
+        "often, and one at the end.",
     )
 
 
@@ -144,7 +173,9 @@ class TrainRecipe(Section):
 
     eqcli: Literal[1] = Field(1, description="Version of the recipe language.")
     task: Literal["train"] = Field("train", description="What the recipe does.")
-    name: str = Field(description="Name of the run.", pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")
+    name: str = Field(
+        description="Name of the run.", pattern=NAME, examples=["my-model"], json_schema_extra={**NAME_FORM}
+    )
     seed: int = Field(0, ge=0, description="Seed of everything random: weights, split, order of the data.")
     data: DataSection = Field(description="The data.")
     model: PotentialConfig = Field(description="The model and its hyper-parameters.")
@@ -156,7 +187,9 @@ class Step(Section):
     """One step of a pipeline: a task and its arguments."""
 
     id: str = Field(
-        pattern=r"^[a-z][a-z0-9-]*$", description="Name of the step; its files go into a folder of this name."
+        pattern=r"^[a-z][a-z0-9-]*$",
+        description="Name of the step; its files go into a folder of this name.",
+        json_schema_extra={"form": "small letters, digits and hyphens, a letter first"},
     )
     task: Literal["train", "predict", "relax", "evaluate", "convert"] = Field(description="The subcommand to run.")
     with_: dict[str, Any] = Field(
@@ -171,7 +204,9 @@ class PipelineRecipe(Section):
 
     eqcli: Literal[1] = Field(1, description="Version of the recipe language.")
     task: Literal["pipeline"] = Field(description="What the recipe does.")
-    name: str = Field(description="Name of the pipeline.", pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")
+    name: str = Field(
+        description="Name of the pipeline.", pattern=NAME, examples=["my-pipeline"], json_schema_extra={**NAME_FORM}
+    )
     steps: tuple[Step, ...] = Field(min_length=1, description="The steps, in order.")
 
 

@@ -1,0 +1,116 @@
+"""One tree from a recipe file, what it includes, and overrides."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from eqcli.errors import EqcliError, InputError
+from eqcli.files import require_file
+from eqcli.names import did_you_mean
+from eqcli.recipe.fields import Model, aliases, section_under
+from eqcli.recipe.overrides import apply_override
+from eqcli.recipe.schema import PipelineRecipe, TrainRecipe
+from eqcli.recipe.tree import KeyPath, Node, Place, merged
+from eqcli.recipe.yaml12 import read_yaml
+
+RECIPES: dict[str, Model] = {"train": TrainRecipe, "pipeline": PipelineRecipe}
+"""What a recipe can do, by its `task`."""
+
+
+def assemble(
+    path: Path, overrides: Sequence[str], errors: list[EqcliError], *, folder: Path | None = None
+) -> tuple[Node, Model]:
+    """The tree of a recipe with includes and overrides applied, and the schema it must follow.
+
+    Relative names in overrides belong to `folder`, by default the current one.
+    Raises where there is nothing to go on with; other mistakes are added to `errors`.
+    """
+    root = _with_includes(path, (), errors)
+    model = _model(root)
+    apply_overrides(root, overrides, folder, model, errors)
+    return root, _model(root, errors)
+
+
+def apply_overrides(
+    root: Node, overrides: Sequence[str], folder: Path | None, model: Model, errors: list[EqcliError]
+) -> None:
+    """Applies overrides in order."""
+    for text in overrides:
+        apply_override(root, text, folder or Path.cwd(), model, errors)
+
+
+def rename_aliases(node: Node, model: Model | None, path: KeyPath, errors: list[EqcliError]) -> None:
+    """Gives every key of a section, and of those below it, its proper name."""
+    if model is None or not isinstance(node.value, dict):
+        return
+    proper = aliases(model)
+    renamed: dict[str, Node] = {}
+    for key, below in node.value.items():
+        name = proper.get(key, key)
+        if name in renamed:
+            other = next(k for k in node.value if proper.get(k, k) == name)
+            message = f"'{other}' and '{key}' are two names of one thing"
+            errors.append(InputError(message, below.place.where((*path, key)), "Keep one of them."))
+            continue
+        renamed[name] = below
+        rename_aliases(below, section_under(model, name, below), (*path, name), errors)
+    node.value = renamed
+
+
+def _with_includes(path: Path, chain: tuple[Path, ...], errors: list[EqcliError]) -> Node:
+    root = read_yaml(require_file(path), errors)
+    if root.value is None:
+        raise InputError(
+            "this recipe is empty", root.place.where(), "`eqcli recipe new` writes a commented one to start from."
+        )
+    if not isinstance(root.value, dict):
+        raise InputError("a recipe is a section of keys and values", root.place.where(), "Write 'key: value' lines.")
+    include = root.value.pop("include", None)
+    rename_aliases(root, _model(root), (), errors)
+    if include is None:
+        return root
+    below: Node | None = None
+    for name in include.value if isinstance(include.value, list) else [include]:
+        part = _included(name, (*chain, path.resolve()), errors)
+        if part is not None:
+            below = part if below is None else merged(below, part)
+    return root if below is None else merged(below, root)
+
+
+def _included(name: Node, chain: tuple[Path, ...], errors: list[EqcliError]) -> Node | None:
+    where = name.place.where(("include",))
+    if not isinstance(name.value, str):
+        errors.append(InputError("expected a file name or a list of file names", where))
+        return None
+    path = _shorter(name.place.folder / name.value, name.place)
+    if path.resolve() in chain:
+        circle = " -> ".join(p.name for p in (*chain[chain.index(path.resolve()) :], path))
+        errors.append(InputError(f"files include each other in a circle: {circle}", where, "Leave this include out."))
+        return None
+    if not path.is_file():
+        near = [p.name for p in path.parent.iterdir()] if path.parent.is_dir() else []
+        hint = did_you_mean(path.name, near) if len(near) < 20 or path.suffix else ""
+        errors.append(InputError(f"there is no file '{name.value}' to include", where, hint))
+        return None
+    return _with_includes(path, chain, errors)
+
+
+def _shorter(path: Path, place: Place) -> Path:
+    """`path` as the including file is named: relative when that is."""
+    if place.file is not None and not place.file.is_absolute():
+        return place.file.parent / path.relative_to(place.folder)
+    return path
+
+
+def _model(root: Node, errors: list[EqcliError] | None = None) -> Model:
+    task = root.child("task")
+    if task is None:
+        return RECIPES["train"]
+    if isinstance(task.value, str) and task.value in RECIPES:
+        return RECIPES[task.value]
+    if errors is not None:
+        message = f"expected one of {', '.join(RECIPES)}; found '{task.value}'"
+        errors.append(InputError(message, task.place.where(("task",)), did_you_mean(str(task.value), RECIPES, "tasks")))
+        task.value = "pipeline" if root.child("steps") is not None else "train"
+    return RECIPES["pipeline" if root.child("steps") is not None else "train"]

@@ -1,0 +1,159 @@
+"""From a recipe file to a validated recipe, or to every mistake in it at once."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ValidationError
+
+from eqcli.errors import EqcliError, ErrorGroup, InputError, Where
+from eqcli.recipe.assemble import apply_overrides, assemble, rename_aliases
+from eqcli.recipe.fields import Model
+from eqcli.recipe.messages import explain, validate
+from eqcli.recipe.paths import Scope, resolve_paths
+from eqcli.recipe.schema import PipelineRecipe, TrainRecipe
+from eqcli.recipe.steps import ARGUMENTS, TrainStep, outputs
+from eqcli.recipe.tree import KeyPath, Node, planted
+from eqcli.recipe.yaml12 import dump_yaml
+
+
+def load_recipe(path: str | Path, overrides: Sequence[str] = ()) -> TrainRecipe | PipelineRecipe:
+    """The recipe in a file, with `key=value` overrides applied.
+
+    All file names in it are absolute and exist; training recipes that a pipeline
+    names are read too and stand in its steps. Raises ErrorGroup with one
+    InputError per mistake.
+    """
+    errors: list[EqcliError] = []
+    try:
+        root, model = assemble(Path(path), overrides, errors)
+    except ErrorGroup:
+        raise
+    except EqcliError as error:
+        raise ErrorGroup([*errors, error]) from error
+    if model is PipelineRecipe:
+        _resolve_steps(root, errors)
+    else:
+        resolve_paths(root, model, errors)
+    recipe = _validated(root, model, errors)
+    if errors or recipe is None:
+        raise ErrorGroup(_ordered(errors))
+    assert isinstance(recipe, TrainRecipe | PipelineRecipe)
+    return recipe
+
+
+def load_train_recipe(path: str | Path, overrides: Sequence[str] = ()) -> TrainRecipe:
+    """As :func:`load_recipe`, for a recipe that trains a model. Raises InputError for any other."""
+    recipe = load_recipe(path, overrides)
+    if isinstance(recipe, TrainRecipe):
+        return recipe
+    raise InputError("this recipe is a pipeline", Where(path, key="task"), f"Run it with `eqcli run {path}`.")
+
+
+def load_pipeline(path: str | Path, overrides: Sequence[str] = ()) -> PipelineRecipe:
+    """As :func:`load_recipe`, for a pipeline. Raises InputError for any other."""
+    recipe = load_recipe(path, overrides)
+    if isinstance(recipe, PipelineRecipe):
+        return recipe
+    raise InputError("this recipe is not a pipeline", Where(path, key="task"), f"Run it with `eqcli train {path}`.")
+
+
+def resolved_yaml(recipe: BaseModel) -> str:
+    """The whole recipe with every default, as YAML that loads to the same recipe."""
+    return dump_yaml(recipe.model_dump(mode="json", by_alias=True))
+
+
+def _validated(root: Node, model: Model, errors: list[EqcliError], prefix: KeyPath = ()) -> BaseModel | None:
+    try:
+        return validate(root, model)
+    except ValidationError as error:
+        errors.extend(explain(error, root, model, prefix))
+        return None
+
+
+def _resolve_steps(root: Node, errors: list[EqcliError]) -> None:
+    """Checks each step against its task and earlier steps, and fills in its arguments."""
+    steps = root.child("steps")
+    items = [node for _, node in steps.children()] if steps is not None and isinstance(steps.value, list) else []
+    names = [item.text("id") for item in items]
+    earlier: dict[str, dict[str, str]] = {}
+    for position, item in enumerate(items):
+        name, task, path = names[position], item.text("task"), ("steps", position)
+        if name in earlier:
+            where = item.place.where((*path, "id"))
+            errors.append(InputError(f"two steps are called '{name}'", where, "Give each step an id of its own."))
+        model = ARGUMENTS.get(task)
+        if model is not None and isinstance(item.value, dict):
+            arguments = item.value.setdefault("with", Node({}, item.place))
+            scope = Scope(earlier, tuple(names[position:]))
+            made = _resolve_step(arguments, model, (*path, "with"), scope, errors)
+            earlier[name] = outputs(task, made if made is not None else model.model_construct())
+
+
+def _resolve_step(node: Node, model: Model, path: KeyPath, scope: Scope, errors: list[EqcliError]) -> Any:
+    rename_aliases(node, model, path, errors)
+    count = len(errors)
+    recipe: BaseModel | None = None
+    if model is TrainStep:
+        recipe = _train_recipe(node, path, scope, errors)
+    resolve_paths(node, model, errors, prefix=path, scope=scope)
+    arguments = _validated(node, model, errors, path) if isinstance(node.value, dict) else None
+    if arguments is None or len(errors) > count:
+        return arguments
+    filled = arguments.model_dump(mode="json", by_alias=True)
+    if recipe is not None:
+        filled["recipe"] = recipe.model_dump(mode="json", by_alias=True)
+        filled["overrides"] = []
+    node.value = planted(filled, node.place).value
+    return arguments
+
+
+def _train_recipe(node: Node, path: KeyPath, scope: Scope, errors: list[EqcliError]) -> BaseModel | None:
+    """The training recipe of a step, from its file or from the step itself; its node then stands in the step."""
+    given, changes = node.child("recipe"), node.child("overrides")
+    if given is None or not isinstance(node.value, dict):
+        return None
+    texts = [str(item.value) for _, item in changes.children()] if changes is not None else []
+    folder = (changes or node).place.folder
+    prefix: KeyPath = ()
+    if isinstance(given.value, dict):
+        prefix = (*path, "recipe")
+        rename_aliases(given, TrainRecipe, prefix, errors)
+        apply_overrides(given, texts, folder, TrainRecipe, errors)
+        root, model = given, TrainRecipe
+    elif isinstance(given.value, str) and "${" not in given.value:
+        file = given.place.folder / given.value
+        if not file.is_file():
+            return None  # reported with the other file names of the step
+        try:
+            root, model = assemble(_as_written(file), texts, errors, folder=folder)  # type: ignore[assignment]
+        except EqcliError as error:
+            errors.append(error)
+            return None
+    else:
+        return None
+    if model is not TrainRecipe:
+        errors.append(InputError("this recipe is not one that trains a model", given.place.where((*path, "recipe"))))
+        return None
+    resolve_paths(root, TrainRecipe, errors, prefix=prefix, scope=scope)
+    node.value["recipe"] = Node(given.value, given.place) if root is not given else root
+    return _validated(root, TrainRecipe, errors, prefix)
+
+
+def _as_written(file: Path) -> Path:
+    """A shorter name for messages: relative to the current folder where the file is below it."""
+    try:
+        return file.resolve().relative_to(Path.cwd().resolve())
+    except ValueError:
+        return file
+
+
+def _ordered(errors: list[EqcliError]) -> list[EqcliError]:
+    """Errors by file and line, the first one of each place."""
+    unique: dict[str, EqcliError] = {}
+    for error in errors:
+        for single in error.errors if isinstance(error, ErrorGroup) else [error]:
+            unique.setdefault(str(single.where), single)
+    return sorted(unique.values(), key=lambda e: (str(e.where.file), e.where.line or 0))

@@ -1,0 +1,116 @@
+"""What each step of a pipeline takes and what it makes.
+
+The fields are the arguments of the subcommand with the same meaning and
+defaults. Text marked as a file may be `${step.output}` instead: what an earlier
+step made.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any, Literal
+
+from pydantic import Field
+
+from eqcli.io.conventions import LabelConvention
+from eqcli.recipe.schema import InputFile, Section
+
+REFERENCE = re.compile(r"\$\{([^${}]*)\}")
+"""`${step.output}`."""
+
+FILE_FORM = {"form": "the name of a file without folders"}
+FILE_NAME = r"^[A-Za-z0-9_][A-Za-z0-9._-]*$"
+
+Precision = Literal["float32", "float64"]
+Files = InputFile | tuple[InputFile, ...]
+
+
+class TrainStep(Section):
+    """Train a model."""
+
+    recipe: InputFile | dict[str, Any] = Field(description="The training recipe: a file, or the recipe itself.")
+    overrides: tuple[str, ...] = Field((), description="`key=value` changes of the recipe.")
+
+
+class PredictStep(Section):
+    """Energies, forces and stress of structures."""
+
+    model: InputFile = Field(description="The model file.")
+    inputs: Files = Field(description="Structure files.")
+    output: str = Field(
+        "predictions.extxyz", pattern=FILE_NAME, description="Name of the output.", json_schema_extra={**FILE_FORM}
+    )
+    precision: Precision | None = Field(None, description="Precision; by default that of the model.")
+    stress: bool | None = Field(None, description="Whether to compute the stress; by default where there is a cell.")
+    labels: LabelConvention = Field(default_factory=LabelConvention, description="Labels of the inputs.")
+    batch_atoms: int | None = Field(None, ge=1, description="Largest number of atoms computed at once.")
+
+
+class RelaxStep(Section):
+    """Relax structures."""
+
+    model: InputFile = Field(description="The model file.")
+    inputs: Files = Field(description="Structure files.")
+    output: str = Field(
+        "relaxed.extxyz", pattern=FILE_NAME, description="Name of the output.", json_schema_extra={**FILE_FORM}
+    )
+    fmax: float = Field(0.01, gt=0, description="Largest force at the end in eV/Å.")
+    smax: float = Field(1e-4, gt=0, description="Largest stress component at the end in eV/Å^3, with a free cell.")
+    steps: int = Field(500, ge=1, description="Largest number of steps.")
+    cell: Literal["none", "isotropic", "full"] = Field("none", description="Which changes of the cell are allowed.")
+    pressure: float = Field(0.0, description="External pressure in GPa.")
+    optimizer: Literal["fire", "lbfgs"] = Field("fire", description="The optimiser.")
+    keep_symmetry: bool = Field(False, description="Whether the space group is kept.")
+    symprec: float = Field(1e-3, gt=0, description="Tolerance in Å with which the symmetry is found.")
+    trajectory: str | None = Field(
+        None, pattern=FILE_NAME, description="Name of the trajectory.", json_schema_extra={**FILE_FORM}
+    )
+    precision: Precision = Field("float64", description="Precision.")
+
+
+class EvaluateStep(Section):
+    """Accuracy and audit of a model."""
+
+    model: InputFile = Field(description="The model file.")
+    data: Files = Field(description="Labelled structures.")
+    precision: Precision | None = Field(None, description="Precision; by default that of the model.")
+    labels: LabelConvention = Field(default_factory=LabelConvention, description="Labels of the data.")
+    audit: bool = Field(True, description="Whether to audit symmetry, forces, drift and limits.")
+    audit_structures: int = Field(4, ge=1, description="Structures that the audit looks at.")
+    seed: int = Field(0, ge=0, description="Seed of the audit's random rotations and of its choice.")
+    batch_atoms: int | None = Field(None, ge=1, description="Largest number of atoms computed at once.")
+
+
+class ConvertStep(Section):
+    """Convert structure and dataset files."""
+
+    inputs: Files = Field(description="Files to convert.")
+    output: str = Field(
+        pattern=FILE_NAME, description="Name of the output; its ending is its format.", json_schema_extra={**FILE_FORM}
+    )
+    labels: LabelConvention = Field(default_factory=LabelConvention, description="Labels of the inputs.")
+
+
+ARGUMENTS: dict[str, type[Section]] = {
+    "train": TrainStep,
+    "predict": PredictStep,
+    "relax": RelaxStep,
+    "evaluate": EvaluateStep,
+    "convert": ConvertStep,
+}
+"""The arguments of each step by its task."""
+
+MODEL_FILE = "model.safetensors"
+REPORT_FILES = {"report": "report.html", "figures": "report.json"}
+
+
+def outputs(task: str, arguments: Section) -> dict[str, str]:
+    """What a step makes: the name that references use, and the path inside the step's folder (`.` is the folder)."""
+    if task == "train":
+        return {"model": MODEL_FILE, "run": "."}
+    if task == "evaluate":
+        return {**REPORT_FILES, "output": "."}
+    made = {"output": str(getattr(arguments, "output", ""))}
+    if trajectory := getattr(arguments, "trajectory", None):
+        made["trajectory"] = trajectory
+    return made
