@@ -34,7 +34,8 @@ def random_rotation(rng: np.random.Generator) -> FloatArray:
 def random_direction(rng: np.random.Generator) -> FloatArray:
     """A unit vector drawn uniformly from the sphere, `[3]`."""
     vector = rng.normal(size=3)
-    return vector / np.linalg.norm(vector)
+    unit: FloatArray = vector / np.linalg.norm(vector)
+    return unit
 
 
 def axis_rotation(axis: FloatArray, angle: float) -> FloatArray:
