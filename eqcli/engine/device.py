@@ -6,6 +6,7 @@ from typing import Literal
 
 import torch
 
+from eqcli.data.memory import physical_memory
 from eqcli.errors import InputError
 
 DeviceName = Literal["auto", "cpu", "cuda"]
@@ -29,3 +30,17 @@ def choose_device(name: str = "auto") -> torch.device:
 def precision_name(dtype: torch.dtype) -> str:
     """`float32` or `float64`."""
     return str(dtype).removeprefix("torch.")
+
+
+def out_of_memory(error: BaseException) -> bool:
+    """Whether an exception says that the device or the machine has no memory left."""
+    if isinstance(error, MemoryError | torch.OutOfMemoryError):
+        return True
+    return isinstance(error, RuntimeError) and "can't allocate memory" in str(error)
+
+
+def usable_memory(device: torch.device) -> int:
+    """Bytes that work on `device` may take: what a CUDA device has free, or the memory of the machine."""
+    if device.type == "cuda":
+        return int(torch.cuda.mem_get_info(device)[0])
+    return physical_memory() or 4_000_000_000

@@ -83,6 +83,8 @@ def read_header(path: str | Path) -> dict[str, Any]:
     try:
         with safe_open(source, framework="pt") as file:
             metadata = file.metadata() or {}
+    except PermissionError as error:
+        raise InputError("this file may not be read", Where(source)) from error
     except (SafetensorError, OSError) as error:
         raise InputError(
             "this is not a model file (safetensors)", Where(source), "Give the model.safetensors of a training run."

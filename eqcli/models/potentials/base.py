@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -34,7 +34,11 @@ class Potential(nn.Module, ABC):
         Energy of each isolated atom in eV, `[n_elements]` float64 buffer.
     cutoff
         Neighbour radius in Å.
+    accepts_charge
+        Whether the energy depends on the total charge; charged structures are refused otherwise.
     """
+
+    accepts_charge: ClassVar[bool] = False
 
     config: BaseModel
     elements: Tensor
@@ -72,18 +76,24 @@ class Potential(nn.Module, ABC):
 
     def species(self, graph: AtomGraph) -> Tensor:
         """Index of each atom's element in `elements`, `[N]`. Raises InputError for an element it does not know."""
+        index: Tensor = self.element_index[graph.numbers]  # type: ignore[index]
+        if index.numel() and bool((index < 0).any()):
+            self.require_known(graph.numbers)
+        return index
+
+    def require_known(self, numbers: Tensor) -> None:
+        """Raises InputError that names the elements among `numbers` (any device) that the model does not know."""
         from eqcli.elements import SYMBOLS
         from eqcli.errors import InputError
 
-        index: Tensor = self.element_index[graph.numbers]  # type: ignore[index]
-        if index.numel() and bool((index < 0).any()):
-            unknown = sorted({SYMBOLS[int(z)] for z in graph.numbers[index < 0].tolist()})
-            known = ", ".join(SYMBOLS[int(z)] for z in self.elements.tolist())
+        elements = self.elements.tolist()
+        unknown = sorted({SYMBOLS[z] for z in numbers.tolist() if z not in elements})
+        if unknown:
             raise InputError(
-                f"the model does not know {', '.join(unknown)}; it was made for {known}",
+                f"the model does not know {', '.join(unknown)}; it was made for "
+                + ", ".join(SYMBOLS[z] for z in elements),
                 hint="Use a model trained with these elements, or leave the structure out.",
             )
-        return index
 
     def energies(self, graph: AtomGraph, vectors: Tensor) -> Tensor:
         """Energy of each atom, reference energy included, `[N]` float64, eV."""
