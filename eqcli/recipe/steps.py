@@ -13,7 +13,7 @@ from typing import Any, Literal
 from pydantic import Field
 
 from eqcli.io.conventions import LabelConvention
-from eqcli.recipe.schema import InputFile, Section
+from eqcli.recipe.schema import InputFile, PipelineRecipe, Section, TrainRecipe
 
 REFERENCE = re.compile(r"\$\{([^${}]*)\}")
 """`${step.output}`."""
@@ -114,3 +114,16 @@ def outputs(task: str, arguments: Section) -> dict[str, str]:
     if trajectory := getattr(arguments, "trajectory", None):
         made["trajectory"] = trajectory
     return made
+
+
+def train_recipes(recipe: TrainRecipe | PipelineRecipe) -> dict[str, TrainRecipe]:
+    """The training recipes in a loaded recipe, by name of run or step, without those that need another step's files."""
+    if isinstance(recipe, TrainRecipe):
+        return {recipe.name: recipe}
+    found = {}
+    for step in recipe.steps:
+        if step.task == "train":
+            part = TrainRecipe.model_validate(step.with_["recipe"])
+            if not REFERENCE.search(part.data.model_dump_json()):
+                found[step.id] = part
+    return found

@@ -1,0 +1,76 @@
+"""`eqcli info`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from eqcli.cli import options
+from eqcli.cli.options import examples
+from eqcli.cli.session import session
+
+RECIPE_ENDINGS = (".yaml", ".yml")
+
+
+def info(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="A model, dataset, structure or recipe file.")],
+    quiet: options.Quiet = False,
+    json: options.Json = False,
+) -> None:
+    """What is in a model, dataset, structure or recipe file."""
+    with session(quiet=quiet, as_json=json) as console:
+        facts = _facts(file, console.report)
+        console.document({"file": str(file), **facts})
+        console.facts([("file", str(file)), *rows(facts)])
+
+
+def _facts(file: Path, report: Any) -> dict[str, Any]:
+    if file.suffix.lower() in RECIPE_ENDINGS:
+        from eqcli.recipe.describe import describe_recipe
+        from eqcli.recipe.load import load_recipe
+
+        return describe_recipe(load_recipe(file))
+    from eqcli.tasks.info import info as read
+
+    return read(file, report=report)
+
+
+def rows(facts: dict[str, Any]) -> list[tuple[str, str]]:
+    """Nested facts as two columns, names spelt out."""
+    found: list[tuple[str, str]] = []
+    for name, value in facts.items():
+        label = name.replace("_", " ")
+        if isinstance(value, dict) and value and all(not isinstance(item, dict | list) for item in value.values()):
+            found.append((label, "\n".join(f"{key}: {_text(item)}" for key, item in value.items())))
+        elif isinstance(value, dict):
+            found.extend((f"{label}: {inner}" if inner else label, text) for inner, text in rows(value))
+        elif isinstance(value, list) and any(isinstance(item, dict) for item in value):
+            found.append((label, "\n".join(", ".join(f"{k} {_text(v)}" for k, v in item.items()) for item in value)))
+        elif value is not None and value != []:
+            found.append((label, _text(value)))
+    return found
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, float):
+        return f"{value:.8g}"
+    if isinstance(value, list | tuple):
+        return ", ".join(_text(item) for item in value)
+    if isinstance(value, dict):
+        return ", ".join(f"{key}: {_text(item)}" for key, item in value.items())
+    return "none" if value is None else str(value)
+
+
+def add_to(app: typer.Typer) -> None:
+    """Registers the subcommand."""
+    epilog = examples(
+        "eqcli info runs/x/model.safetensors",
+        "eqcli info dataset.h5",
+        "eqcli info POSCAR --json",
+        "eqcli info recipes/pipelines/quickstart.yaml",
+    )
+    app.command(epilog=epilog)(info)

@@ -1,0 +1,136 @@
+"""One subcommand from start to exit code: the errors it may end with and how each is told."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, redirect_stdout
+from types import FrameType
+from typing import Any, Protocol
+
+import typer
+
+from eqcli.cli.console import Console
+from eqcli.errors import EqcliError, ExitCode, Failure
+
+DEFECT = "This is a defect of eqcli, not of your input. Please report it with the lines above."
+BROKEN_PIPE = 141
+"""What a shell shows for a program whose reader went away (128 + SIGPIPE)."""
+
+
+class Result(Protocol):
+    """What every task returns."""
+
+    @property
+    def failures(self) -> list[Failure]: ...
+
+    @property
+    def exit_code(self) -> ExitCode: ...
+
+    def as_dict(self) -> dict[str, Any]: ...
+
+    def summary(self) -> list[tuple[str, str]]: ...
+
+
+class Terminated(KeyboardInterrupt):
+    """The batch system asked the program to stop (SIGTERM)."""
+
+
+@contextmanager
+def session(*, quiet: bool = False, as_json: bool = False, on_interrupt: str = "") -> Iterator[Console]:
+    """Runs the body of a subcommand and turns whatever ends it into a message and an exit code.
+
+    `on_interrupt` is what to do after an interruption, e.g. how to resume.
+    """
+    console = Console(quiet=quiet, as_json=as_json)
+    code: int = ExitCode.OK
+    interrupted: list[int] = []
+    try:
+        with _signals(interrupted), redirect_stdout(sys.stderr):
+            yield console
+    except EqcliError as error:
+        code = error.exit_code
+        _stop(console)
+        console.error(error)
+        console.document({"error": error.as_dict()})
+    except KeyboardInterrupt:
+        code = _interrupted(console, on_interrupt)
+    except typer.Exit as stop:
+        code = stop.exit_code
+    except SystemExit as stop:
+        # Libraries turn an interruption into an exit of their own.
+        code = _interrupted(console, on_interrupt) if interrupted else _status(stop)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        code = BROKEN_PIPE
+    except Exception as error:
+        code = _interrupted(console, on_interrupt) if interrupted else _defect(console, error)
+    _stop(console)
+    if code:
+        raise typer.Exit(int(code))
+
+
+def finish(console: Console, result: Result) -> None:
+    """Shows what a task returned and ends the command with its exit code."""
+    _stop(console)
+    console.document(result.as_dict())
+    rows = getattr(result, "rows", None)
+    if rows:
+        header = list(dict.fromkeys(key for row in rows for key in row))
+        console.table(header, [[row.get(key) for key in header] for row in rows])
+        console.say("")
+    console.facts(result.summary())
+    console.failures(result.failures)
+    if result.exit_code:
+        raise typer.Exit(int(result.exit_code))
+
+
+def _interrupted(console: Console, hint: str) -> int:
+    _stop(console)
+    console.note("interrupted" + (f". {hint}" if hint else ""), "error")
+    console.document({"error": {"message": "interrupted", "hint": hint or None, "exit_code": ExitCode.INTERRUPTED}})
+    return ExitCode.INTERRUPTED
+
+
+def _defect(console: Console, error: Exception) -> int:
+    import traceback
+
+    _stop(console)
+    traceback.print_exception(error, file=console.err)
+    console.note(DEFECT, "error")
+    message = f"{type(error).__name__}: {error}"
+    console.document({"error": {"message": message, "hint": DEFECT, "exit_code": ExitCode.INTERNAL}})
+    return ExitCode.INTERNAL
+
+
+def _status(stop: SystemExit) -> int:
+    return stop.code if isinstance(stop.code, int) else (0 if stop.code is None else 1)
+
+
+def _stop(console: Console) -> None:
+    stop = getattr(console._report, "stop", None)
+    if stop is not None:
+        stop()
+
+
+@contextmanager
+def _signals(received: list[int]) -> Iterator[None]:
+    """SIGINT and SIGTERM raise in the main thread, so that temporary files are removed on the way out."""
+
+    def handle(number: int, frame: FrameType | None) -> None:
+        received.append(number)
+        raise Terminated if number == signal.SIGTERM else KeyboardInterrupt
+
+    before = {}
+    try:
+        for number in (signal.SIGINT, signal.SIGTERM):
+            before[number] = signal.signal(number, handle)
+    except ValueError:  # not the main thread (a test, a notebook): leave signals to the host
+        pass
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

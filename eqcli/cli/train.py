@@ -1,0 +1,61 @@
+"""`eqcli train`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from eqcli.cli import options
+from eqcli.cli.options import examples
+from eqcli.cli.session import finish, session
+
+
+def train(
+    recipe: options.RecipeFile,
+    overrides: options.Overrides = None,
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", help="Folder of the run; by default runs/<name of the recipe>.")
+    ] = None,
+    device: options.Device = "auto",
+    seed: Annotated[int | None, typer.Option("--seed", min=0, help="Seed; the same as seed=N.")] = None,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Continue the run in the output folder from its last checkpoint.")
+    ] = False,
+    overwrite: options.Overwrite = False,
+    check: Annotated[bool, typer.Option(help="Look at the data before any work, as `eqcli recipe check` does.")] = True,
+    quiet: options.Quiet = False,
+    json: options.Json = False,
+) -> None:
+    """Train a model from a recipe.
+
+    The recipe and its data are checked before any work. The run's folder gets
+    model.safetensors, the resolved recipe, the split, logs and checkpoints.
+    """
+    hint = "The same command with --resume goes on from the last checkpoint."
+    with session(quiet=quiet, as_json=json, on_interrupt=hint) as console:
+        from eqcli.cli.checks import check_data, refuse_existing_run
+        from eqcli.recipe.load import load_train_recipe
+
+        changes = [*(overrides or []), *([f"seed={seed}"] if seed is not None else [])]
+        loaded = load_train_recipe(recipe, changes)
+        folder = output or Path("runs") / loaded.name
+        refuse_existing_run(folder, resume=resume, overwrite=overwrite)
+        if check and not resume:
+            check_data(loaded, console)
+
+        from eqcli.tasks.train import train as run
+
+        result = run(loaded, folder, device=device, resume=resume, overwrite=overwrite, report=console.report)
+        finish(console, result)
+
+
+def add_to(app: typer.Typer) -> None:
+    """Registers the subcommand."""
+    epilog = examples(
+        "eqcli train recipes/potentials/mace-ethanol.yaml",
+        "eqcli train recipe.yaml model.channels=64 training.batch='{atoms: 200}' -o runs/x",
+        "eqcli train recipe.yaml -o runs/x --resume",
+    )
+    app.command(epilog=epilog)(train)
