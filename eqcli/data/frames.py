@@ -1,0 +1,213 @@
+"""A summary of every frame of a data set, small enough to hold for millions of frames."""
+
+from __future__ import annotations
+
+import hashlib
+from array import array
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from eqcli.files import atomic_path
+from eqcli.graph.neighbours import neighbour_list
+
+if TYPE_CHECKING:
+    from eqcli.io.structure import Structure
+
+ISOLATED_NAMES = ("isolatedatom", "isolatedatoms")
+"""Values of `config_type` that mark an isolated atom, without case, spaces, dashes and underscores."""
+
+COLUMNS = {
+    "n_atoms": "i",
+    "n_edges": "q",
+    "lonely": "i",
+    "energy": "d",
+    "force_square": "d",
+    "force_count": "q",
+    "force_max": "d",
+    "stress_square": "d",
+    "stress_trace": "d",
+    "volume": "d",
+    "fingerprint": "Q",
+    "config": "i",
+}
+
+
+@dataclass
+class FrameTable:
+    """One row per frame; about 120 bytes each.
+
+    Attributes
+    ----------
+    n_atoms, n_edges, lonely
+        Atoms, directed neighbour pairs, and atoms without any neighbour.
+    energy
+        eV; NaN without a label.
+    force_square, force_count, force_max
+        Sum of squares (eV/Å)^2, number, and largest magnitude of the labelled force components.
+    stress_square, stress_trace
+        Sum of squares and trace of the stress, eV/Å^3; NaN without a label.
+    volume
+        Å^3; NaN unless periodic in three directions.
+    fingerprint
+        Equal for frames with the same atoms at the same places.
+    config
+        Index into `config_types`.
+    species, species_count, species_start
+        Elements of each frame and how often they occur, ragged: frame i owns `species_start[i]:species_start[i + 1]`.
+    """
+
+    n_atoms: NDArray[np.int32]
+    n_edges: NDArray[np.int64]
+    lonely: NDArray[np.int32]
+    energy: NDArray[np.float64]
+    force_square: NDArray[np.float64]
+    force_count: NDArray[np.int64]
+    force_max: NDArray[np.float64]
+    stress_square: NDArray[np.float64]
+    stress_trace: NDArray[np.float64]
+    volume: NDArray[np.float64]
+    fingerprint: NDArray[np.uint64]
+    config: NDArray[np.int32]
+    species: NDArray[np.int32]
+    species_count: NDArray[np.int32]
+    species_start: NDArray[np.int64]
+    config_types: list[str]
+
+    def __len__(self) -> int:
+        return len(self.n_atoms)
+
+    @property
+    def isolated(self) -> NDArray[np.bool_]:
+        """Frames that hold one atom and nothing near it: reference energies, not training data."""
+        named = np.array([_plain(name) in ISOLATED_NAMES for name in self.config_types], dtype=bool)
+        alone: NDArray[np.bool_] = (self.n_atoms == 1) & ((self.n_edges == 0) | named[self.config])
+        return alone
+
+    def elements(self, frames: NDArray[Any]) -> list[int]:
+        """Atomic numbers that occur in these frames, ascending."""
+        wanted = np.zeros(len(self), dtype=bool)
+        wanted[frames] = True
+        return [int(z) for z in np.unique(self.species[np.repeat(wanted, np.diff(self.species_start))])]
+
+    def composition(self, frames: NDArray[Any], elements: list[int]) -> NDArray[np.float64]:
+        """How many atoms of each of `elements` each frame has, `[len(frames), len(elements)]`."""
+        column = np.full(int(self.species.max(initial=0)) + 1, -1)
+        for i, z in enumerate(elements):
+            if z < len(column):
+                column[z] = i
+        lengths = np.diff(self.species_start)[frames]
+        rows = np.repeat(np.arange(len(frames)), lengths)
+        within = np.arange(int(lengths.sum())) - np.repeat(np.cumsum(lengths) - lengths, lengths)
+        entries = np.repeat(self.species_start[:-1][frames], lengths) + within
+        columns = column[self.species[entries]]
+        counts = np.zeros((len(frames), len(elements)))
+        known = columns >= 0
+        counts[rows[known], columns[known]] = self.species_count[entries][known]
+        return counts
+
+    def save(self, path: Path) -> None:
+        """Writes the table as plain arrays."""
+        columns = {name: getattr(self, name) for name in (*COLUMNS, "species", "species_count", "species_start")}
+        with atomic_path(path) as temporary:
+            np.savez(temporary, **columns, config_types=np.array(self.config_types, dtype=np.str_))
+
+    @classmethod
+    def load(cls, path: Path) -> FrameTable:
+        """Reads what `save` wrote; objects that would run code are refused by numpy."""
+        with np.load(path, allow_pickle=False) as file:
+            columns = {name: file[name] for name in file.files}
+        return cls(**{**columns, "config_types": [str(name) for name in columns["config_types"]]})
+
+
+class Survey:
+    """Collects the rows of a `FrameTable` from structures that pass by."""
+
+    def __init__(self, cutoff: float) -> None:
+        self.cutoff = cutoff
+        self._columns = {name: array(code) for name, code in COLUMNS.items()}
+        self._species = array("i")
+        self._count = array("i")
+        self._start = array("q", [0])
+        self._configs: dict[str, int] = {}
+
+    def __len__(self) -> int:
+        return len(self._columns["n_atoms"])
+
+    def watch(self, structures: Iterable[Structure]) -> Iterator[Structure]:
+        """Passes the structures on, taking note of each."""
+        for structure in structures:
+            self.add(structure)
+            yield structure
+
+    def add(self, structure: Structure) -> None:
+        """Takes note of one frame."""
+        edges, _ = neighbour_list(structure.positions, structure.cell, structure.pbc, self.cutoff)
+        row = {
+            "n_atoms": len(structure),
+            "n_edges": edges.shape[1],
+            "lonely": len(structure) - len(np.unique(edges[1])),
+            "energy": np.nan if structure.energy is None else float(structure.energy),
+            "volume": structure.volume if structure.pbc.all() else np.nan,
+            "fingerprint": fingerprint(structure),
+            "config": self._configs.setdefault(config_type(structure), len(self._configs)),
+            **_force_figures(structure),
+            **_stress_figures(structure),
+        }
+        for name, value in row.items():
+            self._columns[name].append(value)
+        elements, counts = np.unique(structure.numbers, return_counts=True)
+        self._species.extend(int(z) for z in elements)
+        self._count.extend(int(c) for c in counts)
+        self._start.append(len(self._species))
+
+    def table(self) -> FrameTable:
+        """The table of the frames seen so far."""
+        columns = {name: np.array(values) for name, values in self._columns.items()}
+        return FrameTable(
+            **columns,
+            species=np.array(self._species, dtype=np.int32),
+            species_count=np.array(self._count, dtype=np.int32),
+            species_start=np.array(self._start),
+            config_types=list(self._configs),
+        )
+
+
+def config_type(structure: Structure) -> str:
+    """The `config_type` of a frame; `default` where it has none."""
+    return str(structure.info.get("config_type", "default"))
+
+
+def fingerprint(structure: Structure) -> int:
+    """64 bits that agree for frames with the same atoms at the same places to 1e-6 Å."""
+    digest = hashlib.blake2b(digest_size=8)
+    digest.update(structure.numbers.tobytes())
+    # Adding zero turns -0.0 into 0.0, which has other bytes.
+    digest.update((np.round(structure.positions, 6) + 0.0).tobytes())
+    digest.update((np.round(structure.cell * structure.pbc[:, None], 6) + 0.0).tobytes())
+    return int.from_bytes(digest.digest(), "little")
+
+
+def _force_figures(structure: Structure) -> dict[str, float]:
+    if structure.forces is None:
+        return {"force_square": np.nan, "force_count": 0, "force_max": np.nan}
+    known = structure.forces[np.isfinite(structure.forces)]
+    return {
+        "force_square": float((known**2).sum()),
+        "force_count": known.size,
+        "force_max": float(np.abs(known).max(initial=0.0)),
+    }
+
+
+def _stress_figures(structure: Structure) -> dict[str, float]:
+    if structure.stress is None:
+        return {"stress_square": np.nan, "stress_trace": np.nan}
+    return {"stress_square": float((structure.stress**2).sum()), "stress_trace": float(np.trace(structure.stress))}
+
+
+def _plain(name: str) -> str:
+    return name.lower().replace("_", "").replace("-", "").replace(" ", "")

@@ -1,0 +1,116 @@
+"""Graphs of stored frames, for the loop that trains on them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from torch.utils.data import DataLoader, Dataset
+
+from eqcli.data.frames import FrameTable, config_type
+from eqcli.graph.atom_graph import AtomGraph, batch_graphs, build_graph
+from eqcli.io import DatasetFile
+
+if TYPE_CHECKING:
+    from eqcli.io.structure import Structure
+
+CACHE_BYTES = 500_000_000
+"""Graphs are kept in memory when those of the whole data set need less than this."""
+
+EDGE_BYTES = 2 * 8 + 3 * 8
+ATOM_BYTES = 3 * 8 + 3 * 8 + 2 * 8
+GRAPH_BYTES = 6_000
+"""Rough memory of a graph: per edge, per atom, and for the Python objects."""
+
+
+def graph_bytes(table: FrameTable, frames: np.ndarray) -> int:
+    """Memory that the graphs of these frames take."""
+    edges, atoms = int(table.n_edges[frames].sum()), int(table.n_atoms[frames].sum())
+    return edges * EDGE_BYTES + atoms * ATOM_BYTES + len(frames) * GRAPH_BYTES
+
+
+def structure_graph(structure: Structure, cutoff: float, weight: float = 1.0) -> AtomGraph:
+    """The graph of a structure with its labels; `weight [1]` is its factor in the loss."""
+    graph = build_graph(
+        structure.numbers,
+        structure.positions,
+        structure.cell,
+        structure.pbc,
+        cutoff,
+        energy=structure.energy,
+        forces=structure.forces,
+        stress=structure.stress,
+    )
+    graph.weight = torch.tensor([weight], dtype=torch.float64)
+    return graph
+
+
+class GraphDataset(Dataset[AtomGraph]):
+    """Frames of a stored file as graphs; a list of frames is handed out as one batch.
+
+    Parameters
+    ----------
+    path
+        The stored file.
+    frames
+        Which of its frames, in the order of this data set.
+    cutoff
+        Å.
+    weights
+        Factor on the loss of each `config_type`; 1 where absent.
+    keep
+        Whether to keep each graph in memory once it is built.
+    """
+
+    def __init__(
+        self, path: Path, frames: np.ndarray, cutoff: float, *, weights: Mapping[str, float] | None = None, keep: bool
+    ) -> None:
+        self.file = DatasetFile(path)
+        self.frames = frames
+        self.cutoff = cutoff
+        self.weights = dict(weights or {})
+        self.keep = keep
+        self._kept: dict[int, AtomGraph] = {}
+
+    def __len__(self) -> int:
+        return len(self.frames)
+
+    def __getitem__(self, index: int) -> AtomGraph:
+        if index in self._kept:
+            return self._kept[index]
+        structure = self.file[int(self.frames[index])]
+        graph = structure_graph(structure, self.cutoff, self.weights.get(config_type(structure), 1.0))
+        if self.keep:
+            self._kept[index] = graph
+        return graph
+
+    def __getitems__(self, indices: list[int]) -> AtomGraph:
+        return batch_graphs([self[i] for i in indices])
+
+
+def make_loader(dataset: GraphDataset, batches: Iterable[list[int]], workers: int = 0) -> DataLoader[AtomGraph]:
+    """Batches in the order of `batches`; the number of workers changes neither order nor content."""
+    return DataLoader(
+        dataset,
+        batch_sampler=batches,  # type: ignore[arg-type]
+        collate_fn=_as_it_is,
+        num_workers=workers,
+        worker_init_fn=_ignore_signals if workers else None,
+        # The loader draws worker seeds when it starts: not from the global generator, whose state is saved.
+        generator=torch.Generator().manual_seed(0),
+    )
+
+
+def _as_it_is(batch: AtomGraph) -> AtomGraph:
+    return batch
+
+
+def _ignore_signals(_: int) -> None:
+    """Batch systems signal every process; the main one still needs its workers to reach the end of its step."""
+    import signal
+
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)

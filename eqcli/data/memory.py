@@ -1,0 +1,55 @@
+"""How much memory one training step needs, before anything is run."""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+BACKWARD_FACTOR = 3.0
+"""Forward activations, their gradients, and what the second derivatives for force training keep."""
+
+
+def step_bytes(model: Any, atoms: int, edges: int, itemsize: int = 4) -> int:
+    """Estimate of the memory of a training step with forces, in bytes.
+
+    Counted are the arrays that a message-passing model keeps for the backward
+    pass: per edge the spherical harmonics `(max_ell + 1)^2`, the radial network,
+    one weight and one message per path and channel, in each layer; per atom the
+    features and the products up to the correlation order. The sum is multiplied
+    by 3 for gradients and second derivatives. It is meant to be right within a
+    factor of two or three.
+    """
+    channels = getattr(model, "channels", 16)
+    ell = getattr(model, "max_ell", 1)
+    top = getattr(model, "max_L", 0)
+    layers = getattr(model, "num_interactions", 1)
+    radial = getattr(model, "num_radial_basis", 8) + 2 * sum(getattr(model, "radial_MLP", ()))
+    correlation = getattr(model, "correlation", 1)
+    harmonics = (ell + 1) ** 2
+    edge = atom = 0
+    for layer in range(layers):
+        paths, width = _paths(top if layer else 0, ell)
+        edge += radial + channels * (paths + width)
+        atom += channels * (width + harmonics * (1 + correlation) + 2 * (top + 1) ** 2)
+    edge += harmonics + 12
+    return int(BACKWARD_FACTOR * itemsize * (edges * edge + atoms * atom))
+
+
+def _paths(hidden: int, ell: int) -> tuple[int, int]:
+    """Number of coupling paths hidden x harmonics -> output up to `ell` of natural parity, and their total width."""
+    paths = [
+        l3
+        for l1 in range(hidden + 1)
+        for l2 in range(ell + 1)
+        for l3 in range(abs(l1 - l2), min(l1 + l2, ell) + 1)
+        if (l1 + l2 + l3) % 2 == 0
+    ]
+    return len(paths), sum(2 * degree + 1 for degree in paths)
+
+
+def physical_memory() -> int | None:
+    """Memory of this machine in bytes; None where the system does not say."""
+    try:
+        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    except (AttributeError, OSError, ValueError):
+        return None

@@ -1,0 +1,78 @@
+"""The division of the data into training, validation and test frames."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+Indices = NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Part:
+    """Frames of one prepared file: `source` is `train`, `valid` or `test`."""
+
+    source: str
+    indices: Indices
+
+    def __len__(self) -> int:
+        return len(self.indices)
+
+    def as_dict(self) -> dict[str, Any]:
+        return {"source": self.source, "indices": self.indices.tolist()}
+
+    @classmethod
+    def from_dict(cls, values: dict[str, Any]) -> Part:
+        return cls(values["source"], np.array(values["indices"], dtype=np.int64))
+
+
+Split = dict[str, Part]
+"""The parts `train` and `valid`, and `test` where there is one."""
+
+
+def share(amount: float, total: int) -> int:
+    """How many of `total` frames a share means: a fraction below 1 (at least one frame), or a number."""
+    if amount >= 1:
+        return round(amount)
+    return max(1, round(amount * total)) if amount > 0 else 0
+
+
+def draw_split(usable: dict[str, Indices], *, valid: float, test: float, max_train: int | None, seed: int) -> Split:
+    """Draws the parts that have no file of their own from the training file.
+
+    Parameters
+    ----------
+    usable
+        Frames of each file that may be used (isolated atoms left out); `train` is always there.
+    valid, test
+        Shares of the training file, used where `usable` has no such file.
+    max_train
+        Largest number of training frames.
+    seed
+        Seed of the draw: the same frames and seed give the same parts.
+    """
+    order = np.random.default_rng(seed).permutation(usable["train"])
+    total, taken = len(order), 0
+    split: Split = {}
+    for name, amount in (("test", test), ("valid", valid)):
+        if name in usable:
+            split[name] = Part(name, np.sort(usable[name]))
+        elif (count := share(amount, total)) > 0:
+            split[name] = Part("train", np.sort(order[taken : taken + count]))
+            taken += count
+    rest = order[taken:]
+    split["train"] = Part("train", np.sort(rest[:max_train] if max_train else rest))
+    return split
+
+
+def split_hash(split: Split) -> str:
+    """SHA-256 of the parts, to tell whether two runs used the same frames."""
+    digest = hashlib.sha256()
+    for name in sorted(split):
+        digest.update(f"{name}:{split[name].source}:".encode())
+        digest.update(split[name].indices.astype("<i8").tobytes())
+    return digest.hexdigest()

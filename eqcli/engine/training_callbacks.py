@@ -1,0 +1,204 @@
+"""What happens around the steps: validation and best model at the end of an epoch, checkpoints, progress, signals."""
+
+from __future__ import annotations
+
+import signal
+import time
+from collections.abc import Callable
+from pathlib import Path
+from types import FrameType
+from typing import TYPE_CHECKING, Any
+
+import torch
+from lightning.pytorch import Callback
+
+from eqcli.engine.training_checkpoint import checkpoint_path
+
+if TYPE_CHECKING:
+    from lightning.pytorch import Trainer
+
+    from eqcli.data.batches import BatchPlan
+    from eqcli.engine.training_log import Log
+    from eqcli.engine.training_module import TrainingModule
+    from eqcli.progress import Reporter
+
+MESSAGE_SECONDS = 5.0
+REPORT_SECONDS = 0.2
+AGREE_EVERY = 20
+"""Several processes must agree before they stop or save together; they ask each other once in so many steps."""
+
+
+class Interrupted(Exception):
+    """Training stopped on a signal, with a checkpoint written."""
+
+
+class EpochEnd(Callback):
+    """At the end of each epoch: validation with the averaged weights, learning rate, best model, early stopping, log.
+
+    Parameters
+    ----------
+    plan
+        The batches of training, to know where an epoch ends.
+    validate
+        Gives the error figures of the potential as it is.
+    save_best
+        Writes the potential as it is to the model file.
+    """
+
+    def __init__(
+        self,
+        plan: BatchPlan,
+        *,
+        validate: Callable[[], dict[str, float]],
+        save_best: Callable[[dict[str, float]], None],
+        logs: list[Log],
+        report: Reporter,
+    ) -> None:
+        self.plan = plan
+        self.validate = validate
+        self.save_best = save_best
+        self.logs = logs
+        self.report = report
+        self._told = -MESSAGE_SECONDS
+
+    def on_train_start(self, trainer: Trainer, module: TrainingModule) -> None:  # type: ignore[override]
+        module.batches_in_epoch = self.plan.count(module.progress.epoch)
+
+    def on_train_batch_end(self, trainer: Trainer, module: TrainingModule, *_: Any) -> None:  # type: ignore[override]
+        progress = module.progress
+        if progress.batch < module.batches_in_epoch:
+            return
+        train_loss = module.train_loss()
+        with module.average.applied():
+            figures = self.validate()
+            if figures["loss"] < progress.best_loss:
+                progress.best_loss, progress.best_epoch = figures["loss"], progress.epoch + 1
+                if trainer.is_global_zero:
+                    self.save_best(figures)
+        lr = trainer.optimizers[0].param_groups[0]["lr"]
+        row = {"epoch": progress.epoch + 1, "step": progress.step, "lr": lr, "train_loss": train_loss}
+        row |= {f"valid_{name}": value for name, value in figures.items()}
+        if trainer.is_global_zero:
+            for log in self.logs:
+                log.write(row)
+        module.rate.after_epoch(figures["loss"])
+        self._stop_early(module, figures["loss"])
+        module.end_epoch()
+        if not progress.stopped and progress.epoch < module.section.max_epochs:
+            module.batches_in_epoch = self.plan.count(progress.epoch)
+        trainer.should_stop = progress.stopped
+        self._tell(module, row)
+
+    def _stop_early(self, module: TrainingModule, loss: float) -> None:
+        section, progress = module.section.early_stopping, module.progress
+        if section is None:
+            return
+        if loss < progress.patience_loss - section.min_delta:
+            progress.patience_loss, progress.waited = loss, 0
+        else:
+            progress.waited += 1
+            progress.stopped = progress.waited >= section.patience
+
+    def _tell(self, module: TrainingModule, row: dict[str, float]) -> None:
+        last = module.progress.stopped or module.progress.epoch >= module.section.max_epochs
+        if not last and time.monotonic() - self._told < MESSAGE_SECONDS:
+            return
+        self._told = time.monotonic()
+        self.report.message(f"epoch {row['epoch']}/{module.section.max_epochs}: {describe(row, 'valid_')}")
+        if module.progress.stopped:
+            self.report.message(f"stopped early: no improvement for {module.progress.waited} epochs")
+
+
+class Checkpoints(Callback):
+    """Saves the state after the given time, at the end, and before an interruption is obeyed."""
+
+    def __init__(self, folder: Path, every_minutes: float) -> None:
+        self.folder = folder
+        self.every = 60 * every_minutes
+        self._since = time.monotonic()
+        self._saved = -1
+        self._signalled = False
+        self._handlers: dict[int, Any] = {}
+
+    def on_train_start(self, trainer: Trainer, module: TrainingModule) -> None:  # type: ignore[override]
+        self._since = time.monotonic()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            try:
+                self._handlers[number] = signal.signal(number, self._on_signal)
+            except ValueError:  # not the main thread: the caller handles signals
+                return
+
+    def _on_signal(self, number: int, frame: FrameType | None) -> None:
+        if self._signalled and number == signal.SIGINT:
+            raise Interrupted  # asked twice: do not wait for the end of the step
+        self._signalled = True
+
+    def on_train_batch_end(self, trainer: Trainer, module: TrainingModule, *_: Any) -> None:  # type: ignore[override]
+        due = time.monotonic() - self._since >= self.every
+        save, stop = self._agree(trainer, module, due, self._signalled)
+        if save or stop:
+            self._save(trainer, module)
+        if stop:
+            raise Interrupted
+
+    def on_train_end(self, trainer: Trainer, module: TrainingModule) -> None:  # type: ignore[override]
+        self._save(trainer, module)
+        self._restore()
+
+    def on_exception(self, trainer: Trainer, module: TrainingModule, exception: BaseException) -> None:  # type: ignore[override]
+        self._restore()
+
+    def _restore(self) -> None:
+        for number, handler in self._handlers.items():
+            signal.signal(number, handler)
+        self._handlers.clear()
+
+    def _agree(self, trainer: Trainer, module: TrainingModule, *flags: bool) -> tuple[bool, ...]:
+        """The flags, true where any process has them set."""
+        if trainer.world_size == 1:
+            return flags
+        if module.progress.step % AGREE_EVERY:
+            return tuple(False for _ in flags)
+        votes = torch.tensor([float(flag) for flag in flags], device=module.device)
+        return tuple(bool(v) for v in trainer.strategy.reduce(votes, reduce_op="sum"))
+
+    def _save(self, trainer: Trainer, module: TrainingModule) -> None:
+        if self._saved != module.progress.step:
+            trainer.save_checkpoint(checkpoint_path(self.folder, module.progress.step))
+            self._saved = module.progress.step
+        self._since = time.monotonic()
+
+
+class StepReport(Callback):
+    """Tells the reporter how many steps are done, a few times a second."""
+
+    def __init__(self, report: Reporter) -> None:
+        self.report = report
+        self._pending = 0
+        self._told = time.monotonic()
+
+    def on_train_batch_end(self, trainer: Trainer, module: TrainingModule, *_: Any) -> None:  # type: ignore[override]
+        self._pending += 1
+        if time.monotonic() - self._told >= REPORT_SECONDS:
+            self._flush(module)
+
+    def on_train_end(self, trainer: Trainer, module: TrainingModule) -> None:  # type: ignore[override]
+        if self._pending:
+            self._flush(module)
+
+    def _flush(self, module: TrainingModule) -> None:
+        self.report.advance(self._pending, loss=float(module.last_loss))
+        self._pending, self._told = 0, time.monotonic()
+
+
+def describe(figures: dict[str, float], prefix: str = "") -> str:
+    """Error figures in one line, in the units people compare."""
+    parts = [f"loss {figures[f'{prefix}loss']:.4g}"]
+    for name, label, factor, unit in (
+        ("energy_mae", "energy", 1e3, "meV/atom"),
+        ("forces_mae", "forces", 1e3, "meV/Å"),
+        ("stress_mae", "stress", 1e3, "meV/Å^3"),
+    ):
+        if f"{prefix}{name}" in figures:
+            parts.append(f"{label} MAE {factor * figures[f'{prefix}{name}']:.4g} {unit}")
+    return ", ".join(parts)

@@ -1,0 +1,130 @@
+"""The folder of a training run: what is in it, and whether it may be started, resumed or replaced."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from eqcli.errors import InputError, Where
+from eqcli.files import atomic_path
+
+FREE = ("training.workers", "training.checkpoint.every_minutes", "training.loggers", "training.valid_batch")
+"""Settings that may change on resume, since the weights do not depend on them."""
+
+
+class RunFolder:
+    """Names of the files of a run, and the rules for using the folder.
+
+    `recipe.yaml` is the first file written and marks the folder as a run.
+    """
+
+    def __init__(self, path: str | Path) -> None:
+        self.path = Path(path)
+        self.recipe = self.path / "recipe.yaml"
+        self.provenance = self.path / "provenance.json"
+        self.data = self.path / "data"
+        self.checkpoints = self.path / "checkpoints"
+        self.model = self.path / "model.safetensors"
+        self.result = self.path / "result.json"
+
+    OWN = (
+        "data",
+        "checkpoints",
+        "tensorboard",
+        "model.safetensors",
+        "result.json",
+        "metrics.csv",
+        "split.json",
+        "statistics.json",
+        "provenance.json",
+        "recipe.yaml",
+    )
+    """Everything that a run writes, the mark of a run last."""
+
+    def open(self, recipe: dict[str, Any], *, resume: bool, overwrite: bool) -> bool:
+        """Makes the folder ready for a run of `recipe` (as plain data); True when there is a run to go on with.
+
+        Raises
+        ------
+        InputError
+            The folder is in use and neither option was given; it is no run; or its recipe is another one.
+        """
+        if resume and overwrite:
+            raise InputError("--resume and --overwrite exclude each other", hint="Give one of them.")
+        if self.path.exists() and not self.path.is_dir():
+            raise InputError("this is a file, not a folder", Where(self.path), "Choose another name with -o.")
+        self._remove_leftovers()
+        there = self.recipe.is_file()
+        if there and resume:
+            self._compare(recipe)
+        elif there and overwrite:
+            self.clear()
+            there = False
+        elif there:
+            raise InputError(
+                "this folder holds a run already",
+                Where(self.path),
+                "Add --resume to go on with it, --overwrite to start it again, or choose another folder with -o.",
+            )
+        elif self.path.is_dir() and any(self.path.iterdir()):
+            raise InputError(
+                "this folder is not empty and holds no training run (no recipe.yaml); "
+                "--resume and --overwrite are for runs only",
+                Where(self.path),
+                "Choose another folder with -o.",
+            )
+        with atomic_path(self.recipe) as temporary:
+            temporary.write_text(yaml.safe_dump(recipe, sort_keys=False, allow_unicode=True), encoding="utf-8")
+        return there
+
+    def clear(self) -> None:
+        """Removes what a run wrote, and nothing else."""
+        for name in self.OWN:
+            target = self.path / name
+            if target.is_dir():
+                shutil.rmtree(target)
+            else:
+                target.unlink(missing_ok=True)
+
+    def discard(self) -> None:
+        """Undoes `open` of a new run that could not start."""
+        self.clear()
+        if not any(self.path.iterdir()):
+            self.path.rmdir()
+
+    def _remove_leftovers(self) -> None:
+        """Files that a killed process was writing under temporary names."""
+        for folder in (self.path, self.checkpoints, self.data):
+            if folder.is_dir():
+                for leftover in folder.glob(".*.tmp.*"):
+                    leftover.unlink(missing_ok=True)
+
+    def _compare(self, recipe: dict[str, Any]) -> None:
+        stored = yaml.safe_load(self.recipe.read_text(encoding="utf-8"))
+        old, new = flatten(stored), flatten(recipe)
+        changed = [key for key in sorted(old.keys() | new.keys()) if old.get(key) != new.get(key)]
+        changed = [key for key in changed if not any(key == free or key.startswith(f"{free}.") for free in FREE)]
+        epochs = "training.max_epochs"
+        if epochs in changed and new[epochs] > old[epochs]:
+            changed.remove(epochs)
+        if changed:
+            listed = "; ".join(f"{key}: {old.get(key)!r} -> {new.get(key)!r}" for key in changed)
+            raise InputError(
+                f"the recipe is not the one this run was started with: {listed}",
+                Where(self.recipe),
+                "Resume with the recipe of the run (training.max_epochs may grow), or start a new run with -o.",
+            )
+
+
+def flatten(tree: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+    """A nested dictionary as dotted keys."""
+    flat: dict[str, Any] = {}
+    for key, value in tree.items():
+        if isinstance(value, dict):
+            flat |= flatten(value, f"{prefix}{key}.")
+        else:
+            flat[f"{prefix}{key}"] = value
+    return flat

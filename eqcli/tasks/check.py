@@ -1,0 +1,300 @@
+"""Open the data of a recipe and say what is wrong or odd, before any time is spent on training."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from eqcli.errors import EqcliError, ErrorGroup, Failure, InputError, Where
+from eqcli.progress import Reporter, Silent
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from eqcli.data.frames import FrameTable
+    from eqcli.data.split import Split
+    from eqcli.data.statistics import DataStatistics
+    from eqcli.recipe.schema import TrainRecipe
+
+TERMS = ("energy", "forces", "stress")
+
+
+@dataclass
+class CheckReport:
+    """What the data of a recipe are like.
+
+    Attributes
+    ----------
+    facts
+        Name and value of what was found, for people.
+    warnings
+        What is suspicious and does not stop the training.
+    """
+
+    facts: list[tuple[str, str]] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
+    figures: dict[str, Any] = field(default_factory=dict)
+
+    def lines(self) -> list[str]:
+        """The report as text, warnings last."""
+        return [f"{name}: {value}" for name, value in self.facts] + [f"warning: {text}" for text in self.warnings]
+
+    def as_dict(self) -> dict[str, Any]:
+        return {"facts": dict(self.facts), "warnings": self.warnings, **self.figures}
+
+
+@dataclass
+class Inspection:
+    """A report, and what was computed on the way to it."""
+
+    report: CheckReport
+    tables: dict[str, FrameTable]
+    split: Split
+    statistics: DataStatistics
+
+
+def check_data(recipe: TrainRecipe, *, report: Reporter | None = None) -> CheckReport:
+    """Reads every file of a training recipe and checks what is in it.
+
+    Raises
+    ------
+    ErrorGroup
+        With all faults that would make the training fail or silently wrong.
+    """
+    return inspect(recipe, report or Silent()).report
+
+
+def data_files(recipe: TrainRecipe) -> dict[str, tuple[str, ...]]:
+    """The files of each source that the recipe names."""
+    named = {"train": recipe.data.train, "valid": recipe.data.valid, "test": recipe.data.test}
+    return {source: (files,) if isinstance(files, str) else tuple(files) for source, files in named.items() if files}
+
+
+def inspect(recipe: TrainRecipe, report: Reporter, *, store: Path | None = None) -> Inspection:
+    """`check_data`, with its by-products; frames are stored in the folder `store` as they pass by."""
+    failures: list[Failure] = []
+    errors: list[EqcliError] = []
+    tables = _read(recipe, report, store, failures, errors)
+    errors += [InputError(failure.reason, failure.where) for failure in failures]
+    empty = [source for source, table in tables.items() if not len(table)]
+    errors += [InputError("no structures in these files", Where(key=f"data.{source}")) for source in empty]
+    if len(tables) < len(data_files(recipe)) or empty:
+        raise ErrorGroup(errors)
+    split, found = _split(recipe, tables)
+    errors += found
+    statistics = None
+    if "train" in split and len(split["train"]):
+        statistics = _statistics(recipe, tables, split, errors)
+    result = CheckReport()
+    if statistics is not None:
+        errors += _faults(recipe, tables, split, result)
+        _describe(recipe, tables, split, statistics, result)
+    if errors or statistics is None:
+        raise ErrorGroup(errors)
+    return Inspection(result, tables, split, statistics)
+
+
+def _read(
+    recipe: TrainRecipe, report: Reporter, store: Path | None, failures: list[Failure], errors: list[EqcliError]
+) -> dict[str, FrameTable]:
+    from eqcli.data.prepare import scan, store_path
+
+    tables = {}
+    report.start("reading the data", None, "frame")
+    for source, files in data_files(recipe).items():
+        try:
+            tables[source] = scan(
+                files,
+                recipe.data.labels,
+                recipe.model.cutoff,
+                on_failure=failures.append,
+                advance=report.advance,
+                store=store_path(store, source) if store else None,
+            )
+        except EqcliError as error:
+            errors.append(error)
+    report.finish()
+    return tables
+
+
+def _split(recipe: TrainRecipe, tables: dict[str, FrameTable]) -> tuple[Split, list[EqcliError]]:
+    import numpy as np
+
+    from eqcli.data.split import draw_split, share
+
+    usable = {source: np.flatnonzero(~table.isolated) for source, table in tables.items()}
+    section, total = recipe.data.split, len(usable["train"])
+    seed = recipe.seed if section.seed is None else section.seed
+    drawn = sum(share(getattr(section, name), total) for name in ("valid", "test") if name not in tables)
+    if drawn >= total:
+        found = f"{drawn} structures are wanted for validation and test, of {total} that are not isolated atoms"
+        return {}, [InputError(f"nothing is left to train on: {found}", Where(key="data.split"))]
+    split = draw_split(usable, valid=section.valid, test=section.test, max_train=recipe.data.max_train, seed=seed)
+    if not len(split.get("valid", ())):
+        hint = "Name a file in data.valid, or give data.split.valid a share, e.g. 0.1."
+        return split, [InputError("there are no validation structures", Where(key="data.split.valid"), hint)]
+    return split, []
+
+
+def _statistics(
+    recipe: TrainRecipe, tables: dict[str, FrameTable], split: Split, errors: list[EqcliError]
+) -> DataStatistics | None:
+    from eqcli.data.statistics import measure_statistics
+
+    try:
+        return measure_statistics(tables["train"], split["train"].indices, recipe.data.reference_energies)
+    except EqcliError as error:
+        errors.append(error)
+        return None
+
+
+def _faults(recipe: TrainRecipe, tables: dict[str, FrameTable], split: Split, result: CheckReport) -> list[EqcliError]:
+    """Faults of labels, elements and options; what is only odd goes into the warnings."""
+    from eqcli.elements import SYMBOLS
+
+    errors: list[EqcliError] = []
+    trained = set(tables["train"].elements(split["train"].indices))
+    for name, part in split.items():
+        table = tables[part.source]
+        foreign = set(table.elements(part.indices)) - trained
+        if foreign:
+            symbols = ", ".join(SYMBOLS[z] for z in sorted(foreign))
+            errors.append(
+                InputError(
+                    f"{symbols} occur in the {name} structures and in no training structure",
+                    Where(key=f"data.{part.source}"),
+                    "Take those structures out, or add training structures with these elements.",
+                )
+            )
+        for term in TERMS:
+            if getattr(recipe.loss, term) > 0:
+                errors += _label_faults(recipe, name, term, table, part.indices, result)
+    if "tensorboard" in recipe.training.loggers:
+        from eqcli.engine.training_log import summary_writer
+
+        try:
+            summary_writer()
+        except EqcliError as error:
+            errors.append(error)
+    return errors
+
+
+def labelled(table: FrameTable, term: str) -> np.ndarray:
+    """Which frames of a table have a label."""
+    import numpy as np
+
+    if term == "forces":
+        return np.asarray(table.force_count > 0)
+    return np.isfinite(table.energy if term == "energy" else table.stress_square)
+
+
+def _label_faults(
+    recipe: TrainRecipe, name: str, term: str, table: FrameTable, frames: np.ndarray, result: CheckReport
+) -> list[EqcliError]:
+    have = int(labelled(table, term)[frames].sum())
+    if have == len(frames):
+        return []
+    if have or name == "test":
+        result.warnings.append(f"{len(frames) - have} of {len(frames)} {name} structures have no {term}")
+        return []
+    files = data_files(recipe)
+    source = name if name in files else "train"
+    return [
+        InputError(
+            f"no {name} structure has {term}, which has the weight {getattr(recipe.loss, term):g} in the loss; "
+            f"{_found_columns(files[source][0], recipe)}",
+            Where(file=files[source][0], key=f"loss.{term}"),
+            f"Name the column in data.labels.{term}, or set loss.{term}: 0.",
+        )
+    ]
+
+
+def _found_columns(path: str, recipe: TrainRecipe) -> str:
+    """What else the first frame of a file offers."""
+    from eqcli.io import read_structures
+
+    first = next(iter(read_structures(path, recipe.data.labels, on_failure=lambda _: None)), None)
+    names = sorted({*first.info, *first.arrays}) if first is not None else []
+    return f"found in the first structure: {', '.join(names)}" if names else "the file has no further columns"
+
+
+def _describe(
+    recipe: TrainRecipe, tables: dict[str, FrameTable], split: Split, statistics: DataStatistics, result: CheckReport
+) -> None:
+    """Fills the report with what was found and what is odd."""
+    from eqcli.data.plausibility import duplicates, energy_warnings, force_warnings, overlap, stress_warnings
+    from eqcli.elements import SYMBOLS
+
+    train = split["train"]
+    table = tables[train.source]
+    result.facts += [
+        ("structures", ", ".join(f"{len(split[n])} {n}" for n in ("train", "valid", "test") if n in split)),
+        ("elements", " ".join(SYMBOLS[z] for z in statistics.elements)),
+        ("atoms per structure", _range(table.n_atoms[train.indices])),
+        ("neighbours per atom", f"{statistics.avg_num_neighbors:.1f} on average"),
+        ("labels", ", ".join(_label_count(term, table, train.indices) for term in TERMS)),
+        ("reference energies", reference_text(statistics)),
+    ]
+    isolated = int(table.isolated.sum())
+    if isolated:
+        result.facts.append(("isolated atoms", f"{isolated}, used for reference energies only"))
+    result.warnings += statistics.reference.notes
+    result.warnings += energy_warnings(table, train.indices, statistics.reference)
+    result.warnings += force_warnings(table, train.indices) + stress_warnings(table, train.indices)
+    lonely = int(table.lonely[train.indices].sum())
+    if lonely:
+        result.warnings.append(
+            f"{lonely} atoms in the training structures have no neighbour within {recipe.model.cutoff:g} Å"
+        )
+    if repeated := duplicates(table, train.indices):
+        result.warnings.append(f"{repeated} training structures repeat another one")
+    for name in ("valid", "test"):
+        if name in split:
+            other = split[name]
+            if same := overlap(table, train.indices, tables[other.source], other.indices):
+                result.warnings.append(f"{same} {name} structures are identical to a training structure")
+    _describe_batches(recipe, table, train.indices, result)
+    result.figures = {
+        "splits": {name: len(part) for name, part in split.items()},
+        "elements": [SYMBOLS[z] for z in statistics.elements],
+        "statistics": statistics.as_dict(),
+    }
+
+
+def _describe_batches(recipe: TrainRecipe, table: FrameTable, frames: np.ndarray, result: CheckReport) -> None:
+    from eqcli.data.batches import batch_budget, largest_batch
+    from eqcli.data.memory import physical_memory, step_bytes
+
+    budget, sizes = batch_budget(recipe.training.batch, table, frames)
+    atoms, edges = largest_batch(budget, table, frames)
+    itemsize = 8 if recipe.training.precision == "float64" else 4
+    needed, there = step_bytes(recipe.model, atoms, edges, itemsize), physical_memory()
+    result.facts.append(
+        ("largest batch", f"{atoms} atoms, {edges} neighbour pairs, about {needed / 1e9:.2g} GB (rough estimate)")
+    )
+    if there is not None and needed > there:
+        result.warnings.append(
+            f"the largest batch may need {needed / 1e9:.3g} GB and this machine has {there / 1e9:.3g} GB; "
+            "lower training.batch or the size of the model"
+        )
+    if large := int((sizes > budget.limit).sum()):
+        result.warnings.append(
+            f"{large} structures exceed the batch budget of {budget.limit} {budget.unit}; each is a batch of its own"
+        )
+
+
+def reference_text(statistics: DataStatistics) -> str:
+    """The reference energies and where they come from, in one line."""
+    reference = statistics.reference
+    return ", ".join(f"{s} {e:.6g} eV ({reference.source[s]})" for s, e in reference.energies.items())
+
+
+def _range(values: np.ndarray) -> str:
+    low, high = int(values.min()), int(values.max())
+    return str(low) if low == high else f"{low} to {high}"
+
+
+def _label_count(term: str, table: FrameTable, frames: np.ndarray) -> str:
+    have = int(labelled(table, term)[frames].sum())
+    return f"{term} in {'all' if have == len(frames) else have or 'none'}"
