@@ -1,0 +1,151 @@
+"""Runs in the peers' environment (`make peers`): times mace-torch and writes reference results.
+
+    .venv-peers/bin/python tests/benchmarks/peer_mace.py time CONFIG.json
+    .venv-peers/bin/python tests/benchmarks/peer_mace.py reference FOLDER
+
+Exchanges files only: it shares no code with the package that it is compared with.
+"""
+
+from __future__ import annotations
+
+import json
+import resource
+import statistics
+import sys
+import time
+import warnings
+from pathlib import Path
+
+warnings.filterwarnings("ignore")
+
+import ase.io
+import numpy as np
+import torch
+from e3nn import o3
+from mace import data, modules, tools
+from mace.tools import torch_geometric
+
+
+def build(config: dict, elements: list[int], e0: list[float], neighbours: float) -> torch.nn.Module:
+    """A randomly initialised ScaleShiftMACE with the hyper-parameters of `config`."""
+    blocks = {
+        "residual": modules.interaction_classes["RealAgnosticResidualInteractionBlock"],
+        "agnostic": modules.interaction_classes["RealAgnosticInteractionBlock"],
+        "density": modules.interaction_classes["RealAgnosticDensityInteractionBlock"],
+        "residual-density": modules.interaction_classes["RealAgnosticDensityResidualInteractionBlock"],
+    }
+    c = config["channels"]
+    hidden = "+".join(f"{c}x{degree}{'eo'[degree % 2]}" for degree in range(config["max_L"] + 1))
+    return modules.ScaleShiftMACE(
+        r_max=config["cutoff"],
+        num_bessel=config["num_radial_basis"],
+        num_polynomial_cutoff=config["num_cutoff_basis"],
+        max_ell=config["max_ell"],
+        interaction_cls=blocks[config["interaction"]],
+        interaction_cls_first=blocks[config["interaction_first"]],
+        num_interactions=config["num_interactions"],
+        num_elements=len(elements),
+        hidden_irreps=o3.Irreps(hidden),
+        MLP_irreps=o3.Irreps(config["MLP_irreps"]),
+        atomic_energies=np.array(e0),
+        avg_num_neighbors=neighbours,
+        atomic_numbers=elements,
+        correlation=config["correlation"],
+        gate=torch.nn.functional.silu,
+        radial_MLP=list(config["radial_MLP"]),
+        radial_type=config["radial_type"],
+        distance_transform={"none": "None", "agnesi": "Agnesi", "soft": "Soft"}[config["distance_transform"]],
+        pair_repulsion=bool(config["zbl"]),
+        atomic_inter_scale=0.8,
+        atomic_inter_shift=0.1,
+    )
+
+
+def batch_of(frames: list, elements: list[int], cutoff: float) -> dict:
+    """The peer's own batch of ASE frames."""
+    table = tools.AtomicNumberTable(elements)
+    keys = data.KeySpecification(info_keys={"energy": "REF_energy"}, arrays_keys={"forces": "REF_forces"})
+    items = []
+    for atoms in frames:
+        atoms.info["REF_energy"] = 0.0
+        atoms.arrays["REF_forces"] = np.zeros((len(atoms), 3))
+        configuration = data.config_from_atoms(atoms, key_specification=keys)
+        items.append(data.AtomicData.from_config(configuration, z_table=table, cutoff=cutoff))
+    loader = torch_geometric.dataloader.DataLoader(items, batch_size=len(items), shuffle=False)
+    return next(iter(loader))
+
+
+def median_seconds(action, repeats: int, warmup: int = 2) -> float:
+    for _ in range(warmup):
+        action()
+    times = []
+    for _ in range(repeats):
+        start = time.perf_counter()
+        action()
+        times.append(time.perf_counter() - start)
+    return statistics.median(times)
+
+
+def time_model(job: dict) -> dict:
+    """Median seconds of one task (`train` or `predict`) and the peak memory of this process in MB."""
+    torch.set_num_threads(job["threads"])
+    torch.set_default_dtype(torch.float32)
+    torch.manual_seed(0)
+    frames = ase.io.read(job["frames"], ":")
+    elements = sorted({int(z) for atoms in frames for z in atoms.numbers})
+    batch = batch_of(frames, elements, job["config"]["cutoff"]).to(job["device"])
+    neighbours = batch.edge_index.shape[1] / len(batch.batch)
+    model = build(job["config"], elements, [0.0] * len(elements), neighbours).to(job["device"])
+    wait = torch.cuda.synchronize if job["device"] == "cuda" else lambda: None
+    base = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    if job["task"] == "train":
+        optimizer = torch.optim.Adam(model.parameters(), lr=1e-4, amsgrad=True)
+
+        def action() -> None:
+            optimizer.zero_grad()
+            out = model(batch.to_dict(), training=True, compute_force=True)
+            loss = (out["energy"] ** 2).mean() + 100 * (out["forces"] ** 2).mean()
+            loss.backward()
+            torch.nn.utils.clip_grad_norm_(model.parameters(), 10.0)
+            optimizer.step()
+            wait()
+    else:
+        model.eval()
+        for p in model.parameters():
+            p.requires_grad_(False)
+
+        def action() -> None:
+            model(batch.to_dict(), training=False, compute_force=True)
+            wait()
+
+    seconds = median_seconds(action, job["repeats"])
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    if job["device"] == "cuda":
+        base, peak = 0.0, torch.cuda.max_memory_allocated() / 2**20
+    return {"seconds": seconds, "peak_MB": peak - base, "edges": int(batch.edge_index.shape[1])}
+
+
+def write_reference(folder: Path) -> None:
+    """Models with random weights in float64 and their energies, forces and stresses on the structures there."""
+    torch.set_default_dtype(torch.float64)
+    frames = ase.io.read(folder / "structures.extxyz", ":")
+    elements = sorted({int(z) for atoms in frames for z in atoms.numbers})
+    for name, config in json.loads((folder / "configs.json").read_text()).items():
+        torch.manual_seed(1)
+        model = build(config, elements, [-1.5 * z for z in elements], 7.3)
+        torch.save(model, folder / f"{name}.model")
+        results = []
+        for atoms in frames:
+            batch = batch_of([atoms], elements, config["cutoff"])
+            periodic = bool(atoms.pbc.all())
+            out = model(batch.to_dict(), compute_force=True, compute_stress=periodic)
+            stress = out["stress"][0].tolist() if periodic else None
+            results.append({"energy": out["energy"].item(), "forces": out["forces"].tolist(), "stress": stress})
+        (folder / f"{name}.json").write_text(json.dumps(results))
+
+
+if __name__ == "__main__":
+    if sys.argv[1] == "time":
+        print(json.dumps(time_model(json.loads(Path(sys.argv[2]).read_text()))))
+    else:
+        write_reference(Path(sys.argv[2]))
