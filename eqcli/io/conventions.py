@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 ENERGY_KEYS = ("energy", "REF_energy", "Energy", "dft_energy", "free_energy", "total_energy")
 FORCES_KEYS = ("forces", "REF_forces", "Forces", "dft_forces", "force")
-STRESS_KEYS = ("stress", "REF_stress", "dft_stress")
+STRESS_KEYS = ("stress", "REF_stress", "dft_stress", "stresses", "virial_stress")
 VIRIAL_KEYS = ("virial", "REF_virial", "virials", "dft_virial")
 
 EnergyUnit = Literal["eV", "meV", "Hartree", "Rydberg", "kcal/mol", "kJ/mol"]
@@ -42,3 +42,11 @@ class LabelConvention(BaseModel):
         description="Periodicity. `auto` takes what the file states; where a file gives a cell and no periodicity, a "
         "structure is periodic unless the cell is an empty box around a molecule.",
     )
+
+    @field_validator("stress_order")
+    @classmethod
+    def _six_components(cls, order: str) -> str:
+        names = ["".join(sorted(name)) for name in order.replace(",", " ").lower().split()]
+        if sorted(names) != ["xx", "xy", "xz", "yy", "yz", "zz"]:
+            raise ValueError("expected the six components in the file's order, e.g. 'xx yy zz yz xz xy'")
+        return " ".join(names)

@@ -1,0 +1,126 @@
+"""The file formats: their names, how a file is recognised, and the module that reads and writes each."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+
+from eqcli.errors import InputError, Where
+
+
+class Format(StrEnum):
+    """Name of each format."""
+
+    EXTXYZ = "extxyz"
+    CIF = "cif"
+    MMCIF = "mmcif"
+    POSCAR = "poscar"
+    SDF = "sdf"
+    MOL = "mol"
+    PDB = "pdb"
+    ASE_DB = "ase-db"
+    ASE_TRAJ = "ase-traj"
+    SMILES = "smiles"
+    DATASET = "dataset"
+    JSON = "json"
+    CSV = "csv"
+
+
+@dataclass(frozen=True)
+class FormatSpec:
+    """What a format can do.
+
+    Attributes
+    ----------
+    suffixes
+        Endings of its files, the preferred one first.
+    module
+        The module with `read(path)` and `write(path, structures, provenance)`.
+    reads, writes
+        Whether each direction is supported.
+    many
+        Whether one file holds several structures.
+    labels
+        Whether it carries energies, forces and stresses.
+    gzip
+        Whether it is also read compressed (`.gz`).
+    description
+        For people.
+    """
+
+    suffixes: tuple[str, ...]
+    module: str
+    reads: bool = True
+    writes: bool = True
+    many: bool = True
+    labels: bool = False
+    gzip: bool = False
+    description: str = ""
+
+
+FORMATS: dict[Format, FormatSpec] = {
+    Format.EXTXYZ: FormatSpec(
+        (".extxyz", ".xyz"), "eqcli.io.extxyz", labels=True, gzip=True, description="XYZ and extended XYZ"
+    ),
+    Format.CIF: FormatSpec((".cif",), "eqcli.io.cif", gzip=True, description="CIF of a crystal (or mmCIF, by content)"),
+    Format.MMCIF: FormatSpec((".mmcif",), "eqcli.io.pdb", writes=False, gzip=True, description="macromolecular CIF"),
+    Format.POSCAR: FormatSpec(
+        (".vasp", ".poscar"), "eqcli.io.poscar", many=False, description="VASP POSCAR and CONTCAR (by name, too)"
+    ),
+    Format.SDF: FormatSpec((".sdf",), "eqcli.io.sdf", gzip=True, description="MDL structure-data file, V2000 or V3000"),
+    Format.MOL: FormatSpec((".mol",), "eqcli.io.sdf", many=False, description="MDL molfile, V2000 or V3000"),
+    Format.PDB: FormatSpec((".pdb", ".ent"), "eqcli.io.pdb", gzip=True, description="Protein Data Bank file"),
+    Format.ASE_DB: FormatSpec((".db",), "eqcli.io.ase_db", labels=True, description="ASE database (SQLite)"),
+    Format.ASE_TRAJ: FormatSpec((".traj",), "eqcli.io.ase_db", writes=False, labels=True, description="ASE trajectory"),
+    Format.SMILES: FormatSpec(
+        (".smi", ".smiles"), "eqcli.io.smiles", writes=False, description="SMILES; conformers are generated (RDKit)"
+    ),
+    Format.DATASET: FormatSpec(
+        (".h5", ".hdf5"), "eqcli.io.store_format", labels=True, description="eqcli dataset (HDF5)"
+    ),
+    Format.JSON: FormatSpec(
+        (".json",), "eqcli.io.json_records", writes=False, labels=True, description="list of structure records"
+    ),
+    Format.CSV: FormatSpec((".csv",), "eqcli.io.csv_table", reads=False, description="table, one row per structure"),
+}
+"""Every format."""
+
+_BY_SUFFIX = {suffix: name for name, spec in FORMATS.items() for suffix in spec.suffixes}
+_VASP_NAMES = ("POSCAR", "CONTCAR")
+
+
+def format_of(path: str | Path) -> Format:
+    """The format of a file, by its name. Raises InputError that lists the known endings."""
+    name = Path(path).name
+    plain = name[:-3] if name.lower().endswith(".gz") else name
+    found = _BY_SUFFIX.get(Path(plain).suffix.lower())
+    if found is None and plain.upper().startswith(_VASP_NAMES):
+        found = Format.POSCAR
+    if found is None:
+        known = ", ".join(s for spec in FORMATS.values() for s in spec.suffixes)
+        ending = Path(plain).suffix
+        message = f"unknown file ending '{ending}'" if ending else "the name of this file does not tell its format"
+        raise InputError(message, Where(path), f"Known are {known}, and names that begin with POSCAR or CONTCAR.")
+    if plain != name and not FORMATS[found].gzip:
+        raise InputError(f"{found} files are not read compressed", Where(path), "Decompress it with gunzip first.")
+    return found
+
+
+def readable_format(path: str | Path) -> Format:
+    """As `format_of`, for a file to be read."""
+    found = format_of(path)
+    if not FORMATS[found].reads:
+        raise InputError(f"{found} files can be written, not read", Where(path))
+    return found
+
+
+def writable_format(path: str | Path) -> Format:
+    """As `format_of`, for a file to be written."""
+    found = format_of(path)
+    if not FORMATS[found].writes:
+        can = ", ".join(spec.suffixes[0] for spec in FORMATS.values() if spec.writes)
+        raise InputError(f"{found} files can be read, not written", Where(path), f"Files that can be written: {can}.")
+    if str(path).lower().endswith(".gz"):
+        raise InputError("compressed files are read, not written", Where(path), "Leave out .gz, or write an .h5 file.")
+    return found

@@ -1,0 +1,237 @@
+"""The dataset file: HDF5, ragged arrays as flat data plus offsets.
+
+`frames/offset[i]` is the number of atoms in frames 0 to i, so that frame i is the rows
+`offset[i-1]:offset[i]` of every dataset under `atoms`. It is written last: a frame is in
+the file when its offset is. NaN, or -1 for `fixed`, stands for an absent label.
+`frames/blob_offset` divides `blob/data` in the same way: JSON bytes of all that is rarer.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+from numpy.typing import NDArray
+
+from eqcli.errors import InputError, Where
+from eqcli.io.frame import plain
+from eqcli.io.structure import FloatArray, Structure
+
+FORMAT = "eqcli-dataset"
+VERSION = 1
+
+UPGRADES: dict[int, Callable[[dict[str, Any]], dict[str, Any]]] = {}
+"""Version n -> function that turns a header of version n into one of version n + 1."""
+
+
+@dataclass(frozen=True)
+class Column:
+    """One dataset: its name, element type, shape past the first axis, unit and rows per chunk."""
+
+    name: str
+    dtype: str
+    tail: tuple[int, ...] = ()
+    units: str = ""
+    chunk: int = 512
+
+
+OFFSET = Column("frames/offset", "<i8", chunk=4096)
+BLOB_OFFSET = Column("frames/blob_offset", "<i8", chunk=4096)
+BLOB = Column("blob/data", "u1", chunk=32768)
+
+ATOM_COLUMNS = (
+    Column("atoms/numbers", "u1", chunk=8192),
+    Column("atoms/positions", "<f8", (3,), "Angstrom", 2048),
+    Column("atoms/forces", "<f8", (3,), "eV/Angstrom", 2048),
+    Column("atoms/fixed", "i1", chunk=8192),
+)
+FRAME_COLUMNS = (
+    Column("frames/cell", "<f8", (3, 3), "Angstrom"),
+    Column("frames/pbc", "u1", (3,), chunk=2048),
+    Column("frames/energy", "<f8", (), "eV", 2048),
+    Column("frames/stress", "<f8", (6,), "eV/Angstrom^3"),
+    Column("frames/charge", "<f8", (), "e", 2048),
+)
+COLUMNS = (*ATOM_COLUMNS, *FRAME_COLUMNS, BLOB, BLOB_OFFSET, OFFSET)
+"""Every dataset; `frames/offset` last."""
+
+Rows = dict[str, NDArray[Any]]
+"""Rows to add to the datasets, by name."""
+
+_VOIGT = ((0, 0), (1, 1), (2, 2), (1, 2), (0, 2), (0, 1))
+
+
+def create(path: Path, provenance: dict[str, Any] | None) -> None:
+    """Writes a dataset file without frames."""
+    with h5py.File(path, "w", libver="latest", locking=False) as file:
+        file.attrs["format"] = FORMAT
+        file.attrs["version"] = VERSION
+        file.attrs["provenance"] = json.dumps(plain(provenance or {}))
+        for column in COLUMNS:
+            dataset = file.create_dataset(
+                column.name,
+                shape=(0, *column.tail),
+                maxshape=(None, *column.tail),
+                dtype=column.dtype,
+                chunks=(column.chunk, *column.tail),
+                compression="gzip",
+                compression_opts=1,
+                shuffle=True,
+                fletcher32=True,
+            )
+            dataset.attrs["units"] = column.units
+
+
+def read_header(file: h5py.File, path: str | Path) -> dict[str, Any]:
+    """Format, version and provenance, upgraded to the present version.
+
+    Raises InputError for other HDF5 files, newer versions and files without the datasets.
+    """
+    attributes = dict(file.attrs)
+    if attributes.get("format") != FORMAT:
+        raise InputError(
+            "this HDF5 file is not an eqcli dataset", Where(path), "`eqcli convert` makes one from structure files."
+        )
+    header = {"format": FORMAT, "version": int(attributes["version"])}
+    header["provenance"] = _json(attributes.get("provenance"))
+    header = upgrade(header, path)
+    missing = [c.name for c in COLUMNS if c.name not in file]
+    if missing:
+        raise InputError(f"this dataset is damaged: it lacks {', '.join(missing)}", Where(path))
+    return header
+
+
+def upgrade(header: dict[str, Any], path: str | Path) -> dict[str, Any]:
+    """`header` brought to the present version. Raises InputError for a version of the future."""
+    if header["version"] > VERSION:
+        raise InputError(
+            f"this dataset has format version {header['version']}; this eqcli reads up to {VERSION}",
+            Where(path),
+            "Update eqcli.",
+        )
+    while header["version"] < VERSION:
+        header = UPGRADES[header["version"]](header)
+    return header
+
+
+def _json(text: Any) -> Any:
+    try:
+        return json.loads(text)
+    except (TypeError, ValueError):
+        return {}
+
+
+def encode(structures: list[Structure]) -> Rows:
+    """The rows of several structures, offsets counted from the first of them."""
+    rows: Rows = {
+        "atoms/numbers": np.concatenate([_numbers(s) for s in structures]),
+        "atoms/positions": np.concatenate([s.positions for s in structures]),
+        "atoms/forces": np.concatenate([_or_nan(s.forces, (len(s), 3)) for s in structures]),
+        "atoms/fixed": np.concatenate([_fixed(s) for s in structures]),
+        "frames/cell": np.stack([s.cell for s in structures]),
+        "frames/pbc": np.stack([s.pbc for s in structures]).astype(np.uint8),
+        "frames/energy": np.array([np.nan if s.energy is None else s.energy for s in structures]),
+        "frames/stress": np.stack([to_voigt(s.stress) for s in structures]),
+        "frames/charge": np.array([np.nan if s.charge is None else s.charge for s in structures]),
+    }
+    blobs = [encode_blob(s) for s in structures]
+    rows["blob/data"] = np.frombuffer(b"".join(blobs), dtype=np.uint8)
+    rows["frames/blob_offset"] = np.cumsum([len(b) for b in blobs], dtype=np.int64)
+    rows["frames/offset"] = np.cumsum([len(s) for s in structures], dtype=np.int64)
+    return rows
+
+
+def check(structure: Structure) -> None:
+    """Raises InputError where a label is not finite or does not fit the atoms: NaN would read back as absent."""
+    labels = {"energy": structure.energy, "forces": structure.forces, "stress": structure.stress}
+    for name, value in {**labels, "charge": structure.charge, "positions": structure.positions}.items():
+        if value is not None and not np.isfinite(value).all():
+            raise InputError(f"the {name} of this structure hold NaN or infinity", structure.where)
+    if structure.forces is not None and np.shape(structure.forces) != (len(structure), 3):
+        raise InputError(f"the forces of this structure are not {len(structure)} x 3", structure.where)
+    if len(structure) == 0:
+        raise InputError("a structure without atoms", structure.where)
+
+
+def decode(rows: Rows, where: Where) -> Structure:
+    """One structure from its rows: `atoms/*` arrays `[N, ...]`, `frames/*` values and the blob."""
+    forces, fixed = rows["atoms/forces"], rows["atoms/fixed"]
+    energy, charge = float(rows["frames/energy"]), float(rows["frames/charge"])
+    stress = rows["frames/stress"]
+    info, arrays = decode_blob(rows["blob/data"])
+    return Structure(
+        numbers=rows["atoms/numbers"].astype(np.int64),
+        positions=rows["atoms/positions"],
+        cell=rows["frames/cell"],
+        pbc=rows["frames/pbc"].astype(bool),
+        energy=None if np.isnan(energy) else energy,
+        forces=None if np.isnan(forces).any() else forces,
+        stress=None if np.isnan(stress).any() else from_voigt(stress),
+        charge=None if np.isnan(charge) else charge,
+        fixed=None if (fixed < 0).any() else fixed.astype(bool),
+        info=info,
+        arrays=arrays,
+        where=where,
+    )
+
+
+def to_voigt(stress: FloatArray | None) -> FloatArray:
+    """xx yy zz yz xz xy of a symmetric tensor; NaN for none."""
+    if stress is None:
+        return np.full(6, np.nan)
+    symmetric = 0.5 * (np.asarray(stress, dtype=np.float64) + np.transpose(stress))
+    return np.array([symmetric[i, j] for i, j in _VOIGT])
+
+
+def from_voigt(stress: FloatArray) -> FloatArray:
+    """The symmetric tensor of xx yy zz yz xz xy."""
+    xx, yy, zz, yz, xz, xy = stress.tolist()
+    return np.array([[xx, xy, xz], [xy, yy, yz], [xz, yz, zz]])
+
+
+def encode_blob(structure: Structure) -> bytes:
+    """JSON bytes of `info` and `arrays`; arrays are base64, hence exact. Empty where there is neither."""
+    if not structure.info and not structure.arrays:
+        return b""
+    arrays = {}
+    for name, values in structure.arrays.items():
+        array = np.asarray(values)
+        if array.dtype.kind not in "biufU":
+            array = np.asarray([str(v) for v in array.ravel()]).reshape(array.shape)
+        data = base64.b64encode(np.ascontiguousarray(array).tobytes()).decode()
+        arrays[str(name)] = {"dtype": array.dtype.str, "shape": list(array.shape), "data": data}
+    return json.dumps({"info": plain(structure.info), "arrays": arrays}).encode()
+
+
+def decode_blob(data: NDArray[np.uint8]) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
+    """`info` and `arrays` of a frame."""
+    if len(data) == 0:
+        return {}, {}
+    content = json.loads(data.tobytes())
+    arrays = {}
+    for name, entry in content["arrays"].items():
+        flat = np.frombuffer(base64.b64decode(entry["data"]), dtype=np.dtype(entry["dtype"]))
+        arrays[name] = flat.reshape(entry["shape"]).copy()
+    return content["info"], arrays
+
+
+def _numbers(structure: Structure) -> NDArray[np.uint8]:
+    if structure.numbers.min(initial=1) < 1 or structure.numbers.max(initial=1) > 118:
+        raise InputError("atomic numbers are from 1 to 118", structure.where)
+    return structure.numbers.astype(np.uint8)
+
+
+def _or_nan(values: FloatArray | None, shape: tuple[int, ...]) -> FloatArray:
+    return np.full(shape, np.nan) if values is None else np.asarray(values, dtype=np.float64)
+
+
+def _fixed(structure: Structure) -> NDArray[np.int8]:
+    if structure.fixed is None:
+        return np.full(len(structure), -1, dtype=np.int8)
+    return np.asarray(structure.fixed, dtype=np.int8)
