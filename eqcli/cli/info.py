@@ -10,8 +10,11 @@ import typer
 from eqcli.cli import options
 from eqcli.cli.options import examples
 from eqcli.cli.session import session
+from eqcli.errors import ExitCode, Failure
 
 RECIPE_ENDINGS = (".yaml", ".yml")
+JSON_ONLY = ("failures", "label_figures")
+"""Facts that a person gets in another form."""
 
 
 def info(
@@ -23,7 +26,12 @@ def info(
     with session(quiet=quiet, as_json=json) as console:
         facts = _facts(file, console.report)
         console.document({"file": str(file), **facts})
-        console.facts([("file", str(file)), *rows(facts)])
+        shown = {name: value for name, value in facts.items() if name not in JSON_ONLY}
+        console.facts([("file", str(file)), *rows(shown)])
+        failures = [Failure(row["item"], row["reason"]) for row in facts.get("failures", ())]
+        console.failures(failures)
+        if failures:
+            raise typer.Exit(int(ExitCode.PARTIAL))
 
 
 def _facts(file: Path, report: Any) -> dict[str, Any]:
@@ -46,6 +54,8 @@ def rows(facts: dict[str, Any]) -> list[tuple[str, str]]:
             found.append((label, "\n".join(f"{key}: {_text(item)}" for key, item in value.items())))
         elif isinstance(value, dict):
             found.extend((f"{label}: {inner}" if inner else label, text) for inner, text in rows(value))
+        elif isinstance(value, list) and name == "labels":
+            found.append((label, "\n".join(str(line).strip() for line in value)))
         elif isinstance(value, list) and any(isinstance(item, dict) for item in value):
             found.append((label, "\n".join(", ".join(f"{k} {_text(v)}" for k, v in item.items()) for item in value)))
         elif value is not None and value != []:

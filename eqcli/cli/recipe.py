@@ -5,13 +5,17 @@ from __future__ import annotations
 from collections.abc import Callable
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from eqcli.cli import options
 from eqcli.cli.options import examples
 from eqcli.cli.session import session
+
+if TYPE_CHECKING:
+    from eqcli.cli.console import Console
+    from eqcli.recipe.schema import TrainRecipe
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -57,14 +61,23 @@ def check(
 ) -> None:
     """Check a recipe: first what is written, then the data that it names."""
     with session(quiet=quiet, as_json=json) as console:
-        from eqcli.cli.checks import check_data
         from eqcli.recipe.load import load_recipe
         from eqcli.recipe.steps import train_recipes
 
         loaded = load_recipe(recipe, overrides or [])
         console.say(f"{recipe}: what is written is right")
-        reports = {name: check_data(part, console) for name, part in train_recipes(loaded).items()} if data else {}
+        reports = {name: _check_data(part, console) for name, part in train_recipes(loaded).items()} if data else {}
         console.document({"recipe": str(recipe), "valid": True, "data": reports})
+
+
+def _check_data(recipe: TrainRecipe, console: Console) -> dict[str, Any]:
+    from eqcli.tasks.check import check_data
+
+    report = check_data(recipe, report=console.report)
+    console.facts(report.facts)
+    for text in report.warnings:
+        console.report.warning(text)
+    return report.as_dict()
 
 
 @app.command(epilog=examples("eqcli recipe schema -o recipe.schema.json"))

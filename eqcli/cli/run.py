@@ -36,10 +36,13 @@ def run(
         from eqcli.recipe.load import load_pipeline
 
         loaded = load_pipeline(recipe, overrides or [])
+        from eqcli.recipe.plan import plan
         from eqcli.tasks.pipeline import run_pipeline
 
         folder = output or Path("runs") / loaded.name
-        finish(console, run_pipeline(loaded, folder, device=device, force=force or (), report=console.report))
+        steps = plan(loaded)
+        result = run_pipeline(loaded.name, steps, folder, device=device, force=force or (), report=console.report)
+        finish(console, result)
 
 
 def add_to(app: typer.Typer) -> None:

@@ -24,7 +24,6 @@ def train(
         bool, typer.Option("--resume", help="Continue the run in the output folder from its last checkpoint.")
     ] = False,
     overwrite: options.Overwrite = False,
-    check: Annotated[bool, typer.Option(help="Look at the data before any work, as `eqcli recipe check` does.")] = True,
     quiet: options.Quiet = False,
     json: options.Json = False,
 ) -> None:
@@ -35,17 +34,11 @@ def train(
     """
     hint = "The same command with --resume goes on from the last checkpoint."
     with session(quiet=quiet, as_json=json, on_interrupt=hint) as console:
-        from eqcli.cli.checks import check_data, refuse_existing_run
         from eqcli.recipe.load import load_train_recipe
 
         changes = [*(overrides or []), *([f"seed={seed}"] if seed is not None else [])]
         loaded = load_train_recipe(recipe, changes)
-        folder = output or Path("runs") / loaded.name
-        refuse_existing_run(folder, resume=resume, overwrite=overwrite)
-        if check and not resume:
-            check_data(loaded, console)
-
-        from eqcli.tasks.train import train as run
+        folder = output or Path("runs") / loaded.name        from eqcli.tasks.train import train as run
 
         result = run(loaded, folder, device=device, resume=resume, overwrite=overwrite, report=console.report)
         finish(console, result)

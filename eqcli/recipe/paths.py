@@ -38,7 +38,7 @@ def resolve_paths(
         if info is None:
             continue
         path = (*prefix, key)
-        if _takes_files(annotation_of(info)):
+        if takes_files(annotation_of(info)):
             for position, item in below.children() if isinstance(below.value, list) else []:
                 _resolve(item, (*path, position), errors, scope)
             _resolve(below, path, errors, scope)
@@ -47,7 +47,8 @@ def resolve_paths(
         resolve_paths(below, section_under(model, key, below), errors, prefix=path, scope=scope)
 
 
-def _takes_files(annotation: object) -> bool:
+def takes_files(annotation: object) -> bool:
+    """Whether a field names files."""
     for part in parts(annotation):
         if part is IsFile or any(inner is IsFile for argument in get_args(part) for inner in parts(argument)):
             return True
