@@ -38,7 +38,8 @@ def train(
 
         changes = [*(overrides or []), *([f"seed={seed}"] if seed is not None else [])]
         loaded = load_train_recipe(recipe, changes)
-        folder = output or Path("runs") / loaded.name        from eqcli.tasks.train import train as run
+        folder = output or Path("runs") / loaded.name
+        from eqcli.tasks.train import train as run
 
         result = run(loaded, folder, device=device, resume=resume, overwrite=overwrite, report=console.report)
         finish(console, result)
