@@ -1,0 +1,75 @@
+"""What every task that applies a model to files begins and ends with."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from eqcli.errors import Failure, InputError, Where
+from eqcli.files import refuse_existing, require_file
+
+if TYPE_CHECKING:
+    from eqcli.engine.model_file import ModelFile
+    from eqcli.io.conventions import LabelConvention
+    from eqcli.io.structure import Structure
+
+
+def readable_files(paths: Sequence[Path]) -> list[Path]:
+    """The files themselves. Raises InputError, before any work, for one that is missing or of unknown format."""
+    from eqcli.io.formats import readable_format
+
+    if not paths:
+        raise InputError("no structure file was given")
+    sources = [require_file(path) for path in paths]
+    for source in sources:
+        readable_format(source)
+    return sources
+
+
+def load_for_inference(model: Path, device: str, precision: str | None) -> ModelFile:
+    """The model on a device, in a precision (None: the one it was saved in)."""
+    from eqcli.engine.device import PRECISIONS, choose_device
+    from eqcli.engine.model_file import load_model
+
+    if precision is not None and precision not in PRECISIONS:
+        raise InputError(f"unknown precision '{precision}'", hint=f"Use {' or '.join(PRECISIONS)}.")
+    return load_model(model, device=choose_device(device), dtype=PRECISIONS[precision] if precision else None)
+
+
+def inference_provenance(model: ModelFile) -> dict[str, Any]:
+    """What the header of an output says about where its numbers come from."""
+    from eqcli.engine.device import precision_name
+    from eqcli.engine.provenance import provenance
+    from eqcli.files import sha256
+
+    return provenance() | {
+        "model": {
+            "path": str(model.path),
+            "sha256": sha256(model.path) if model.path else None,
+            "name": model.header.get("config", {}).get("name"),
+            "precision": precision_name(model.potential.dtype),
+        }
+    }
+
+
+def read_all(
+    sources: Sequence[Path], labels: LabelConvention | None, on_failure: Callable[[Failure], None]
+) -> Iterator[Structure]:
+    """The structures of several files, one after the other."""
+    from eqcli.io import read_structures
+
+    for path in sources:
+        yield from read_structures(path, labels or LabelConvention(), on_failure=on_failure)
+
+
+def refuse_unwritable(output: Path | None, sources: Sequence[Path], overwrite: bool) -> None:
+    """Raises InputError, before any work, for an output of unknown format, one that exists or one that is an input."""
+    if output is None:
+        return
+    from eqcli.io.formats import writable_format
+
+    writable_format(output)
+    if any(Path(output).resolve() == path.resolve() for path in sources):
+        raise InputError("this file is an input and cannot be the output too", Where(output))
+    refuse_existing(output, overwrite)

@@ -1,0 +1,193 @@
+"""Energies, forces and stresses of structures from files."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from itertools import chain
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from eqcli.errors import ExitCode, Failure, InputError
+from eqcli.progress import Reporter, Silent
+from eqcli.tasks.inference import inference_provenance, load_for_inference, read_all, readable_files, refuse_unwritable
+
+if TYPE_CHECKING:
+    from eqcli.engine.model_file import ModelFile
+    from eqcli.io.conventions import LabelConvention
+    from eqcli.io.structure import Structure
+
+
+@dataclass
+class PredictResult:
+    """What was predicted.
+
+    Attributes
+    ----------
+    output
+        The file with the predictions; None when none was asked for or every structure failed.
+    structures, atoms
+        How many were predicted.
+    failures
+        What could not be read or predicted.
+    seconds
+        From the first structure to the last, without loading the model.
+    device, precision
+        Where and how it was computed.
+    energy_range
+        Lowest and highest energy per atom, eV.
+    largest_force
+        eV/Å.
+    """
+
+    output: Path | None = None
+    structures: int = 0
+    atoms: int = 0
+    failures: list[Failure] = field(default_factory=list)
+    seconds: float = 0.0
+    device: str = ""
+    precision: str = ""
+    energy_range: tuple[float, float] | None = None
+    largest_force: float | None = None
+
+    @property
+    def exit_code(self) -> ExitCode:
+        """OK, or PARTIAL when anything failed (when everything did, no output is written)."""
+        return ExitCode.PARTIAL if self.failures else ExitCode.OK
+
+    def add(self, structure: Structure) -> None:
+        """Counts one prediction."""
+        assert structure.energy is not None
+        assert structure.forces is not None
+        per_atom = structure.energy / len(structure)
+        low, high = self.energy_range or (per_atom, per_atom)
+        self.energy_range = (min(low, per_atom), max(high, per_atom))
+        self.largest_force = max(self.largest_force or 0.0, float(np.linalg.norm(structure.forces, axis=1).max()))
+        self.structures += 1
+        self.atoms += len(structure)
+
+    def as_dict(self) -> dict[str, object]:
+        """The result as plain data."""
+        return {
+            "output": str(self.output) if self.output else None,
+            "structures": self.structures,
+            "atoms": self.atoms,
+            "failures": [failure.as_dict() for failure in self.failures],
+            "seconds": self.seconds,
+            "atoms_per_second": self.atoms / self.seconds if self.seconds else None,
+            "device": self.device,
+            "precision": self.precision,
+            "energy_per_atom_range": list(self.energy_range) if self.energy_range else None,
+            "largest_force": self.largest_force,
+            "exit_code": int(self.exit_code),
+        }
+
+    def summary(self) -> list[tuple[str, str]]:
+        """The result for people: names and values, units included."""
+        rows = [("structures", str(self.structures)), ("atoms", str(self.atoms))]
+        if self.failures:
+            rows.append(("failed", str(len(self.failures))))
+        if self.energy_range is not None and self.largest_force is not None:
+            low, high = self.energy_range
+            rows.append(("energy per atom", f"{low:.4f} eV" if low == high else f"{low:.4f} to {high:.4f} eV"))
+            rows.append(("largest force", f"{self.largest_force:.4f} eV/Å"))
+        if self.seconds and self.structures:
+            rate = f"{self.structures / self.seconds:.3g} structures/s, {self.atoms / self.seconds:.3g} atoms/s"
+            rows.append(("throughput", rate))
+        rows.append(("computed in", f"{self.seconds:.2f} s on {self.device}, {self.precision}"))
+        rows.append(("output", str(self.output) if self.output else "none written"))
+        return rows
+
+
+def predict(
+    model: Path,
+    inputs: Sequence[Path],
+    output: Path | None,
+    *,
+    device: str = "auto",
+    precision: str | None = None,
+    stress: bool | None = None,
+    labels: LabelConvention | None = None,
+    batch_atoms: int | None = None,
+    overwrite: bool = False,
+    report: Reporter | None = None,
+) -> PredictResult:
+    """Predicts every structure of `inputs`, one batch after the other, into one file.
+
+    Parameters
+    ----------
+    model
+        A model file.
+    inputs
+        Files of any format that io reads; their structures are taken in this order.
+    output
+        Where the predictions go, of any format that io writes (those without room for labels
+        get the geometry alone). None writes nothing and returns the figures.
+    device
+        `auto`, `cpu`, `cuda` or `cuda:N`.
+    precision
+        `float32` or `float64`; None is the precision the model was saved in.
+    stress
+        None predicts it where there are three periods, False nowhere; True makes other structures failures.
+    labels
+        How labels of the inputs are named and in which units; they are kept as `REF_...`.
+    batch_atoms
+        Largest number of atoms in a batch; None chooses by the memory.
+    overwrite
+        Whether `output` may replace a file.
+    report
+        Hears of the progress.
+
+    Raises
+    ------
+    InputError
+        The request cannot be carried out as a whole. What concerns one structure is a row of
+        `failures`; when every structure fails, no output is written.
+    """
+    report = report or Silent()
+    sources = readable_files(inputs)
+    refuse_unwritable(output, sources, overwrite)
+    loaded = load_for_inference(model, device, precision)
+    from eqcli.engine.device import precision_name
+    from eqcli.engine.predictor import Predictor
+
+    predictor = Predictor(loaded, stress=stress, batch_atoms=batch_atoms)
+    result = PredictResult(device=str(predictor.device), precision=precision_name(loaded.potential.dtype))
+    report.message(f"predicting on {result.device} in {result.precision}")
+    report.start("predict", None, "structures")
+    start = time.perf_counter()
+    try:
+        given = read_all(sources, labels, result.failures.append)
+        predictions = _counted(predictor.predict(given, result.failures.append), result, report)
+        result.output = _write(output, predictions, overwrite, loaded)
+        result.seconds = time.perf_counter() - start
+    finally:
+        report.finish()
+    if not result.structures and not result.failures:
+        raise InputError("there are no structures in " + ", ".join(str(path) for path in sources))
+    return result
+
+
+def _counted(predictions: Iterable[Structure], result: PredictResult, report: Reporter) -> Iterator[Structure]:
+    for structure in predictions:
+        result.add(structure)
+        report.advance(1)
+        yield structure
+
+
+def _write(output: Path | None, predictions: Iterator[Structure], overwrite: bool, model: ModelFile) -> Path | None:
+    """Writes the predictions if there are any; None when nothing was written."""
+    first = next(predictions, None)
+    if first is None:
+        return None
+    if output is None:
+        for _ in predictions:
+            pass
+        return None
+    from eqcli.io import write_structures
+
+    write_structures(output, chain([first], predictions), overwrite=overwrite, provenance=inference_provenance(model))
+    return Path(output)
