@@ -1,0 +1,167 @@
+"""ASE's databases (SQLite) and trajectories. Plain data are read; no object is built from the file."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from eqcli.errors import InputError, Where
+from eqcli.io.frame import Frame, Items, plain
+from eqcli.io.structure import Structure
+
+_MAGIC = b"SQLite format 3\x00"
+
+
+def read(path: Path) -> Items:
+    """A structure per row or image. Key-value pairs and data become `info`, data with a row per atom `arrays`."""
+    yield from _trajectory(path) if path.suffix.lower() == ".traj" else _database(path)
+
+
+def _database(path: Path) -> Items:
+    from ase.db import connect
+
+    with path.open("rb") as file:
+        if file.read(len(_MAGIC)) != _MAGIC:
+            raise InputError("this is not an SQLite database", Where(path), "An ASE database is expected.")
+    try:
+        # The type is named, since ASE would import a back end by the name of the file.
+        for number, row in enumerate(connect(str(path), type="db", use_lock_file=False).select()):
+            where = Where(path, number)
+            try:
+                yield _row(row, where)
+            except (ValueError, TypeError, KeyError, AttributeError, IndexError) as error:
+                yield InputError(f"row {row.id} of the database cannot be read: {error}", where)
+    except (sqlite3.Error, OSError) as error:
+        raise InputError(f"this is not an ASE database, or it is damaged: {error}", Where(path)) from error
+
+
+def _row(row: Any, where: Where) -> Frame:
+    numbers = np.asarray(row.numbers, dtype=np.int64)
+    info = {**plain(dict(row.key_value_pairs)), "row": int(row.id)}
+    arrays: dict[str, NDArray[Any]] = {}
+    _sort_in(dict(row.data), info, arrays, len(numbers))
+    for key in ("energy", "forces", "stress"):
+        if (value := row.__dict__.get(key)) is not None:
+            (arrays if key == "forces" else info)[key] = np.asarray(value) if key == "forces" else plain(value)
+    for key in ("tags", "momenta", "initial_magmoms", "initial_charges", "masses"):
+        if (value := row.__dict__.get(key)) is not None:
+            arrays[key] = np.asarray(value)
+    if (charge := row.__dict__.get("charge")) is not None and "charge" not in info:
+        info["charge"] = float(charge)
+    cell = np.asarray(row.cell, dtype=np.float64).reshape(3, 3)
+    return Frame(
+        numbers=numbers,
+        positions=np.asarray(row.positions, dtype=np.float64),
+        cell=cell if cell.any() else None,
+        pbc=np.asarray(row.pbc, dtype=bool),
+        fixed=_fixed(row.__dict__.get("_constraints"), len(numbers)),
+        info=info,
+        arrays=arrays,
+        where=where,
+    )
+
+
+def _sort_in(data: dict[str, Any], info: dict[str, Any], arrays: dict[str, NDArray[Any]], natoms: int) -> None:
+    """Puts arrays with a row per atom to the arrays and everything else to the info."""
+    for key, value in data.items():
+        array = np.asarray(value) if isinstance(value, list | np.ndarray) else None
+        if array is not None and array.ndim == 2 and len(array) == natoms and array.dtype.kind in "biuf":
+            arrays[key] = array
+        elif array is not None and array.size == 1 and array.dtype.kind in "biuf":
+            info[key] = array.item()
+        else:
+            info[key] = plain(value)
+
+
+def _fixed(constraints: Any, natoms: int) -> NDArray[np.bool_] | None:
+    """Atoms of `FixAtoms` constraints; other constraints cannot be expressed and raise ValueError."""
+    listed = json.loads(constraints) if isinstance(constraints, str) else constraints
+    if not listed:
+        return None
+    fixed = np.zeros(natoms, dtype=bool)
+    for constraint in listed:
+        name = constraint.get("name") or constraint.get("__name__", "")
+        if name.rsplit(".", 1)[-1] != "FixAtoms":
+            raise ValueError(f"the constraint {name} is not supported, only FixAtoms")
+        content = constraint.get("kwargs", constraint)
+        indices = content.get("indices", content.get("index"))
+        if isinstance(indices, dict):
+            indices = indices["__ndarray__"][2]
+        fixed[np.asarray(indices, dtype=np.int64)] = True
+    return fixed
+
+
+def _trajectory(path: Path) -> Items:
+    from ase.io import ulm
+
+    try:
+        reader = ulm.open(str(path))
+    except (ulm.InvalidULMFileError, OSError, ValueError) as error:
+        raise InputError("this is not an ASE trajectory, or it is damaged", Where(path)) from error
+    constant: dict[str, Any] = {}
+    with reader:
+        for number in range(len(reader)):
+            where = Where(path, number)
+            try:
+                image = reader[number]
+                constant = constant or {k: _get(image, k) for k in ("numbers", "pbc", "tags", "constraints")}
+                yield _image(image, constant, where)
+            except (ValueError, TypeError, KeyError, AttributeError, OSError) as error:
+                yield InputError(f"this image of the trajectory cannot be read: {error}", where)
+
+
+def _image(image: Any, constant: dict[str, Any], where: Where) -> Frame:
+    """One image; what does not change stands in the first image alone."""
+    current = {k: v if (new := _get(image, k)) is None else new for k, v in constant.items()}
+    numbers = np.asarray(current["numbers"], dtype=np.int64)
+    info: dict[str, Any] = {}
+    arrays: dict[str, NDArray[Any]] = {}
+    calculator = _get(image, "calculator")
+    for key in ("energy", "stress"):
+        if calculator is not None and (value := _get(calculator, key)) is not None:
+            info[key] = plain(value)
+    if calculator is not None and (forces := _get(calculator, "forces")) is not None:
+        arrays["forces"] = np.asarray(forces)
+    if current["tags"] is not None:
+        arrays["tags"] = np.asarray(current["tags"])
+    cell = np.asarray(image.cell, dtype=np.float64).reshape(3, 3)
+    return Frame(
+        numbers=numbers,
+        positions=np.asarray(image.positions, dtype=np.float64),
+        cell=cell if cell.any() else None,
+        pbc=None if current["pbc"] is None else np.asarray(current["pbc"], dtype=bool),
+        fixed=_fixed(current["constraints"], len(numbers)),
+        info=info,
+        arrays=arrays,
+        where=where,
+    )
+
+
+def _get(item: Any, key: str) -> Any:
+    return getattr(item, key) if key in item else None
+
+
+def write(path: Path, structures: Iterable[Structure], provenance: dict[str, Any] | None) -> int:
+    """Writes a row per structure, labels as ASE stores them, `info` under data."""
+    from ase.db import connect
+
+    from eqcli.io.ase_bridge import to_ase
+
+    count = 0
+    with connect(str(path), type="db", use_lock_file=False, append=False) as database:
+        if provenance:
+            database.metadata = {"eqcli_provenance": plain(provenance)}
+        for structure in structures:
+            data = plain(structure.info)
+            if structure.charge is not None:
+                data["charge"] = structure.charge
+            data |= {key: values for key, values in structure.arrays.items() if values.dtype.kind in "biuf"}
+            database.write(to_ase(structure), data=data)
+            count += 1
+    return count

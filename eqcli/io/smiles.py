@@ -1,0 +1,66 @@
+"""SMILES files: one molecule per line, given a three-dimensional conformer by RDKit.
+
+Conformers come from ETKDGv3 with a fixed seed, so that the same line always gives the same
+structure, and are then relaxed with the MMFF force field where it knows the molecule.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from eqcli.errors import InputError, Where
+from eqcli.io.frame import Frame, Items
+from eqcli.io.sdf import frame_of
+from eqcli.io.text import Lines, is_text, not_text, open_text
+
+SEED = 61453
+"""Seed of the embedding."""
+
+ATTEMPTS = 20
+MMFF_STEPS = 1000
+
+
+def read(path: Path) -> Items:
+    """A structure per line `SMILES [name]`; blank lines, `#` comments and a header line are passed over."""
+    with open_text(path) as file:
+        lines = Lines(path, file)
+        number = 0
+        while (line := lines.take()) is not None:
+            words = line.split(maxsplit=1)
+            if not words or words[0].startswith("#") or (number == 0 and words[0].lower() in ("smiles", "smi")):
+                continue
+            where = Where(path, number, lines.number)
+            number += 1
+            try:
+                if not is_text(line):
+                    raise not_text(where)
+                yield embed(words[0], words[1].strip() if len(words) > 1 else "", where)
+            except InputError as error:
+                yield error
+        if number == 0:
+            raise InputError("the file holds no SMILES", Where(path))
+
+
+def embed(smiles: str, name: str, where: Where) -> Frame:
+    """The conformer of a SMILES. Raises InputError where RDKit cannot read or embed it."""
+    from rdkit import Chem, rdBase
+    from rdkit.Chem import AllChem
+
+    with rdBase.BlockLogs():
+        molecule = Chem.MolFromSmiles(smiles)
+        if molecule is None or molecule.GetNumAtoms() == 0:
+            raise InputError(f"'{smiles[:60]}' is not a SMILES that RDKit can read", where)
+        molecule = Chem.AddHs(molecule)
+        parameters: Any = AllChem.ETKDGv3()
+        parameters.randomSeed = SEED
+        parameters.maxIterations = ATTEMPTS
+        if AllChem.EmbedMolecule(molecule, parameters) != 0:
+            parameters.useRandomCoords = True
+            if AllChem.EmbedMolecule(molecule, parameters) != 0:
+                raise InputError(f"no three-dimensional structure was found for '{smiles[:60]}'", where)
+        if AllChem.MMFFHasAllMoleculeParams(molecule):
+            AllChem.MMFFOptimizeMolecule(molecule, maxIters=MMFF_STEPS)
+    frame = frame_of(molecule, where)
+    frame.info = {**({"name": name} if name else {}), "smiles": smiles, **frame.info}
+    return frame

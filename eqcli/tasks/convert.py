@@ -1,0 +1,150 @@
+"""Turning structures of one format into another, or a model of another program into ours."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from eqcli.errors import Failure, InputError, Where
+from eqcli.files import refuse_existing, require_file
+from eqcli.io.conventions import LabelConvention
+from eqcli.io.formats import FORMATS, readable_format, writable_format
+from eqcli.io.structure import Structure
+from eqcli.progress import Reporter, Silent
+
+REPORT_FRAMES = 200
+"""Frames of each file examined for the label report before the conversion."""
+
+
+@dataclass(frozen=True)
+class ConvertResult:
+    """What a conversion did."""
+
+    output: Path
+    structures: int
+    failures: list[Failure] = field(default_factory=list)
+    seconds: float = 0.0
+
+    def as_dict(self) -> dict[str, Any]:
+        """The result as plain data, for `--json`."""
+        return {
+            "output": str(self.output),
+            "structures": self.structures,
+            "failures": [failure.as_dict() for failure in self.failures],
+            "seconds": self.seconds,
+        }
+
+
+def convert(
+    inputs: Sequence[str | Path],
+    output: str | Path,
+    *,
+    labels: LabelConvention | None = None,
+    overwrite: bool = False,
+    report: Reporter | None = None,
+) -> ConvertResult:
+    """Writes the structures of all inputs, one after the other, into one file.
+
+    Malformed structures are listed in the result and the others are written. A mace-torch `.model` with
+    a `.safetensors` output becomes a model file.
+
+    Parameters
+    ----------
+    inputs
+        Structure or dataset files of any readable format.
+    output
+        The file to write; its name tells the format.
+    labels
+        Names, units and signs of the labels in the inputs.
+    overwrite
+        Replace an existing output.
+    report
+        Told which columns are taken as labels, and the progress.
+
+    Raises
+    ------
+    InputError
+        A file is missing or of an unknown format, the output exists, or no structure could be read.
+    """
+    started = time.monotonic()
+    tell = report or Silent()
+    paths = [require_file(path) for path in inputs]
+    target = Path(output)
+    if not paths:
+        raise InputError("there is nothing to convert", hint="Give at least one input file.")
+    if any(path.suffix.lower() == ".model" for path in paths) or target.suffix.lower() == ".safetensors":
+        _convert_model(paths, target, overwrite)
+        return ConvertResult(target, 0, seconds=time.monotonic() - started)
+    failures: list[Failure] = []
+    count = _convert_structures(paths, target, labels or LabelConvention(), overwrite, tell, failures)
+    return ConvertResult(target, count, failures, time.monotonic() - started)
+
+
+def _convert_model(paths: list[Path], output: Path, overwrite: bool) -> None:
+    if len(paths) != 1 or paths[0].suffix.lower() != ".model" or output.suffix.lower() != ".safetensors":
+        raise InputError(
+            "a model conversion takes one mace-torch .model file and writes one .safetensors file",
+            Where(paths[0]),
+            "For example: eqcli convert mace.model mace.safetensors",
+        )
+    refuse_existing(output, overwrite)
+    from eqcli.engine.import_mace import convert_mace_torch
+
+    convert_mace_torch(paths[0], output, overwrite=overwrite)
+
+
+def _convert_structures(
+    paths: list[Path],
+    output: Path,
+    labels: LabelConvention,
+    overwrite: bool,
+    tell: Reporter,
+    failures: list[Failure],
+) -> int:
+    from eqcli.engine.provenance import provenance
+    from eqcli.io.label_summary import label_report
+    from eqcli.io.writing import write_structures
+
+    written = writable_format(output)
+    refuse_existing(output, overwrite)
+    for path in paths:
+        readable_format(path)
+    labelled = False
+    for path in paths:
+        summary = label_report(path, labels, frames=REPORT_FRAMES)
+        labelled = labelled or any(summary.has.values())
+        for line in summary.lines():
+            tell.message(line)
+    if labelled and not FORMATS[written].labels and written != "csv":
+        tell.warning(f"a {written} file has no place for energies, forces and stresses: they are left out")
+    tell.start("convert", None, "structures")
+    try:
+        return write_structures(
+            output,
+            _all_structures(paths, labels, tell, failures),
+            overwrite=overwrite,
+            provenance={**provenance(), "inputs": [path.name for path in paths]},
+        )
+    except InputError as error:
+        if failures and not error.where.frame and "no structures" in error.message:
+            raise InputError(
+                f"none of the {len(failures)} structures could be read; the first: {failures[0].reason}",
+                failures[0].where,
+            ) from error
+        raise
+    finally:
+        tell.finish()
+
+
+def _all_structures(
+    paths: list[Path], labels: LabelConvention, tell: Reporter, failures: list[Failure]
+) -> Iterator[Structure]:
+    from eqcli.io.reading import read_structures
+
+    for path in paths:
+        for structure in read_structures(path, labels, on_failure=failures.append):
+            yield structure
+            tell.advance()
