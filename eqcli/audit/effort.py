@@ -15,17 +15,18 @@ REFERENCE_SIZE = 40
 class Effort:
     """Numbers of trials; the defaults are for molecules and small cells."""
 
-    rotations: int = 8
-    others: int = 4
+    rotations: int = 6
+    others: int = 3
     """Reflections, translations, permutations and cell choices per structure, of each."""
-    orbit: int = 72
-    axes: int = 120
-    components: int = 12
+    orbit: int = 60
+    axes: int = 90
+    components: int = 10
     """Force components compared with finite differences per structure."""
-    steps: int = 160
+    steps: int = 120
     """Time steps of the run at constant energy."""
-    crossings: int = 8
-    scan: int = 64
+    crossings: int = 5
+    """Crossings of the cutoff looked at on each path."""
+    scan: int = 48
     dimer_points: int = 56
     dimer_pairs: int = 15
 

@@ -97,7 +97,7 @@ def _strain_path(crystal: Structure, a: int, b: int) -> Path:
     return lambda s: strained(crystal, s * direction)
 
 
-def ladder(subject: Subject, structure: Structure, seed: int, directions: int = 3) -> dict[str, Any]:
+def ladder(subject: Subject, structure: Structure, seed: int, directions: int = 2) -> dict[str, Any]:
     """Error of the two-point and five-point formulas against the step, over random displacements of all atoms."""
     rng = np.random.default_rng([seed, 202])
     forces = subject.predict([structure])[0].forces

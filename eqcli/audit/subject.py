@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from eqcli.models.potentials.base import Potential
     from eqcli.models.prediction import Prediction
 
-EDGES_PER_BATCH = 8192
-"""Directed neighbour pairs evaluated at once; bounds the memory of an audit."""
+EDGES_PER_BATCH = {"cpu": 2048, "cuda": 65536}
+"""Directed neighbour pairs evaluated at once, by kind of device: what keeps caches or cores busy."""
 
 
 class Evaluator(Protocol):
@@ -111,7 +111,8 @@ class Subject:
     ) -> list[Outcome]:
         """Predictions in order; what is not finite is noted in `nonfinite`. `together=False` makes no batches."""
         outcomes: list[Outcome] = []
-        for members in self._batches(structures, EDGES_PER_BATCH if together else 0):
+        budget = EDGES_PER_BATCH.get(str(self.device).partition(":")[0], EDGES_PER_BATCH["cpu"])
+        for members in self._batches(structures, budget if together else 0):
             outcomes += self._predict_batch(members, forces, stress)
         return outcomes
 

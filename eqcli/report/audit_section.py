@@ -1,0 +1,70 @@
+"""The audit on a report page: a verdict for every property, then the plots."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from eqcli.report.html import Markup, card, join, plot_grid, table, tag
+from eqcli.report.numbers import count, show
+from eqcli.report.svg import Plot
+
+# Signs as well as colours, for those who cannot tell the colours apart.
+MARKS = {"pass": ("pass", "✓ holds"), "fail": ("fail", "✗ fails"), "note": ("finding", "! finding")}
+
+
+def audit_card(audit: Mapping[str, Any]) -> Markup:
+    """The verdict in one figure."""
+    claims = [check for check in audit["checks"] if check["claimed"]]
+    holding = sum(check["status"] == "pass" for check in claims)
+    findings = len(audit["findings"])
+    sub = count(findings, "finding") if findings else "no findings"
+    return card("Audit", f"{holding} of {len(claims)}", "claims hold", sub, "good" if audit["passed"] else "bad")
+
+
+def audit_section(audit: Mapping[str, Any], plots: Sequence[Plot]) -> Iterator[Markup]:
+    """Verdicts, then plots."""
+    yield tag("h2", "Audit", id="audit")
+    if not audit["checks"]:
+        yield tag("p", "There was no structure that the model could be audited on.")
+        return
+    yield tag(
+        "p",
+        f"Made on {count(len(audit['structures']), 'structure')} ({', '.join(audit['structures'])}), "
+        f"seed {audit['seed']}, in {audit['seconds']:.0f} s. The model runs in {audit['precision']}; what it claims is "
+        "measured in float64, where rounding hides nothing. A claim that fails is a defect of the model. A finding "
+        "is worth knowing before the model is used for dynamics or far from its training data.",
+        cls="quiet",
+    )
+    yield table(
+        ["Property", "Verdict", "Measured", "Limit", "What it means"],
+        [_row(check) for check in audit["checks"]],
+        numbers=(2, 3),
+    )
+    yield plot_grid(plots, wide=True)
+
+
+def _row(check: Mapping[str, Any]) -> list[object]:
+    kind, sign = MARKS[check["status"]]
+    unit = check["unit"] if check["unit"] != "values" else ""
+    measured = tag("span", show(check["value"], 2), " ", tag("small", unit, cls="quiet"))
+    return [
+        check["title"],
+        tag("span", sign, cls=f"mark {kind}"),
+        measured,
+        show(check["limit"], 2),
+        join([check["meaning"], tag("div", _details(check), cls="sub")], ""),
+    ]
+
+
+def _details(check: Mapping[str, Any]) -> str:
+    parts = [f"{check['found']}; {check['precision']}."]
+    if check["error"]:
+        parts.append(f"The model raised {check['error']}.")
+    if check["nonfinite"]:
+        places = check["nonfinite"][:3]
+        more = f" and {len(check['nonfinite']) - 3} more" if len(check["nonfinite"]) > 3 else ""
+        parts.append(f"Not finite: {'; '.join(places)}{more}.")
+    if check["status"] != "pass" and check["figures"].get("worst_at"):
+        parts.append(f"Worst at {check['figures']['worst_at']}.")
+    return " ".join(parts)

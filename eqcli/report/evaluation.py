@@ -1,0 +1,248 @@
+"""The page that `evaluate` writes: accuracy, audit, failures, and where everything came from."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from eqcli.errors import Failure
+from eqcli.report.audit_section import audit_card, audit_section
+from eqcli.report.html import Markup, card, facts, join, page, plot_grid, table, tag, text
+from eqcli.report.numbers import count, show
+from eqcli.report.svg import Plot
+
+MOST_ROWS = 200
+"""Rows of a table on the page; the JSON file has all of them."""
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """Everything the page shows.
+
+    Attributes
+    ----------
+    model
+        Facts of the model: `name`, `config`, `elements`, `parameters`, `sha256`, ...
+    figures
+        What `metrics.errors.Errors.figures` gave.
+    audit
+        What `AuditReport.as_dict` gave, or None.
+    data
+        One entry per file: `file`, `sha256`, `structures`.
+    provenance
+        Versions, machine and command.
+    """
+
+    model: Mapping[str, Any]
+    figures: Mapping[str, Any]
+    audit: Mapping[str, Any] | None
+    data: Sequence[Mapping[str, Any]]
+    failures: Sequence[Failure]
+    warnings: Sequence[str]
+    provenance: Mapping[str, Any]
+    accuracy_plots: Sequence[Plot] = field(default_factory=list)
+    audit_plots: Sequence[Plot] = field(default_factory=list)
+
+
+def evaluation_page(evaluation: Evaluation) -> str:
+    """The HTML document."""
+    return page(f"Evaluation of {evaluation.model['name']}", _body(evaluation))
+
+
+def _body(evaluation: Evaluation) -> Iterator[Markup]:
+    sections = ["Accuracy"] + (["Audit"] if evaluation.audit else [])
+    sections += (["Failures"] if evaluation.failures else []) + ["Provenance"]
+    links = [tag("a", name, href=f"#{name.lower()}") for name in sections]
+    yield tag(
+        "header",
+        tag("p", "Evaluation of an interatomic potential", cls="eyebrow"),
+        tag("h1", evaluation.model["name"]),
+        tag("p", _subtitle(evaluation), cls="quiet"),
+        tag("nav", *links),
+        cls="top",
+    )
+    yield tag("div", *_cards(evaluation), cls="cards")
+    for warning in evaluation.warnings:
+        yield tag("p", tag("strong", "Look here: "), warning, cls="callout")
+    yield from _accuracy(evaluation)
+    if evaluation.audit:
+        yield from audit_section(evaluation.audit, evaluation.audit_plots)
+    if evaluation.failures:
+        yield from _failures(evaluation.failures)
+    yield from _provenance(evaluation)
+
+
+def _subtitle(evaluation: Evaluation) -> str:
+    figures = evaluation.figures
+    size = f"{count(figures['structures'], 'structure')} with {count(figures['atoms'], 'atom')}"
+    return f"{size} from {', '.join(str(entry['file']) for entry in evaluation.data)}"
+
+
+def _cards(evaluation: Evaluation) -> Iterator[Markup]:
+    total = evaluation.figures["total"]
+    if "forces" in total:
+        forces = total["forces"]
+        yield card("Force error (MAE)", show(forces["mae"]), "meV/Å", f"RMSE {show(forces['rmse'])}, components")
+    if "energy_per_atom" in total:
+        energy, whole = total["energy_per_atom"], total["energy"]
+        yield card("Energy error (MAE)", show(energy["mae"]), "meV/atom", f"{show(whole['mae'])} meV per structure")
+    if "stress" in total:
+        stress, gpa = total["stress"], total["stress_gpa"]
+        yield card("Stress error (MAE)", show(gpa["mae"]), "GPa", f"{show(stress['mae'])} meV/Å³")
+    if evaluation.audit:
+        yield audit_card(evaluation.audit)
+    failed = len(evaluation.failures)
+    yield card(
+        "Evaluated",
+        f"{evaluation.figures['structures']:,}",
+        "structures",
+        f"{failed} failed" if failed else "none failed",
+        "bad" if failed else "",
+    )
+
+
+def _accuracy(evaluation: Evaluation) -> Iterator[Markup]:
+    figures = evaluation.figures
+    yield tag("h2", "Accuracy", id="accuracy")
+    if not figures["total"]:
+        yield tag("p", "The data carry no energies, forces or stresses, so there is nothing to compare with.")
+        return
+    yield tag(
+        "p",
+        "Errors are predicted minus reference. Force and stress errors are those of the components. MAE is the mean "
+        "absolute error, RMSE the root mean square error; both are given because papers use either.",
+        cls="quiet",
+    )
+    yield _totals(figures)
+    yield plot_grid(evaluation.accuracy_plots)
+    if figures["by_element"]:
+        yield tag("h3", "Forces by element")
+        yield _elements(figures["by_element"])
+    for key, title, column in (
+        ("by_config_type", "By kind of configuration", "config_type"),
+        ("by_file", "By file", "File"),
+    ):
+        if len(figures[key]) > 1 or (key == "by_config_type" and figures[key]):
+            yield tag("h3", title)
+            yield _groups(figures[key], column)
+    yield from _worst(figures["worst"])
+
+
+def _totals(figures: Mapping[str, Any]) -> Markup:
+    titles = {
+        "energy_per_atom": "Energy per atom",
+        "energy": "Energy per structure",
+        "forces": "Force components",
+        "force_magnitude": "Force magnitude",
+        "stress": "Stress components",
+        "stress_gpa": "Stress components",
+    }
+    rows: list[list[object]] = []
+    for key, title in titles.items():
+        if key in figures["total"]:
+            f = figures["total"][key]
+            figs = [show(f[name]) for name in ("mae", "rmse", "max", "bias")]
+            r2 = f"{f['r2']:.5f}" if f["r2"] is not None else "–"
+            rows.append([title, f["unit"], *figs, r2, f"{f['count']:,}"])
+    shift = figures["energy_shift"]
+    if shift:
+        without = [show(shift["mae_without_shift"]), show(shift["rmse_without_shift"])]
+        rows.insert(1, ["Energy per atom, mean shift removed", shift["unit"], *without, "–", "0", "–", "–"])
+    cosine = figures["total"].get("force_cosine")
+    header = ["Quantity", "Unit", "MAE", "RMSE", "Largest", "Mean", "R²", "Values"]
+    parts: list[object] = [table(header, rows, numbers=range(2, 8))]
+    if cosine:
+        parts.append(
+            tag("p", f"Mean cosine between predicted and reference forces: {cosine['mean']:.6f}.", cls="quiet")
+        )
+    return join(parts)
+
+
+def _elements(groups: Mapping[str, Any]) -> Markup:
+    largest = max(group["forces"]["mae"] for group in groups.values()) or 1.0
+    rows = []
+    for name, group in groups.items():
+        f = group["forces"]
+        bar = tag("span", cls="meter", style=f"width:{100 * f['mae'] / largest:.1f}%", aria_hidden="true")
+        r2 = f"{f['r2']:.5f}" if f["r2"] is not None else "–"
+        rows.append([name, show(f["mae"]), bar, show(f["rmse"]), show(f["max"]), r2, f"{f['count'] // 3:,}"])
+    header = ["Element", "MAE (meV/Å)", "", "RMSE (meV/Å)", "Largest (meV/Å)", "R²", "Atoms"]
+    return table(header, rows, numbers=(1, 3, 4, 5, 6))
+
+
+def _groups(groups: Mapping[str, Any], column: str) -> Markup:
+    present = [key for key in ("energy_per_atom", "forces", "stress_gpa") if any(key in g for g in groups.values())]
+    names = {"energy_per_atom": "Energy", "forces": "Forces", "stress_gpa": "Stress"}
+    units = {"energy_per_atom": "meV/atom", "forces": "meV/Å", "stress_gpa": "GPa"}
+    header = [column]
+    for key in present:
+        header += [f"{names[key]} MAE ({units[key]})", "RMSE", "Values"]
+    rows = []
+    for name, group in list(groups.items())[:MOST_ROWS]:
+        row: list[object] = [name]
+        for key in present:
+            f = group.get(key)
+            row += [show(f["mae"]), show(f["rmse"]), f"{f['count']:,}"] if f else ["–", "–", "0"]
+        rows.append(row)
+    return table(header, rows, numbers=range(1, len(header)))
+
+
+def _worst(worst: Mapping[str, Any]) -> Iterator[Markup]:
+    if worst["forces"]:
+        yield tag("h3", "Worst forces")
+        header = ["Structure", "Formula", "Kind", "RMSE (meV/Å)", "Largest (meV/Å)", "On atom"]
+        rows = [
+            [e["place"], e["formula"], e["config_type"] or "–", show(e["rmse"]), show(e["max"]), _atom(e)]
+            for e in worst["forces"]
+        ]
+        yield table(header, rows, numbers=(3, 4))
+    if worst["energy"]:
+        yield tag("h3", "Worst energies")
+        rows = [[e["place"], e["formula"], e["config_type"] or "–", show(e["error"])] for e in worst["energy"]]
+        yield table(["Structure", "Formula", "Kind", "Error (meV/atom)"], rows, numbers=(3,))
+
+
+def _atom(entry: Mapping[str, Any]) -> str:
+    return f"{entry['atom']} ({entry['element']})"
+
+
+def _failures(failures: Sequence[Failure]) -> Iterator[Markup]:
+    yield tag("h2", "Failures", id="failures")
+    yield tag("p", f"{count(len(failures), 'item')} could not be evaluated and is in none of the figures above.")
+    yield table(["Item", "Reason"], [[failure.item, failure.reason] for failure in failures[:MOST_ROWS]])
+    if len(failures) > MOST_ROWS:
+        yield tag("p", f"The other {len(failures) - MOST_ROWS} are in report.json.", cls="quiet")
+
+
+def _provenance(evaluation: Evaluation) -> Iterator[Markup]:
+    yield tag("h2", "Provenance", id="provenance")
+    yield tag("h3", "Model")
+    yield facts((name.replace("_", " "), _value(value)) for name, value in evaluation.model.items() if value != "")
+    yield tag("h3", "Data")
+    header = ["File", "Structures", "SHA-256"]
+    rows = [[e["file"], f"{e['structures']:,}", tag("code", e["sha256"][:16] + "…")] for e in evaluation.data]
+    yield table(header, rows, numbers=(1,))
+    yield tag("h3", "This evaluation")
+    yield facts((name.replace("_", " "), _value(value)) for name, value in evaluation.provenance.items())
+    yield tag(
+        "footer",
+        tag("p", "Every figure on this page, with full hashes and all audit data, is in ", tag("code", "report.json"),
+            "; every plot is an SVG file under ", tag("code", "plots/"), "."),
+    )  # fmt: skip
+
+
+def _value(value: object) -> Markup:
+    if isinstance(value, Mapping):
+        return join((f"{key} {_plain(v)}" for key, v in value.items()), ", ")
+    if isinstance(value, list | tuple):
+        return join(value, " ")
+    return text(_plain(value))
+
+
+def _plain(value: object) -> str:
+    if isinstance(value, Mapping):
+        return "(" + ", ".join(f"{key} {_plain(v)}" for key, v in value.items()) + ")"
+    if isinstance(value, list | tuple):
+        return "[" + ", ".join(_plain(v) for v in value) + "]"
+    return f"{value:.10g}" if isinstance(value, float) else "–" if value is None else str(value)
