@@ -45,15 +45,15 @@ def _facts(file: Path, report: Any) -> dict[str, Any]:
     return read(file, report=report)
 
 
-def rows(facts: dict[str, Any]) -> list[tuple[str, str]]:
-    """Nested facts as two columns, names spelt out."""
+def rows(facts: dict[str, Any], *, nested: bool = False) -> list[tuple[str, str]]:
+    """Nested facts as two columns; names of keys below the first level stay as they are."""
     found: list[tuple[str, str]] = []
     for name, value in facts.items():
-        label = name.replace("_", " ")
+        label = name if nested else name.replace("_", " ")
         if isinstance(value, dict) and value and all(not isinstance(item, dict | list) for item in value.values()):
             found.append((label, "\n".join(f"{key}: {_text(item)}" for key, item in value.items())))
         elif isinstance(value, dict):
-            found.extend((f"{label}: {inner}" if inner else label, text) for inner, text in rows(value))
+            found.extend((f"{label}: {inner}" if inner else label, text) for inner, text in rows(value, nested=True))
         elif isinstance(value, list) and name == "labels":
             found.append((label, "\n".join(str(line).strip() for line in value)))
         elif isinstance(value, list) and any(isinstance(item, dict) for item in value):

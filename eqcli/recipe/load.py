@@ -87,7 +87,7 @@ def _resolve_steps(root: Node, errors: list[EqcliError]) -> None:
         model = ARGUMENTS.get(task)
         if model is not None and isinstance(item.value, dict):
             arguments = item.value.setdefault("with", Node({}, item.place))
-            scope = Scope(earlier, tuple(names[position:]))
+            scope = Scope(earlier, tuple(later for later in names[position:] if later not in earlier))
             made = _resolve_step(arguments, model, (*path, "with"), scope, errors)
             earlier[name] = outputs(task, made if made is not None else model.model_construct())
 

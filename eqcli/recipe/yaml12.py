@@ -45,6 +45,13 @@ class _Dumper(yaml.SafeDumper):
         return True
 
 
+def _represent_text(dumper: _Dumper, text: str) -> yaml.ScalarNode:
+    # Plain and single-quoted styles fold control characters and line separators into spaces.
+    style = None if text.isprintable() else '"'
+    return dumper.represent_scalar(PREFIX + "str", text, style=style)
+
+
+_Dumper.add_representer(str, _represent_text)
 for _name, _pattern, _first in SCALARS:
     for _class in (_Loader, _Dumper):
         _class.add_implicit_resolver(  # type: ignore[no-untyped-call]
