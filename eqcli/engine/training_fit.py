@@ -36,8 +36,11 @@ def fit(
     output: Path,
     checkpoint: Path | None,
 ) -> None:
-    """Trains until the loader ends or a callback stops it, from `checkpoint` if there is one."""
-    with quiet():
+    """Trains until the loader ends or a callback stops it, from `checkpoint` if there is one.
+
+    The random state of the caller is as before afterwards.
+    """
+    with quiet(), torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
         trainer = make_trainer(callbacks, device, output)
         trainer.fit(module, loader, ckpt_path=checkpoint)
 

@@ -64,6 +64,7 @@ class TrainingModule(LightningModule):
         super().__init__()
         self.automatic_optimization = False
         self.potential = potential
+        self.seed: int = recipe.seed
         self.section = recipe.training
         self.loss = Loss(recipe.loss)
         self.average = WeightAverage(potential, self.section.ema)
@@ -138,7 +139,9 @@ class TrainingModule(LightningModule):
 
     def on_train_start(self) -> None:
         # Last of all: what Lightning does while it sets up may draw random numbers.
-        if self._random is not None:
+        if self._random is None:
+            torch.manual_seed(self.seed)
+        else:
             restore_random_state(self._random)
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:

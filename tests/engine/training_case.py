@@ -1,4 +1,4 @@
-"""A small data set and recipe that training tests share, and a script that trains on them in its own process.
+"""A small data set and recipe that training tests share, and a function that trains on them in a process of its own.
 
 The labels come from the toy potential with other parameters than those it starts
 with, so that there is something to learn and the answer is known.
@@ -6,7 +6,6 @@ with, so that there is something to learn and the answer is known.
 
 from __future__ import annotations
 
-import json
 import sys
 from pathlib import Path
 from typing import Any
@@ -96,18 +95,13 @@ def make_recipe(train: Path, *, model: Any = None, **changes: Any) -> TrainRecip
     return recipe.model_copy(update={"model": model or ToyConfig()})
 
 
-def main() -> None:
-    """`python -m tests.engine.training_case DATA OUTPUT JSON`: trains, resuming what is there; JSON is of sections."""
+def run(data: Path, output: Path, changes: dict[str, Any]) -> None:
+    """Trains in a process of its own, going on with what is there; ends with 130 when it was interrupted."""
     from eqcli.tasks.train import train
 
     torch.set_num_threads(1)
     register_toy()
-    data, output, changes = sys.argv[1:4]
     try:
-        train(make_recipe(Path(data), **json.loads(changes)), output, device="cpu", resume=True)
+        train(make_recipe(data, **changes), output, device="cpu", resume=True)
     except KeyboardInterrupt:
         sys.exit(130)
-
-
-if __name__ == "__main__":
-    main()
