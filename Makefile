@@ -47,8 +47,8 @@ docs: $(VENV)/.ready-test
 	$(BIN)/mkdocs build --strict
 
 data: $(VENV)/.ready-test
-	$(BIN)/python data/make_molecules.py
-	$(BIN)/python data/make_diamond.py
+	$(ONE_THREAD) $(BIN)/python data/make_molecules.py
+	$(ONE_THREAD) $(BIN)/python data/make_diamond.py
 
 # torch comes first and alone, so that its build is chosen before anything that depends on it.
 $(VENV)/.ready: constraints.txt pyproject.toml

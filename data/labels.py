@@ -5,11 +5,6 @@ Labels are energies, forces and stresses of the xTB Hamiltonians, computed by tb
 
 from __future__ import annotations
 
-import os
-
-# Sums over threads have no fixed order; one thread makes a rebuild on one machine bit-equal.
-os.environ["OMP_NUM_THREADS"] = "1"
-
 from pathlib import Path
 from typing import TYPE_CHECKING
 

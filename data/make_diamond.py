@@ -81,14 +81,20 @@ def translations(atoms: Atoms, source: int) -> dict[int, np.ndarray]:
     return maps
 
 
-def thermal_displacements(
-    modes: tuple[np.ndarray, np.ndarray], temperature: float, rng: np.random.Generator
-) -> np.ndarray:
-    """Displacements `[N, 3]` in Å drawn from the classical harmonic ensemble, exp(-u H u / 2kT)."""
-    stiffness, vectors = modes
-    soft = stiffness < 1e-3  # the three translations
-    width = np.sqrt(units.kB * temperature / np.where(soft, np.inf, stiffness))
-    return (vectors @ (width * rng.normal(size=len(width)))).reshape(-1, 3)
+def softness(hessian: np.ndarray) -> np.ndarray:
+    """The inverse square root of the force constants, zero for the three translations, `[3N, 3N]` Å/eV^(1/2).
+
+    Unlike eigenvectors it is unique where eigenvalues are degenerate, as they are here: rounding cannot turn it.
+    """
+    stiffness, vectors = np.linalg.eigh(hessian)
+    print(f"softest modes: {np.round(stiffness[:6], 4)} eV/Å^2", flush=True)
+    width = 1 / np.sqrt(np.where(stiffness < 1e-3, np.inf, stiffness))
+    return (vectors * width) @ vectors.T
+
+
+def thermal_displacements(soft: np.ndarray, temperature: float, rng: np.random.Generator) -> np.ndarray:
+    """Displacements u `[N, 3]` in Å drawn from the classical harmonic ensemble, exp(-u H u / 2kT)."""
+    return np.sqrt(units.kB * temperature) * (soft @ rng.normal(size=len(soft))).reshape(-1, 3)
 
 
 def random_strain(kind: str, rng: np.random.Generator) -> np.ndarray:
@@ -100,11 +106,11 @@ def random_strain(kind: str, rng: np.random.Generator) -> np.ndarray:
     return axes @ np.diag(sizes - sizes.mean()) @ axes.T
 
 
-def frame(kind: str, perfect: Atoms, modes: tuple[np.ndarray, np.ndarray], rng: np.random.Generator) -> Atoms:
+def frame(kind: str, perfect: Atoms, soft: np.ndarray, rng: np.random.Generator) -> Atoms:
     """One labelled frame of the given kind. Strained frames carry displacements of 300 K as well."""
     temperature = float(kind.removeprefix("thermal_").removesuffix("K")) if kind.startswith("thermal") else 300.0
     atoms = perfect.copy()
-    atoms.positions += thermal_displacements(modes, temperature, rng)
+    atoms.positions += thermal_displacements(soft, temperature, rng)
     if not kind.startswith("thermal"):
         atoms.set_cell(atoms.cell @ (np.eye(3) + random_strain(kind, rng)), scale_atoms=True)
     return labelled(atoms, kind, xtb(METHOD))
@@ -126,11 +132,10 @@ def main() -> None:
     a = pressure_free_lattice_constant()
     print(f"lattice constant without pressure: {a:.4f} Å", flush=True)
     perfect = crystal(a)
-    modes = np.linalg.eigh(force_constants(perfect))
-    print(f"softest modes: {np.round(modes[0][:6], 4)} eV/Å^2", flush=True)
+    soft = softness(force_constants(perfect))
     for name, counts, seed in (("train", TRAIN, 11), ("test", TEST, 12)):
         rng = np.random.default_rng(seed)
-        frames = [frame(kind, perfect, modes, rng) for kind, count in counts.items() for _ in range(count)]
+        frames = [frame(kind, perfect, soft, rng) for kind, count in counts.items() for _ in range(count)]
         atoms = [isolated_atom("C", METHOD)] if name == "train" else []
         write_frames(folder / f"{name}.extxyz", atoms + frames)
     write(folder / "start.cif", distorted_start(a, np.random.default_rng(13)))

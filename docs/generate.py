@@ -1,0 +1,172 @@
+"""Writes the generated parts of the reference pages from the code that they document.
+
+    python docs/generate.py
+
+A page marks each such part with `<!-- generated: NAME -->` and `<!-- end -->`; the rest of the page is written by hand.
+The tests check that no part is out of date.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel
+from pydantic.fields import FieldInfo
+from pydantic_core import PydanticUndefined
+
+DOCS = Path(__file__).resolve().parent
+PART = re.compile(r"(<!-- generated: (?P<name>[a-z-]+) -->\n).*?(<!-- end -->)", re.DOTALL)
+
+
+def main() -> None:
+    for page in pages():
+        text = page.read_text(encoding="utf-8")
+        if (new := current(text)) != text:
+            page.write_text(new, encoding="utf-8")
+            print(f"wrote {page.relative_to(DOCS.parent)}")
+
+
+def pages() -> list[Path]:
+    """Pages that have generated parts."""
+    return [page for page in sorted(DOCS.rglob("*.md")) if PART.search(page.read_text(encoding="utf-8"))]
+
+
+def current(text: str) -> str:
+    """The text of a page with every generated part as the code now has it."""
+    return PART.sub(lambda found: f"{found[1]}\n{PARTS[found['name']]()}\n\n{found[3]}", text)
+
+
+def table(head: tuple[str, ...], rows: list[tuple[str, ...]]) -> str:
+    lines = ["| " + " | ".join(head) + " |", "|" + "---|" * len(head)]
+    return "\n".join(lines + ["| " + " | ".join(cell.replace("|", "\\|") for cell in row) + " |" for row in rows])
+
+
+def train_recipe() -> str:
+    from eqcli.recipe.schema import TrainRecipe
+
+    return "\n\n".join(sections(TrainRecipe, ""))
+
+
+def pipeline_recipe() -> str:
+    from eqcli.recipe.schema import PipelineRecipe
+
+    return "\n\n".join(sections(PipelineRecipe, ""))
+
+
+def pipeline_steps() -> str:
+    from eqcli.recipe.steps import ARGUMENTS, outputs
+
+    parts = []
+    for task, model in ARGUMENTS.items():
+        made = outputs(task, model.model_construct(output="file", trajectory="file"))
+        names = ", ".join(f"`{name}`" for name in made)
+        parts.append(f"### `{task}`\n\n{doc(model)} Others may refer to its {names}.\n\n{field_table(model)}")
+    return "\n\n".join(parts)
+
+
+def label_convention() -> str:
+    from eqcli.io.conventions import LabelConvention
+
+    return field_table(LabelConvention)
+
+
+def file_formats() -> str:
+    from eqcli.io.formats import FORMATS
+
+    def mark(value: bool) -> str:
+        return "yes" if value else "no"
+
+    rows = [
+        (
+            str(name),
+            ", ".join(f"`{suffix}`" for suffix in spec.suffixes),
+            mark(spec.reads),
+            mark(spec.writes),
+            mark(spec.many),
+            mark(spec.labels),
+            spec.description,
+        )
+        for name, spec in FORMATS.items()
+    ]
+    return table(("name", "endings", "read", "written", "many structures", "labels", "what"), rows)
+
+
+def audits() -> str:
+    from eqcli.audit.tolerances import TOLERANCES
+
+    rows = [
+        (limit.title, f"`{key}`", f"{limit.limit:g} {limit.unit}", "yes" if limit.claimed else "no", limit.meaning)
+        for key, limit in TOLERANCES.items()
+    ]
+    return table(("check", "key", "limit", "claimed", "meaning"), rows)
+
+
+def sections(model: type[BaseModel], prefix: str) -> Iterator[str]:
+    """A heading and a table for a section and for each one below it."""
+    from eqcli.recipe.fields import annotation_of, fields, models
+
+    title = f"`{prefix}`" if prefix else "Top level"
+    yield f"### {title}\n\n{doc(model)}\n\n{field_table(model)}"
+    for key, info in fields(model).items():
+        for below in models(annotation_of(info)):
+            yield from sections(below, f"{prefix}.{key}".lstrip("."))
+
+
+def doc(model: type[BaseModel]) -> str:
+    return (model.__doc__ or "").strip().split("\n\n")[0].replace("\n", " ")
+
+
+def field_table(model: type[BaseModel]) -> str:
+    from eqcli.recipe.fields import aliases, annotation_of, describe, fields
+
+    other = {name: alias for alias, name in aliases(model).items()}
+    rows = []
+    for key, info in fields(model).items():
+        meaning = info.description or ""
+        if key in other:
+            meaning += f" Also `{other[key]}`."
+        kind = describe(annotation_of(info)) + bounds(info)
+        rows.append((f"`{key}`", kind, default(info), meaning))
+    return table(("key", "what may stand there", "default", "meaning"), rows)
+
+
+def bounds(info: FieldInfo) -> str:
+    words = {"gt": "above", "ge": "at least", "lt": "below", "le": "at most"}
+    found = [
+        f", {word} {getattr(mark, name):g}"
+        for mark in info.metadata
+        for name, word in words.items()
+        if getattr(mark, name, None) is not None
+    ]
+    return "".join(found)
+
+
+def default(info: FieldInfo) -> str:
+    value: Any = info.get_default(call_default_factory=True)  # type: ignore[call-arg]
+    if value is PydanticUndefined:
+        return "required"
+    if isinstance(value, BaseModel):
+        given = value.model_dump(exclude_unset=True)
+        return ", ".join(f"`{k}: {v}`" for k, v in given.items()) if given else "its defaults"
+    if value is None:
+        return "absent"
+    if isinstance(value, tuple):
+        value = list(value)
+    return f"`{value}`" if value not in ([], {}) else "none"
+
+
+PARTS: dict[str, Callable[[], str]] = {
+    "train-recipe": train_recipe,
+    "pipeline-recipe": pipeline_recipe,
+    "pipeline-steps": pipeline_steps,
+    "label-convention": label_convention,
+    "file-formats": file_formats,
+    "audits": audits,
+}
+
+
+if __name__ == "__main__":
+    main()
