@@ -60,7 +60,7 @@ def read_all(
     from eqcli.io import read_structures
 
     for path in sources:
-        yield from read_structures(path, labels or LabelConvention(), on_failure=on_failure)
+        yield from read_structures(path, labels, on_failure=on_failure)
 
 
 def refuse_unwritable(output: Path | None, sources: Sequence[Path], overwrite: bool) -> None:

@@ -1,0 +1,230 @@
+"""Accuracy of a model on labelled structures, and an audit of what it claims."""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from eqcli.errors import Failure, InputError
+from eqcli.progress import Reporter, Silent
+from eqcli.tasks.evaluate_result import EvaluateResult
+from eqcli.tasks.inference import inference_provenance, load_for_inference, read_all, readable_files
+
+if TYPE_CHECKING:
+    from eqcli.engine.model_file import ModelFile
+    from eqcli.engine.predictor import Predictor
+    from eqcli.io.conventions import LabelConvention
+    from eqcli.io.structure import Structure
+    from eqcli.report.svg import Plot
+
+CANDIDATES = 64
+"""Structures kept from the data, drawn at random, for the audit to choose from."""
+
+_ORDER = "_eqcli_order"
+
+
+def evaluate(
+    model: Path,
+    data: Sequence[Path],
+    output: Path,
+    *,
+    device: str = "auto",
+    precision: str | None = None,
+    labels: LabelConvention | None = None,
+    audit: bool = True,
+    audit_structures: int = 4,
+    seed: int = 0,
+    batch_atoms: int | None = None,
+    predictions: bool = False,
+    overwrite: bool = False,
+    report: Reporter | None = None,
+) -> EvaluateResult:
+    """Compares a model with labelled structures and audits it on a few of them.
+
+    Parameters
+    ----------
+    model
+        A model file.
+    data
+        Files of structures; those without labels are audited only.
+    output
+        Folder that receives `index.html`, `report.json` and `plots/`.
+    precision
+        `float32` or `float64`; None is what the model was saved in.
+    labels
+        What the columns of the data mean.
+    audit_structures
+        How many structures the audit looks at.
+    seed
+        Of the structures and the random operations of the audit.
+    predictions
+        Whether to write `predictions.extxyz` too, for which all structures are kept in memory until the end.
+
+    Raises
+    ------
+    InputError
+        The output exists, a file is missing or of unknown format, or nothing in them could be evaluated.
+    """
+    from eqcli.engine.predictor import Predictor
+    from eqcli.report.write import DATA, PAGE, refuse_report
+
+    report = report or Silent()
+    output = Path(output)
+    refuse_report(output, overwrite)
+    sources = readable_files(data)
+    begun = time.monotonic()
+    loaded = load_for_inference(model, device, precision)
+    result = EvaluateResult(output, output / PAGE, output / DATA)
+    stream = read_all(sources, labels, result.failures.append)
+    pairs = labelled_and_predicted(Predictor(loaded, batch_atoms=batch_atoms), stream, result.failures.append)
+    run = _Run(seed, keep_predictions=predictions)
+    report.start("evaluate", None, "structures")
+    for labelled, predicted in pairs:
+        run.add(labelled, predicted)
+        report.advance(1)
+    report.finish()
+    result.figures = run.figures(result.failures)
+    result.warnings = _warnings(result.figures)
+    for warning in result.warnings:
+        report.warning(warning)
+    if audit:
+        from eqcli.audit.run import run_audit
+
+        result.audit = run_audit(
+            loaded.potential, run.candidates, seed=seed, n_structures=audit_structures, report=report
+        )
+    result.seconds = time.monotonic() - begun
+    _write(result, loaded, sources, run)
+    return result
+
+
+class _Run:
+    """What is gathered while structures stream by."""
+
+    def __init__(self, seed: int, *, keep_predictions: bool) -> None:
+        import numpy as np
+
+        from eqcli.metrics.errors import Errors
+
+        self.errors = Errors(seed=seed)
+        self.counts: dict[str, int] = {}
+        self.candidates: list[Structure] = []
+        self.predicted: list[Structure] | None = [] if keep_predictions else None
+        self._seed = seed
+        self._rng = np.random.default_rng([seed, 3])
+
+    def add(self, labelled: Structure, predicted: Structure) -> None:
+        self.errors.add(labelled, predicted)
+        file = str(labelled.where.file)
+        self.counts[file] = self.counts.get(file, 0) + 1
+        if self.predicted is not None:
+            self.predicted.append(predicted)
+        if len(self.candidates) < CANDIDATES:
+            self.candidates.append(labelled)
+        elif (place := int(self._rng.integers(self.errors.structures))) < CANDIDATES:
+            self.candidates[place] = labelled
+
+    def figures(self, failures: Sequence[Failure]) -> dict[str, Any]:
+        """The errors. Raises InputError when there was nothing to measure them on."""
+        if not self.errors.structures:
+            first = failures[0] if failures else Failure("", "the files hold no structures")
+            raise InputError(f"no structure could be evaluated: {first.reason}", first.where)
+        return self.errors.figures()
+
+
+def labelled_and_predicted(
+    predictor: Predictor, structures: Iterable[Structure], on_failure: Callable[[Failure], None]
+) -> Iterator[tuple[Structure, Structure]]:
+    """Each structure with its labels beside its prediction; those that fail are left out."""
+    waiting: deque[tuple[int, Structure]] = deque()
+
+    def numbered() -> Iterator[Structure]:
+        for index, structure in enumerate(structures):
+            waiting.append((index, structure))
+            yield replace(structure, info={**structure.info, _ORDER: index})
+
+    for predicted in predictor.predict(numbered(), on_failure):
+        index = predicted.info.pop(_ORDER)
+        while waiting[0][0] != index:
+            waiting.popleft()
+        yield waiting.popleft()[1], predicted
+
+
+def _warnings(figures: dict[str, Any]) -> list[str]:
+    """What a person should look at before the errors."""
+    warnings = []
+    if not figures["total"]:
+        warnings.append("the data carry no energies, forces or stresses: the model was audited, not compared")
+    shift = figures["energy_shift"]
+    if shift and shift["suspicious"]:
+        warnings.append(
+            f"the mean energy error is {shift['mean_error_eV_per_atom']:+.2f} eV per atom: model and data count "
+            "energies from different zeros. Train with the isolated-atom energies of this data, "
+            "`data.reference_energies: {H: ..., C: ...}` in eV in the recipe, or check --energy-unit and "
+            f"--energy-per-atom. Without the shift the MAE is {shift['mae_without_shift']:.3g} meV/atom"
+        )
+    return warnings
+
+
+def _write(result: EvaluateResult, loaded: ModelFile, sources: Sequence[Path], run: _Run) -> None:
+    from eqcli.files import sha256
+    from eqcli.report.accuracy_plots import accuracy_plots
+    from eqcli.report.audit_plots import audit_plots
+    from eqcli.report.evaluation import Evaluation, evaluation_page
+    from eqcli.report.write import write_report
+
+    provenance = inference_provenance(loaded)
+    data = [{"file": str(path), "sha256": sha256(path), "structures": run.counts.get(str(path), 0)} for path in sources]
+    samples = {name: reservoir.rows for name, reservoir in run.errors.samples.items()}
+    accuracy: list[Plot] = accuracy_plots(samples, result.figures["total"])
+    audited: list[Plot] = audit_plots(result.audit) if result.audit else []
+    page = evaluation_page(
+        Evaluation(
+            model=_model_facts(loaded, provenance["model"]),
+            figures=result.figures,
+            audit=result.audit.as_dict() if result.audit else None,
+            data=data,
+            failures=result.failures,
+            warnings=result.warnings,
+            provenance={key: value for key, value in provenance.items() if key != "model"},
+            accuracy_plots=accuracy,
+            audit_plots=audited,
+        )
+    )
+    content = result.as_dict() | {
+        "audit": result.audit.as_dict() if result.audit else None,
+        "model": {**provenance["model"], "header": loaded.header},
+        "data": data,
+        "provenance": provenance,
+    }
+    write_report(result.output, page, content, [*accuracy, *audited])
+    if run.predicted is not None:
+        from eqcli.io import write_structures
+
+        path = result.output / "predictions.extxyz"
+        write_structures(path, run.predicted, overwrite=True, provenance=provenance)
+
+
+def _model_facts(loaded: ModelFile, facts: dict[str, Any]) -> dict[str, Any]:
+    """What the page says about the model."""
+    header = loaded.header
+    training = header.get("training") or {}
+    recipe = training.get("recipe") or {}
+    path = loaded.path or Path("model")
+    return {
+        "name": recipe.get("name") or f"{path.parent.name}/{path.name}",
+        "file": facts["path"],
+        "sha256": facts["sha256"],
+        "runs_in": f"{facts['precision']} on {next(loaded.potential.parameters()).device}",
+        "elements": header.get("elements", []),
+        "parameters": f"{header.get('parameters', 0):,}",
+        "configuration": header.get("config", {}),
+        "reference_energies_in_eV": header.get("reference_energies", {}),
+        "trained_for": f"{training['epoch']} epochs, {training.get('step')} steps" if "epoch" in training else "",
+        "trained_with": (header.get("provenance") or {}).get("packages", ""),
+        "trained_at": (header.get("provenance") or {}).get("created", ""),
+    }
