@@ -7,6 +7,7 @@ import signal
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stdout
+from dataclasses import asdict, is_dataclass
 from types import FrameType
 from typing import Any, Protocol
 
@@ -76,15 +77,19 @@ def finish(console: Console, result: Result) -> None:
     """Shows what a task returned and ends the command with its exit code."""
     _stop(console)
     console.document(result.as_dict())
-    rows = getattr(result, "rows", None)
-    if rows:
-        header = list(dict.fromkeys(key for row in rows for key in row))
-        console.table(header, [[row.get(key) for key in header] for row in rows])
-        console.say("")
+    _table(console, [asdict(row) if is_dataclass(row) else row for row in getattr(result, "rows", ())])
     console.facts(result.summary())
     console.failures(result.failures)
     if result.exit_code:
         raise typer.Exit(int(result.exit_code))
+
+
+def _table(console: Console, rows: list[dict[str, Any]]) -> None:
+    """One line per item, without the columns that are empty; nothing where the summary says it all."""
+    if len(rows) > 1:
+        header = [key for key in rows[0] if any(row[key] is not None for row in rows)]
+        console.table([key.replace("_", " ") for key in header], [[row[key] for key in header] for row in rows])
+        console.say("")
 
 
 def _interrupted(console: Console, hint: str) -> int:
