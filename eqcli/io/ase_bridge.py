@@ -16,10 +16,13 @@ def to_ase(structure: Structure) -> Any:
     The total charge becomes `info["charge"]`.
     """
     from ase import Atoms
-    from ase.calculators.singlepoint import SinglePointCalculator
+    from ase.calculators import singlepoint
     from ase.constraints import FixAtoms
 
-    atoms = Atoms(
+    # ASE is not typed.
+    calculator: Any = singlepoint.SinglePointCalculator
+    fix: Any = FixAtoms
+    atoms: Any = Atoms(
         numbers=structure.numbers, positions=structure.positions, cell=structure.cell, pbc=structure.pbc.tolist()
     )
     atoms.info.update(structure.info)
@@ -29,7 +32,7 @@ def to_ase(structure: Structure) -> Any:
         if name not in atoms.arrays:
             atoms.new_array(name, np.asarray(values))
     if structure.fixed is not None and structure.fixed.any():
-        atoms.set_constraint(FixAtoms(mask=structure.fixed))
+        atoms.set_constraint(fix(mask=structure.fixed))
     results: dict[str, Any] = {}
     if structure.energy is not None:
         results["energy"] = structure.energy
@@ -39,7 +42,7 @@ def to_ase(structure: Structure) -> Any:
         stress = structure.stress
         results["stress"] = np.array([stress[i, j] for i, j in ((0, 0), (1, 1), (2, 2), (1, 2), (0, 2), (0, 1))])
     if results:
-        atoms.calc = SinglePointCalculator(atoms, **results)
+        atoms.calc = calculator(atoms, **results)
     return atoms
 
 

@@ -24,8 +24,7 @@ def read(path: Path) -> Items:
 
 
 def _database(path: Path) -> Items:
-    from ase.db import connect
-
+    connect = _connect()
     with path.open("rb") as file:
         if file.read(len(_MAGIC)) != _MAGIC:
             raise InputError("this is not an SQLite database", Where(path), "An ASE database is expected.")
@@ -39,6 +38,12 @@ def _database(path: Path) -> Items:
                 yield InputError(f"row {row.id} of the database cannot be read: {error}", where)
     except (sqlite3.Error, OSError) as error:
         raise InputError(f"this is not an ASE database, or it is damaged: {error}", Where(path)) from error
+
+
+def _connect() -> Any:
+    from ase import db
+
+    return db.connect
 
 
 def _row(row: Any, where: Where) -> Frame:
@@ -64,6 +69,8 @@ def _row(row: Any, where: Where) -> Frame:
         info=info,
         arrays=arrays,
         where=where,
+        # The data of a row hold anything under any name: `free_energy` is a Gibbs energy in QM9.
+        implicit_labels="standard",
     )
 
 
@@ -98,8 +105,9 @@ def _fixed(constraints: Any, natoms: int) -> NDArray[np.bool_] | None:
 
 
 def _trajectory(path: Path) -> Items:
-    from ase.io import ulm
+    from ase.io import ulm as untyped
 
+    ulm: Any = untyped
     try:
         reader = ulm.open(str(path))
     except (ulm.InvalidULMFileError, OSError, ValueError) as error:
@@ -149,12 +157,10 @@ def _get(item: Any, key: str) -> Any:
 
 def write(path: Path, structures: Iterable[Structure], provenance: dict[str, Any] | None) -> int:
     """Writes a row per structure, labels as ASE stores them, `info` under data."""
-    from ase.db import connect
-
     from eqcli.io.ase_bridge import to_ase
 
     count = 0
-    with connect(str(path), type="db", use_lock_file=False, append=False) as database:
+    with _connect()(str(path), type="db", use_lock_file=False, append=False) as database:
         if provenance:
             database.metadata = {"eqcli_provenance": plain(provenance)}
         for structure in structures:

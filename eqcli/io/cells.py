@@ -40,7 +40,7 @@ def right_handed_fractions(structure: Structure) -> FloatArray:
     Lengths and angles cannot tell a left-handed cell (a, b, c) from its mirror image; the cell
     (-a, -b, -c) has the same and describes the same crystal, so its fractions are given.
     """
-    fractions = np.linalg.solve(structure.cell.T, structure.positions.T).T
+    fractions = np.linalg.solve(structure.cell.T, structure.positions.T).T.astype(np.float64)
     return -fractions if np.linalg.det(structure.cell) < 0 else fractions
 
 

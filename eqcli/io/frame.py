@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -37,7 +37,8 @@ class Frame:
     angstrom
         Whether the format itself defines lengths as Å, whatever the convention says.
     implicit_labels
-        Whether entries with well-known names are labels; where not, only those that the convention names.
+        Which entries are labels without being named by the convention: all with a well-known name,
+        those called energy, forces, stress and virial alone, or none.
     """
 
     numbers: NDArray[np.int64]
@@ -52,7 +53,7 @@ class Frame:
     header_line: int | None = None
     first_row: int | None = None
     angstrom: bool = False
-    implicit_labels: bool = True
+    implicit_labels: Literal["known", "standard", "none"] = "known"
 
     def at(self, *, atom: int | None = None, key: str | None = None) -> Where:
         """The place of an atom's row, or of the per-structure entries."""

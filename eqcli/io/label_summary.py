@@ -188,5 +188,7 @@ def _interpret(item: Item, labels: LabelConvention) -> tuple[Structure, Taken]:
         return interpret(item, labels)
     structure = resolve(item, labels)
     reason = "stored in the dataset" if labels.pbc == "auto" else f"switched {labels.pbc}"
-    names = {name: name if getattr(structure, name) is not None else None for name in ("energy", "forces", "stress")}
-    return structure, Taken(**names, virial=None, pbc=reason)
+    energy, forces, stress = (
+        name if getattr(structure, name) is not None else None for name in ("energy", "forces", "stress")
+    )
+    return structure, Taken(energy, forces, stress, None, reason)

@@ -88,9 +88,8 @@ class _Entries:
 
     def find(self, named: str | None, known: tuple[str, ...]) -> str | None:
         """The entry of that name, or the first with a known name; None when there is none."""
-        if named is None and not self.frame.implicit_labels:
-            return None
-        names = known if named is None else (named,)
+        counts = {"known": len(known), "standard": 1, "none": 0}
+        names = known[: counts[self.frame.implicit_labels]] if named is None else (named,)
         return next((n for n in names if self.info.get(n) is not None or n in self.arrays), None)
 
     def take(self, name: str) -> Any:

@@ -57,7 +57,7 @@ class _Reader:
             positions=coordinates * scale if kind in "cCkK" else coordinates @ cell,
             cell=cell,
             pbc=np.ones(3, dtype=bool),
-            fixed=~free.any(axis=1) if selective else None,
+            fixed=np.logical_not(free.any(axis=1)) if selective else None,
             info={"comment": comment} if comment else {},
             arrays={"move_mask": free} if partly else {},
             where=Where(self.path, 0, 1),

@@ -103,7 +103,7 @@ def frame_of(molecule: Any, where: Where) -> Frame:
         where=where,
         first_row=None if where.line is None else where.line + 4,
         angstrom=True,
-        implicit_labels=False,
+        implicit_labels="none",
     )
 
 

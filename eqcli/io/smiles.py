@@ -45,22 +45,23 @@ def read(path: Path) -> Items:
 def embed(smiles: str, name: str, where: Where) -> Frame:
     """The conformer of a SMILES. Raises InputError where RDKit cannot read or embed it."""
     from rdkit import Chem, rdBase
-    from rdkit.Chem import AllChem
+    from rdkit.Chem import AllChem as untyped
 
+    all_chem: Any = untyped
     with rdBase.BlockLogs():
         molecule = Chem.MolFromSmiles(smiles)
         if molecule is None or molecule.GetNumAtoms() == 0:
             raise InputError(f"'{smiles[:60]}' is not a SMILES that RDKit can read", where)
         molecule = Chem.AddHs(molecule)
-        parameters: Any = AllChem.ETKDGv3()
+        parameters = all_chem.ETKDGv3()
         parameters.randomSeed = SEED
         parameters.maxIterations = ATTEMPTS
-        if AllChem.EmbedMolecule(molecule, parameters) != 0:
+        if all_chem.EmbedMolecule(molecule, parameters) != 0:
             parameters.useRandomCoords = True
-            if AllChem.EmbedMolecule(molecule, parameters) != 0:
+            if all_chem.EmbedMolecule(molecule, parameters) != 0:
                 raise InputError(f"no three-dimensional structure was found for '{smiles[:60]}'", where)
-        if AllChem.MMFFHasAllMoleculeParams(molecule):
-            AllChem.MMFFOptimizeMolecule(molecule, maxIters=MMFF_STEPS)
+        if all_chem.MMFFHasAllMoleculeParams(molecule):
+            all_chem.MMFFOptimizeMolecule(molecule, maxIters=MMFF_STEPS)
     frame = frame_of(molecule, where)
     frame.info = {**({"name": name} if name else {}), "smiles": smiles, **frame.info}
     return frame

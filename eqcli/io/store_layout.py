@@ -32,7 +32,10 @@ UPGRADES: dict[int, Callable[[dict[str, Any]], dict[str, Any]]] = {}
 
 @dataclass(frozen=True)
 class Column:
-    """One dataset: its name, element type, shape past the first axis, unit and rows per chunk."""
+    """One dataset: its name, element type, shape past the first axis, unit and rows per chunk.
+
+    Reading any row decompresses its chunk: small chunks make random access fast.
+    """
 
     name: str
     dtype: str
@@ -46,16 +49,16 @@ BLOB_OFFSET = Column("frames/blob_offset", "<i8", chunk=4096)
 BLOB = Column("blob/data", "u1", chunk=32768)
 
 ATOM_COLUMNS = (
-    Column("atoms/numbers", "u1", chunk=8192),
-    Column("atoms/positions", "<f8", (3,), "Angstrom", 2048),
-    Column("atoms/forces", "<f8", (3,), "eV/Angstrom", 2048),
-    Column("atoms/fixed", "i1", chunk=8192),
+    Column("atoms/numbers", "u1", chunk=4096),
+    Column("atoms/positions", "<f8", (3,), "Angstrom", 512),
+    Column("atoms/forces", "<f8", (3,), "eV/Angstrom", 512),
+    Column("atoms/fixed", "i1", chunk=4096),
 )
 FRAME_COLUMNS = (
-    Column("frames/cell", "<f8", (3, 3), "Angstrom"),
+    Column("frames/cell", "<f8", (3, 3), "Angstrom", 256),
     Column("frames/pbc", "u1", (3,), chunk=2048),
     Column("frames/energy", "<f8", (), "eV", 2048),
-    Column("frames/stress", "<f8", (6,), "eV/Angstrom^3"),
+    Column("frames/stress", "<f8", (6,), "eV/Angstrom^3", 256),
     Column("frames/charge", "<f8", (), "e", 2048),
 )
 COLUMNS = (*ATOM_COLUMNS, *FRAME_COLUMNS, BLOB, BLOB_OFFSET, OFFSET)
