@@ -101,7 +101,7 @@ ARGUMENTS: dict[str, type[Section]] = {
 """The arguments of each step by its task."""
 
 MODEL_FILE = "model.safetensors"
-REPORT_FILES = {"report": "report.html", "figures": "report.json"}
+REPORT_FILES = {"report": "index.html", "figures": "report.json"}
 
 
 def outputs(task: str, arguments: Section) -> dict[str, str]:

@@ -178,8 +178,8 @@ def with_files(step: PlannedStep, folder: Path, outputs: Mapping[str, Mapping[st
 SEVERITY = (
     ExitCode.OK,
     ExitCode.NOT_CONVERGED,
-    ExitCode.AUDIT_FAILED,
     ExitCode.PARTIAL,
+    ExitCode.AUDIT_FAILED,
     ExitCode.BAD_INPUT,
     ExitCode.INTERNAL,
 )
