@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any
 
 from ase.calculators.calculator import Calculator, all_changes
 from ase.stress import full_3x3_to_voigt_6_stress
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from eqcli.engine.model_file import ModelFile
 
 
-class PotentialCalculator(Calculator):  # type: ignore[misc]
+class PotentialCalculator(Calculator):
     """Energy, forces and stress of `Atoms` by a loaded model, in its precision and on its device.
 
     The neighbour list is made anew for each geometry, results are kept until the
@@ -38,10 +38,10 @@ class PotentialCalculator(Calculator):  # type: ignore[misc]
         The graph of the last geometry that was calculated.
     """
 
-    implemented_properties: ClassVar[list[str]] = ["energy", "free_energy", "energies", "forces", "stress"]
+    implemented_properties = ["energy", "free_energy", "energies", "forces", "stress"]  # noqa: RUF012 (as ASE has it)
 
     def __init__(self, model: ModelFile) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         self.potential = model.potential
         self.graph: AtomGraph | None = None
 

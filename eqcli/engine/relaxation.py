@@ -9,7 +9,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
@@ -17,6 +17,7 @@ from eqcli.engine.device import out_of_memory
 from eqcli.engine.space_group import space_group, symmetry_constraint, symmetry_error
 from eqcli.errors import EqcliError, InputError
 from eqcli.graph.distances import closest_contact
+from eqcli.io.ase_bridge import to_ase
 from eqcli.units import STRESS
 
 if TYPE_CHECKING:
@@ -116,8 +117,6 @@ class Relaxation:
     """
 
     def __init__(self, structure: Structure, calculator: PotentialCalculator, settings: RelaxSettings) -> None:
-        from ase import Atoms
-
         if settings.cell != "none" and not structure.pbc.all():
             raise InputError(
                 "the cell cannot be relaxed: the structure is not periodic in three directions",
@@ -127,10 +126,7 @@ class Relaxation:
         self.settings = settings
         self.calculator = calculator
         self.free = ~structure.fixed if structure.fixed is not None else np.ones(len(structure), dtype=bool)
-        info = {} if structure.charge is None else {"charge": structure.charge}
-        self.atoms = Atoms(
-            numbers=structure.numbers, positions=structure.positions, cell=structure.cell, pbc=structure.pbc, info=info
-        )
+        self.atoms = to_ase(structure)
         self.space_group_before = space_group(self.atoms, settings.symprec)
         self.space_group_after = self.space_group_before
         self.symmetry = self._constrain()
@@ -175,15 +171,13 @@ class Relaxation:
         )
 
     def _constrain(self) -> FixSymmetry | None:
-        from ase.constraints import FixAtoms
-
-        fixed = self.structure.fixed
-        constraints: list[Any] = [FixAtoms(mask=fixed)] if fixed is not None and fixed.any() else []
+        kept = list(self.atoms.constraints)
         symmetry = None
         if self.settings.keep_symmetry:
-            symmetry = symmetry_constraint(self.atoms, fixed, self.settings.symprec)
-            constraints.append(symmetry)
-        self.atoms.set_constraint(constraints)
+            # Fixed atoms too are refined to the symmetry.
+            self.atoms.set_constraint()
+            symmetry = symmetry_constraint(self.atoms, self.structure.fixed, self.settings.symprec)
+            self.atoms.set_constraint([*kept, symmetry])
         return symmetry
 
     def _steps(self) -> Iterator[Structure]:
