@@ -69,8 +69,9 @@ peers: .venv-peers/.ready
 	$(PYTHON) -m venv .venv-peers
 	.venv-peers/bin/python -m pip install "$$(grep '^torch==' constraints.txt)"
 	.venv-peers/bin/python -m pip install "$$(grep '^torch==' constraints.txt)" mace-torch==0.3.16
+	.venv-peers/bin/python tests/benchmarks/peer_mace.py reference .peers/mace
 	@touch $@
 
 clean:
-	rm -rf $(VENV) .venv-peers $(DEMO) site build dist *.egg-info
+	rm -rf $(VENV) .venv-peers .peers $(DEMO) site build dist *.egg-info
 	rm -rf .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis

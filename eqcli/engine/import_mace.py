@@ -89,7 +89,9 @@ class _Source:
         for name in names:
             module = module.child(name) if module is not None else None
         if module is None:
-            raise self.refuse(f"no part '{'.'.join(names)}'", "Models compiled or fused for GPU libraries must be saved plain.")
+            raise self.refuse(
+                f"no part '{'.'.join(names)}'", "Models compiled or fused for GPU libraries must be saved plain."
+            )
         return module
 
     def config(self) -> MACEConfig:
@@ -225,7 +227,7 @@ def _change_of_basis(source: _Source, u: Tensor, max_ell: int, nu: int, degree: 
 
 def _symmetrised(u: Tensor, monomial: Monomial) -> Tensor:
     """Coefficient of a monomial: the sum over the distinct orders of its factors, `[M, theirs]`."""
-    return torch.stack([u[(slice(None), *index)] for index in set(permutations(monomial))]).sum(0)
+    return torch.stack([u[(slice(None), *index)] for index in sorted(set(permutations(monomial)))]).sum(0)
 
 
 def _copy_last_readout(source: _Source, prefix: str, readout: Any) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from math import pi, sqrt
 
 import torch
@@ -102,9 +103,7 @@ class RadialNetwork(nn.Module):
     def __init__(self, size_in: int, hidden: tuple[int, ...]) -> None:
         super().__init__()
         widths = (size_in, *hidden)
-        self.weights = nn.ParameterList(
-            nn.Parameter(torch.randn(a, b)) for a, b in zip(widths[:-1], widths[1:], strict=True)
-        )
+        self.weights = nn.ParameterList(nn.Parameter(torch.randn(a, b)) for a, b in pairwise(widths))
 
     def forward(self, basis: Tensor) -> Tensor:
         x = basis

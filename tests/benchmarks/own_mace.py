@@ -1,6 +1,6 @@
 """The same measurement as `peer_mace.py time`, of eqcli's MACE.
 
-    python tests/benchmarks/own_mace.py CONFIG.json
+python tests/benchmarks/own_mace.py CONFIG.json
 """
 
 from __future__ import annotations

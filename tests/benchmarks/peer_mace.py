@@ -9,6 +9,7 @@ Exchanges files only: it shares no code with the package that it is compared wit
 from __future__ import annotations
 
 import json
+import os
 import resource
 import statistics
 import sys
@@ -17,13 +18,16 @@ import warnings
 from pathlib import Path
 
 warnings.filterwarnings("ignore")
+# The old e3nn that the peer pins loads its constants with pickle; this is its own environment.
+os.environ["TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD"] = "1"
 
-import ase.io
-import numpy as np
-import torch
-from e3nn import o3
-from mace import data, modules, tools
-from mace.tools import torch_geometric
+import ase.build  # noqa: E402 (the environment above must be set first)
+import ase.io  # noqa: E402
+import numpy as np  # noqa: E402
+import torch  # noqa: E402
+from e3nn import o3  # noqa: E402
+from mace import data, modules, tools  # noqa: E402
+from mace.tools import torch_geometric  # noqa: E402
 
 
 def build(config: dict, elements: list[int], e0: list[float], neighbours: float) -> torch.nn.Module:
@@ -125,12 +129,47 @@ def time_model(job: dict) -> dict:
     return {"seconds": seconds, "peak_MB": peak - base, "edges": int(batch.edge_index.shape[1])}
 
 
+REFERENCE_CONFIG = {
+    "cutoff": 5.0, "channels": 8, "max_L": 1, "max_ell": 3, "correlation": 3, "num_interactions": 2,
+    "num_radial_basis": 8, "num_cutoff_basis": 5, "radial_type": "bessel", "distance_transform": "none",
+    "radial_MLP": [16, 16], "MLP_irreps": "4x0e", "interaction_first": "residual", "interaction": "residual",
+    "zbl": None,
+}  # fmt: skip
+REFERENCE_VARIANTS = {
+    "residual": {},
+    "agnostic": {"interaction_first": "agnostic", "max_L": 2, "num_interactions": 3},
+    "scalar": {"max_L": 0, "correlation": 2, "max_ell": 2},
+    "density": {
+        "interaction_first": "density", "interaction": "residual-density", "distance_transform": "agnesi", "zbl": {},
+    },
+    "soft": {
+        "interaction_first": "residual-density", "distance_transform": "soft", "radial_type": "gaussian",
+        "correlation": 1,
+    },
+}  # fmt: skip
+
+
+def reference_structures() -> list[ase.Atoms]:
+    """A molecule, a skewed crystal, a one-atom cell and an isolated atom."""
+    ethanol = ase.build.molecule("CH3CH2OH")
+    ethanol.rattle(0.1, seed=1)
+    fractions = [[0, 0, 0], [0.5, 0.4, 0.1], [0.2, 0.8, 0.6], [0.7, 0.1, 0.55]]
+    cell = [[4, 0.3, 0], [0, 4.4, 0.2], [0.5, 0, 3.9]]
+    crystal = ase.Atoms("OC2H", scaled_positions=fractions, cell=cell, pbc=True)
+    single = ase.Atoms("C", positions=[[0.1, 0.2, 0.3]], cell=np.eye(3) * 2.4, pbc=True)
+    return [ethanol, crystal, single, ase.Atoms("O", positions=[[0, 0, 0]])]
+
+
 def write_reference(folder: Path) -> None:
-    """Models with random weights in float64 and their energies, forces and stresses on the structures there."""
+    """Models with random weights in float64 and their energies, forces and stresses on a few structures."""
     torch.set_default_dtype(torch.float64)
+    folder.mkdir(parents=True, exist_ok=True)
+    ase.io.write(folder / "structures.extxyz", reference_structures())
+    # The file rounds positions: read it back, so that both sides see the same numbers.
     frames = ase.io.read(folder / "structures.extxyz", ":")
+    configs = {name: {**REFERENCE_CONFIG, **changes} for name, changes in REFERENCE_VARIANTS.items()}
     elements = sorted({int(z) for atoms in frames for z in atoms.numbers})
-    for name, config in json.loads((folder / "configs.json").read_text()).items():
+    for name, config in configs.items():
         torch.manual_seed(1)
         model = build(config, elements, [-1.5 * z for z in elements], 7.3)
         torch.save(model, folder / f"{name}.model")
@@ -142,6 +181,7 @@ def write_reference(folder: Path) -> None:
             stress = out["stress"][0].tolist() if periodic else None
             results.append({"energy": out["energy"].item(), "forces": out["forces"].tolist(), "stress": stress})
         (folder / f"{name}.json").write_text(json.dumps(results))
+    (folder / "configs.json").write_text(json.dumps(configs))
 
 
 if __name__ == "__main__":

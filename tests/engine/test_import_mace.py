@@ -52,10 +52,10 @@ def close(ours: torch.Tensor, theirs: torch.Tensor) -> None:
 @needs_peers
 def test_a_converted_file_gives_the_same_results(tmp_path: Path) -> None:
     output = tmp_path / "out.safetensors"
-    convert_mace_torch(REFERENCE / "residual.model", output)
+    converted = convert_mace_torch(REFERENCE / "residual.model", output).potential
     s = next(iter(read_structures(REFERENCE / "structures.extxyz")))
     results = []
-    for potential in (import_mace(REFERENCE / "residual.model"), load_model(output).potential):
+    for potential in (converted, load_model(output).potential):
         graph = build_graph(s.numbers, s.positions, s.cell, s.pbc, potential.cutoff)
         results.append(evaluate(potential.requires_grad_(False), graph))
     assert torch.equal(results[0]["forces"], results[1]["forces"])

@@ -48,7 +48,7 @@ class Potential(nn.Module, ABC):
         super().__init__()
         self.config = config
         self.cutoff = float(config.cutoff)  # type: ignore[attr-defined]
-        numbers = sorted(set(int(z) for z in elements))
+        numbers = sorted({int(z) for z in elements})
         self.register_buffer("elements", torch.tensor(numbers, dtype=torch.int64))
         self.register_buffer("reference_energies", torch.zeros(len(numbers), dtype=torch.float64))
         lookup = torch.full((120,), -1, dtype=torch.int64)

@@ -99,10 +99,7 @@ class MACE(Potential):
         h = self.embedding * len(self.elements) ** -0.5
         energy = h.new_zeros(len(h))
         for layer, readout in zip(self.layers, self.readouts, strict=True):
-            if layer.skip is None:
-                h = torch.zeros_like(h)
-            else:
-                h = layer.skip.each_element(h)
+            h = torch.zeros_like(h) if layer.skip is None else layer.skip.each_element(h)
             energy = energy + readout(h)
         return energy
 
