@@ -2,7 +2,8 @@
 
 Labels have the names `energy`, `forces` and `stress` (nine numbers, row after row) and the
 tool's units; `pbc` always stands. Entries of the user with names that a reader would take
-for labels are written with `original_` in front.
+for labels are written with `original_` in front; a `REF_energy` beside an `energy` keeps its
+name, since readers take the `energy`.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from numpy.typing import NDArray
 
 from eqcli.elements import SYMBOLS
 from eqcli.errors import InputError
+from eqcli.io.conventions import ENERGY_KEYS, FORCES_KEYS, STRESS_KEYS, VIRIAL_KEYS
 from eqcli.io.frame import plain
 from eqcli.io.labels import CHARGE_KEYS, LABEL_NAMES
 from eqcli.io.structure import Structure
@@ -62,11 +64,24 @@ def _entries(structure: Structure) -> dict[str, Any]:
         entries["stress"] = np.asarray(structure.stress, dtype=np.float64).ravel().tolist()
     if structure.charge is not None:
         entries["charge"] = float(structure.charge)
+    outranked = _outranked(structure)
     for key, value in structure.info.items():
         # JSON has strings alone as names, hence so has this format.
         name = str(key)
-        entries[f"original_{name}" if name in _RESERVED else name] = plain(value)
+        entries[f"original_{name}" if name in _RESERVED - outranked else name] = plain(value)
     return entries
+
+
+def _outranked(structure: Structure) -> set[str]:
+    """Label names that no reader takes, since the structure has a label of that kind under its first name."""
+    names: set[str] = set()
+    if structure.energy is not None:
+        names.update(ENERGY_KEYS[1:])
+    if structure.forces is not None:
+        names.update(FORCES_KEYS[1:])
+    if structure.stress is not None:
+        names.update(STRESS_KEYS[1:], VIRIAL_KEYS)
+    return names
 
 
 Group = tuple[str, str, list[list[str]]]
@@ -81,8 +96,9 @@ def _columns(structure: Structure) -> list[Group]:
     masked = "move_mask" in structure.arrays
     if structure.fixed is not None and not masked:
         columns.append(("move_mask", "L", _words(~np.asarray(structure.fixed, dtype=bool), "L", "move_mask")))
+    reserved = _RESERVED_COLUMNS - _outranked(structure)
     for key, values in structure.arrays.items():
-        name = f"original_{key}" if key in _RESERVED_COLUMNS else key
+        name = f"original_{key}" if key in reserved else key
         if ":" in name or not name.isprintable() or any(c in " =\"'{}[]\\," for c in name) or not name:
             raise InputError(f"the array name {name!r} cannot stand in an extended XYZ file", structure.where)
         kind = _kind(np.asarray(values))
