@@ -22,7 +22,7 @@ def atomic_path(path: str | Path) -> Iterator[Path]:
     temporary = target.with_name(f".{target.stem}.{os.getpid()}.tmp{target.suffix}")
     try:
         yield temporary
-        os.replace(temporary, target)
+        temporary.replace(target)
     finally:
         temporary.unlink(missing_ok=True)
 
@@ -40,8 +40,9 @@ def require_file(path: str | Path) -> Path:
     target = Path(path)
     if target.is_file():
         return target
-    found = "this is a folder, not a file" if target.is_dir() else "no such file"
-    raise InputError(found, Where(path), _similar(target))
+    if target.is_dir():
+        raise InputError("this is a folder, not a file", Where(path), "Name a file in it.")
+    raise InputError("no such file", Where(path), _similar(target))
 
 
 def _similar(path: Path) -> str:
@@ -57,7 +58,7 @@ def _similar(path: Path) -> str:
 def sha256(path: str | Path) -> str:
     """Hexadecimal SHA-256 of a file."""
     digest = hashlib.sha256()
-    with open(path, "rb") as file:
+    with Path(path).open("rb") as file:
         while block := file.read(1 << 20):
             digest.update(block)
     return digest.hexdigest()

@@ -26,8 +26,7 @@ def info(
     with session(quiet=quiet, as_json=json) as console:
         facts = _facts(file, console.report)
         console.document({"file": str(file), **facts})
-        shown = {name: value for name, value in facts.items() if name not in JSON_ONLY}
-        console.facts([("file", str(file)), *rows(shown)])
+        console.facts([("file", str(file)), *rows(shown(facts))])
         failures = [Failure(row["item"], row["reason"]) for row in facts.get("failures", ())]
         console.failures(failures)
         if failures:
@@ -43,6 +42,35 @@ def _facts(file: Path, report: Any) -> dict[str, Any]:
     from eqcli.tasks.info import info as read
 
     return read(file, report=report)
+
+
+def shown(facts: dict[str, Any]) -> dict[str, Any]:
+    """The facts that a person wants to see; the rest is for `--json`."""
+    kept = {name: value for name, value in facts.items() if name not in JSON_ONLY}
+    if facts.get("kind") != "model":
+        return kept
+    training, provenance = facts["training"], facts["provenance"]
+    recipe = training.get("recipe") or {}
+    kept["training"] = {
+        "recipe": recipe.get("name"),
+        "seed": recipe.get("seed"),
+        "epoch": training.get("epoch"),
+        "data": [row["path"] for row in training.get("data", ()) if isinstance(row, dict) and "path" in row],
+    }
+    kept["figures"] = training.get("figures") or {}
+    kept["provenance"] = {
+        "created": provenance.get("created"),
+        "eqcli": provenance.get("eqcli"),
+        "commit": provenance.get("commit"),
+        "command": " ".join(provenance.get("command") or ()),
+    }
+    return {name: _without_gaps(value) for name, value in kept.items() if value not in (None, {}, [])}
+
+
+def _without_gaps(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: item for key, item in value.items() if item not in (None, "", [])}
+    return value
 
 
 def rows(facts: dict[str, Any], *, nested: bool = False) -> list[tuple[str, str]]:

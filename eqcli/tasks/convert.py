@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from eqcli.errors import Failure, InputError, Where
+from eqcli.errors import ExitCode, Failure, InputError, Where
 from eqcli.files import refuse_existing, require_file
 from eqcli.io.conventions import LabelConvention
 from eqcli.io.formats import FORMATS, readable_format, writable_format
@@ -35,7 +35,18 @@ class ConvertResult:
             "structures": self.structures,
             "failures": [failure.as_dict() for failure in self.failures],
             "seconds": self.seconds,
+            "exit_code": int(self.exit_code),
         }
+
+    @property
+    def exit_code(self) -> ExitCode:
+        """PARTIAL when anything failed, else OK."""
+        return ExitCode.PARTIAL if self.failures else ExitCode.OK
+
+    def summary(self) -> list[tuple[str, str]]:
+        """Name and value of what a person wants to know first."""
+        structures = [("structures", f"{self.structures:,}")] if self.structures else []
+        return [*structures, ("output", str(self.output)), ("time", f"{self.seconds:.1f} s")]
 
 
 def convert(
