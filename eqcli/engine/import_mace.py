@@ -227,7 +227,8 @@ def _change_of_basis(source: _Source, u: Tensor, max_ell: int, nu: int, degree: 
 
 def _symmetrised(u: Tensor, monomial: Monomial) -> Tensor:
     """Coefficient of a monomial: the sum over the distinct orders of its factors, `[M, theirs]`."""
-    return torch.stack([u[(slice(None), *index)] for index in sorted(set(permutations(monomial)))]).sum(0)
+    orders = sorted(set(permutations(monomial)))
+    return torch.stack([u.movedim(0, -1)[order] for order in orders]).sum(0).movedim(-1, 0)
 
 
 def _copy_last_readout(source: _Source, prefix: str, readout: Any) -> None:

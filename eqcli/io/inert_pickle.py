@@ -41,12 +41,13 @@ class Inert:
     """
 
     kind = ""
+    args: tuple[Any, ...]
+    state: dict[str, Any]
+    items: list[Any]
 
     def __new__(cls, *args: Any, **kwargs: Any) -> Inert:
         self = super().__new__(cls)
-        self.args = args
-        self.state: dict[str, Any] = {}
-        self.items: list[Any] = []
+        self.args, self.state, self.items = args, {}, []
         return self
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:

@@ -50,6 +50,8 @@ class Convolution(ConstantModule):
         Width of the last hidden layer of the radial network.
     """
 
+    coupling: Tensor
+
     def __init__(self, channels: int, l_in: int, l_edge: int, l_out: int, radial_width: int) -> None:
         super().__init__()
         self.channels = channels

@@ -33,6 +33,8 @@ def polynomial_cutoff(x: Tensor, p: int) -> Tensor:
 class BesselBasis(ConstantModule):
     """sqrt(2/rc) sin(n pi r / rc) / r for n = 1..N, `[E] -> [E, N]` (DimeNet eq. 7)."""
 
+    frequencies: Tensor
+
     def __init__(self, cutoff: float, size: int) -> None:
         super().__init__()
         self.prefactor = sqrt(2.0 / cutoff)
@@ -46,6 +48,8 @@ class BesselBasis(ConstantModule):
 
 class GaussianBasis(ConstantModule):
     """Gaussians on an even grid from 0 to the cutoff, as wide as the grid is fine, `[E] -> [E, N]`."""
+
+    centres: Tensor
 
     def __init__(self, cutoff: float, size: int) -> None:
         super().__init__()
@@ -67,6 +71,7 @@ class AgnesiTransform(ConstantModule):
     """
 
     a, q, p = 1.0805, 0.9183, 4.5791
+    radii: Tensor
 
     def __init__(self) -> None:
         super().__init__()
@@ -81,6 +86,7 @@ class SoftTransform(ConstantModule):
     """Holds the distance near 3/4 of the sum of covalent radii below it and leaves it as it is above."""
 
     alpha = 4.0
+    radii: Tensor
 
     def __init__(self) -> None:
         super().__init__()

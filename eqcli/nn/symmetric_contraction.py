@@ -33,6 +33,9 @@ class SymmetricContraction(ConstantModule):
         Largest number of factors.
     """
 
+    linear: Tensor
+    pairs: Tensor
+
     def __init__(self, channels: int, n_elements: int, lmax: int, l_out: int, correlation: int) -> None:
         super().__init__()
         self.l_out = l_out
@@ -121,7 +124,7 @@ class _Plan:
         ]
         splits = [_split(m, set(even)) for basis in bases for monomials, _ in basis for m in monomials]
         linear = sorted({rest[0] for _, rest in splits if len(rest) == 1})
-        pairs = sorted({rest for _, rest in splits if len(rest) == 2})
+        pairs: list[Monomial] = sorted({rest for _, rest in splits if len(rest) == 2})
         rows = {rest: i for i, rest in enumerate([(), *((a,) for a in linear), *pairs])}
         parities, tables = [], [torch.empty(0)] * (l_out + 1)
         for parity in range(min(2, l_out + 1)):

@@ -19,6 +19,13 @@ class ZBL(ConstantModule):
     `factor` multiplies the whole; it is 1 except for imported models that scale it.
     """
 
+    radii: Tensor
+    heights: Tensor
+    decays: Tensor
+    exponent: Tensor
+    length: Tensor
+    factor: Tensor
+
     def __init__(self, p: int) -> None:
         super().__init__()
         self.p = p

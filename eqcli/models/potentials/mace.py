@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
@@ -40,6 +40,10 @@ class MACE(Potential):
     """
 
     config: MACEConfig
+    layers: Any  # ModuleLists of Layer and of the readouts: torch types no elements
+    readouts: Any
+    scale: Tensor
+    avg_num_neighbors: Tensor
 
     def __init__(self, config: MACEConfig, elements: list[int]) -> None:
         super().__init__(config, elements)
@@ -72,7 +76,7 @@ class MACE(Potential):
     def interaction_energies(self, graph: AtomGraph, vectors: Tensor) -> Tensor:
         species = self.species(graph)
         layout = make_layout(species, graph.edge_index)
-        if layout.order is not None:
+        if layout.order is not None and layout.edge_order is not None:
             vectors, species = vectors.index_select(0, layout.edge_order), species.index_select(0, layout.order)
         vectors = vectors.to(self.dtype)
         r = vectors.norm(dim=1)  # [E]
@@ -87,7 +91,8 @@ class MACE(Potential):
         learned = learned - self._isolated()[species]
         energy = self.scale.double() * learned.double()
         if self.zbl is not None:
-            energy = energy + self._repulsion(r, numbers, layout)
+            pairs = self.zbl(r, numbers[layout.receiver], numbers[layout.sender])
+            energy = energy.index_add(0, layout.receiver, pairs.double())
         return energy if layout.inverse is None else energy.index_select(0, layout.inverse)
 
     def _isolated(self) -> Tensor:
@@ -110,10 +115,6 @@ class MACE(Potential):
             r = self.transform(r, numbers[layout.receiver], numbers[layout.sender])
         return self.basis(r) * envelope.unsqueeze(1)
 
-    def _repulsion(self, r: Tensor, numbers: Tensor, layout: Layout) -> Tensor:
-        pairs = self.zbl(r, numbers[layout.receiver], numbers[layout.sender]).double()
-        return pairs.new_zeros(len(numbers)).index_add(0, layout.receiver, pairs)
-
 
 class Layer(nn.Module):
     """One interaction and product: features `[N, (l_in+1)^2, C]` to `[N, (l_out+1)^2, C]`."""
@@ -134,7 +135,7 @@ class Layer(nn.Module):
 
     def forward(self, h: Tensor, radial: Tensor, harmonics: Tensor, layout: Layout, neighbors: Tensor) -> Tensor:
         message = self.convolution(self.linear_up(h), self.radial(radial), harmonics, layout)
-        divisor = neighbors.to(h.dtype) if self.density is None else self.density(radial, layout, len(h))
+        divisor = self.density(radial, layout, len(h)) if self.density is not None else neighbors.to(h.dtype)
         message = message / divisor
         if self.message_skip is not None:
             message = self.message_skip(message, layout)
