@@ -15,18 +15,18 @@ REFERENCE_SIZE = 40
 class Effort:
     """Numbers of trials; the defaults are for molecules and small cells."""
 
-    rotations: int = 6
-    others: int = 3
+    rotations: int = 8
+    others: int = 4
     """Reflections, translations, permutations and cell choices per structure, of each."""
-    orbit: int = 60
-    axes: int = 90
-    components: int = 10
+    orbit: int = 72
+    axes: int = 120
+    components: int = 12
     """Force components compared with finite differences per structure."""
-    steps: int = 120
+    steps: int = 200
     """Time steps of the run at constant energy."""
-    crossings: int = 5
+    crossings: int = 6
     """Crossings of the cutoff looked at on each path."""
-    scan: int = 48
+    scan: int = 64
     dimer_points: int = 56
     dimer_pairs: int = 15
 

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from eqcli.io.structure import FloatArray
-from eqcli.report.numbers import show
+from eqcli.report.numbers import fit, show
 from eqcli.report.style import DENSITY
-from eqcli.report.svg import INK, MUTED, SERIES, Plot, document_of, figure, logarithmic
+from eqcli.report.svg import INK, MUTED, SERIES, Plot, document_of, figure
 from eqcli.units import STRESS
 
 if TYPE_CHECKING:
@@ -42,47 +42,63 @@ QUANTITIES = (
 )
 
 
-def accuracy_plots(samples: Mapping[str, FloatArray], figures: Mapping[str, Any]) -> list[Plot]:
-    """Three plots for each quantity that has samples, rows (reference, predicted) in the units of the tool."""
-    plots = []
+def accuracy_plots(samples: Mapping[str, FloatArray], figures: Mapping[str, Any], shift: float = 0.0) -> list[Plot]:
+    """Three plots for each quantity that has samples, rows (reference, predicted) in the units of the tool.
+
+    `shift` (eV per atom) is taken away from predicted energies before they are
+    drawn: the mean error, where another zero of energy would hide everything else.
+    """
+    plots: list[Plot] = []
     for quantity in QUANTITIES:
         rows = samples.get(quantity.key)
-        if rows is not None and len(rows):
-            figure_of = figures[quantity.measure]
-            plots += [parity(quantity, rows, figure_of), histogram(quantity, rows), cumulative(quantity, rows)]
+        if rows is None or not len(rows):
+            continue
+        note = ""
+        if shift and quantity.centred:
+            rows = rows - np.array([0.0, shift])
+            note = f"The mean error of {show(shift)} eV/atom is taken away. "
+        plots += [
+            parity(quantity, rows, figures[quantity.measure]),
+            histogram(quantity, rows),
+            cumulative(quantity, rows),
+        ]
+        plots[-3:] = [replace(plot, caption=note + plot.caption) for plot in plots[-3:]]
     return plots
 
 
 def parity(quantity: Quantity, rows: FloatArray, figures: Mapping[str, Any]) -> Plot:
     """Predicted against reference values, coloured by the density of points."""
     reference, predicted = rows.T * quantity.factor
-    label = quantity.unit
     if quantity.centred:
         centre = reference.mean()
         reference, predicted = reference - centre, predicted - centre
-        label = f"{quantity.unit}, from the reference mean"
     low, high = float(min(reference.min(), predicted.min())), float(max(reference.max(), predicted.max()))
     margin = 0.04 * (high - low) or 1.0
+    errors, unit = _errors(quantity, rows)
+    mae, rmse = float(np.abs(errors).mean()), float(np.sqrt((errors**2).mean()))
     with figure(WIDTH, HEIGHT) as drawn:
         axes = drawn.add_subplot()
         axes.axline((low, low), slope=1, color=MUTED, linewidth=1, zorder=1)
         _density_scatter(axes, reference, predicted)
         axes.set(xlim=(low - margin, high + margin), ylim=(low - margin, high + margin), aspect="equal")
-        axes.set_xlabel(f"reference ({label})")
+        axes.locator_params(nbins=6)
+        axes.set_xlabel(f"reference ({quantity.unit})")
         axes.set_ylabel(f"predicted ({quantity.unit})")
-        text = f"MAE {show(figures['mae'])}\nRMSE {show(figures['rmse'])}\n{figures['unit']}"
-        axes.text(0.04, 0.96, text, transform=axes.transAxes, va="top", color=INK, fontsize=9.5)
+        text = f"MAE {show(mae)}\nRMSE {show(rmse)}\n{unit}"
+        axes.text(0.04, 0.97, text, transform=axes.transAxes, va="top", color=INK, fontsize=9.5)
         document = document_of(drawn)
-    r2 = figures.get("r2")
-    shown = f"{len(rows):,} of {figures['count']:,} values drawn at random" if figures["count"] > len(rows) else ""
-    fit = f"R² = {r2:.5f}." if r2 is not None else ""
-    caption = " ".join(part for part in (fit, shown and shown + ".", _density_words(len(rows))) if part)
-    alt = f"Predicted against reference {quantity.title.lower()}: MAE {show(figures['mae'])} {figures['unit']}, {fit}"
+    caption = " ".join(_parity_words(quantity, len(rows), figures))
+    alt = f"Predicted against reference {quantity.title.lower()}: MAE {show(mae)} {unit}. {caption}"
     return Plot(f"parity-{quantity.key}".replace("_", "-"), f"{quantity.title}: parity", caption, alt, document)
 
 
-def _density_words(points: int) -> str:
-    return "Orange where points are dense." if points > VECTOR_POINTS else ""
+def _parity_words(quantity: Quantity, points: int, figures: Mapping[str, Any]) -> list[str]:
+    words = [f"R² = {fit(figures['r2'])}."]
+    if figures["count"] > points:
+        words.append(f"{points:,} of {figures['count']:,} values, drawn at random.")
+    if quantity.centred:
+        words.append("Zero is the mean of the reference energies.")
+    return [*words, "Orange where points are dense."] if points > VECTOR_POINTS else words
 
 
 def _density_scatter(axes: Axes, x: FloatArray, y: FloatArray) -> None:
@@ -130,6 +146,7 @@ def histogram(quantity: Quantity, rows: FloatArray) -> Plot:
         axes.axvline(mean, color=SERIES[1], linewidth=1.4, linestyle="--", label=f"mean {show(mean)} {unit}")
         axes.legend(loc="upper right")
         axes.margins(y=0.18)
+        axes.locator_params(axis="x", nbins=6)
         axes.set_xlabel(f"predicted − reference ({unit})")
         axes.set_ylabel("count")
         axes.grid(visible=False, axis="x")
@@ -149,26 +166,29 @@ def cumulative(quantity: Quantity, rows: FloatArray) -> Plot:
     errors, unit = _errors(quantity, rows)
     size = np.sort(np.abs(errors))
     share = np.arange(1, len(size) + 1) / len(size)
-    positive = size > 0
     marks = {q: float(np.quantile(size, q)) for q in (0.5, 0.9, 0.99)}
+    reach = 1.25 * marks[0.99] or 1.0
     chosen = np.unique(np.linspace(0, len(size) - 1, 400).astype(int))
     with figure(WIDTH, HEIGHT) as drawn:
         axes = drawn.add_subplot()
-        if positive.any():
-            logarithmic(axes, "x")
-            start = max(size[positive].min(), size[-1] * 1e-4)
-            axes.set_xlim(start, size[-1] * 1.3)
         axes.plot(size[chosen], 100 * share[chosen], color=SERIES[0])
         for q, bound in marks.items():
             axes.plot([bound], [100 * q], "o", color=SERIES[1], markersize=5)
+            last = q > 0.95
             axes.annotate(
-                f"{q:.0%}: {show(bound)}", (bound, 100 * q), xytext=(-6, 3), textcoords="offset points", ha="right",
-                fontsize=9, va="center" if q < 0.95 else "bottom",
-            )  # fmt: skip
-        axes.set(ylim=(0, 104))
+                f"{q:.0%} below {show(bound)}",
+                (bound, 100 * q),
+                xytext=(0, -8) if last else (6, -4),
+                textcoords="offset points",
+                ha="right" if last else "left",
+                va="top",
+                fontsize=9.5,
+            )
+        axes.set(ylim=(0, 104), xlim=(0, reach))
+        axes.locator_params(axis="x", nbins=6)
         axes.set_xlabel(f"absolute error ({unit})")
         axes.set_ylabel("share of values below (%)")
         document = document_of(drawn)
     text = f"Half of the values are within {show(marks[0.5])}, 99 % within {show(marks[0.99])} {unit}."
     name = f"cumulative-{quantity.key}".replace("_", "-")
-    return Plot(name, f"{quantity.title}: how many are how good", text, text, document)
+    return Plot(name, f"{quantity.title}: cumulative", text, text, document)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -12,7 +13,7 @@ from eqcli.audit.tolerances import TOLERANCES
 from eqcli.io.structure import FloatArray
 from eqcli.report.numbers import show
 from eqcli.report.style import DENSITY
-from eqcli.report.svg import INK, MUTED, SERIES, Plot, document_of, figure, logarithmic
+from eqcli.report.svg import INK, MUTED, SERIES, Plot, document_of, figure, logarithmic, power
 
 if TYPE_CHECKING:
     from eqcli.audit.result import AuditReport
@@ -91,7 +92,8 @@ def circle(curves: Mapping[str, Mapping[str, Any]]) -> Plot:
         axes = drawn.add_subplot()
         for index, (precision, curve) in enumerate(curves.items()):
             for quantity, style in (("forces", "-"), ("energy", ":")):
-                values = np.maximum(curve[quantity], EXACT)
+                values = np.array(curve[quantity])
+                values = np.where(values > 0, values, np.nan)
                 axes.plot(curve["angle"], values, style, color=SERIES[index], label=f"{quantity}, {precision}")
         logarithmic(axes, "y")
         axes.set_xticks(range(0, 361, 60))
@@ -122,13 +124,13 @@ def sphere(curve: Mapping[str, Any], precision: str) -> Plot:
     with figure(WIDTH, HEIGHT) as drawn:
         axes = drawn.add_subplot(projection="mollweide")
         colours = LinearSegmentedColormap.from_list("density", DENSITY)
-        mesh = axes.pcolormesh(lon, lat, errors[nearest], cmap=colours, rasterized=True)
+        exponent = math.floor(math.log10(np.nanmax(errors)))
+        mesh = axes.pcolormesh(lon, lat, errors[nearest] / 10.0**exponent, cmap=colours, rasterized=True)
         axes.grid(visible=False)
         axes.set_xticks([])
         axes.set_yticks([])
         bar = drawn.colorbar(mesh, ax=axes, orientation="horizontal", shrink=0.75, aspect=30, pad=0.06)
-        bar.set_label(f"relative force error, {precision}")
-        bar.formatter.set_powerlimits((-2, 3))
+        bar.set_label(f"relative force error in units of {power(10.0**exponent)}, {precision}")
         bar.outline.set_visible(False)
         document = document_of(drawn)
     caption = (

@@ -8,8 +8,8 @@ from typing import Any
 
 from eqcli.errors import Failure
 from eqcli.report.audit_section import audit_card, audit_section
-from eqcli.report.html import Markup, card, facts, join, page, plot_grid, table, tag, text
-from eqcli.report.numbers import count, show
+from eqcli.report.html import Markup, card, facts, join, page, plot_grid, table, tag, text, with_code
+from eqcli.report.numbers import count, fit, show
 from eqcli.report.svg import Plot
 
 MOST_ROWS = 200
@@ -64,7 +64,7 @@ def _body(evaluation: Evaluation) -> Iterator[Markup]:
     )
     yield tag("div", *_cards(evaluation), cls="cards")
     for warning in evaluation.warnings:
-        yield tag("p", tag("strong", "Look here: "), warning, cls="callout")
+        yield tag("p", tag("strong", "Look here: "), with_code(warning), cls="callout")
     yield from _accuracy(evaluation)
     if evaluation.audit:
         yield from audit_section(evaluation.audit, evaluation.audit_plots)
@@ -120,10 +120,10 @@ def _accuracy(evaluation: Evaluation) -> Iterator[Markup]:
         yield tag("h3", "Forces by element")
         yield _elements(figures["by_element"])
     for key, title, column in (
-        ("by_config_type", "By kind of configuration", "config_type"),
+        ("by_config_type", "By kind of configuration", "Kind"),
         ("by_file", "By file", "File"),
     ):
-        if len(figures[key]) > 1 or (key == "by_config_type" and figures[key]):
+        if len(figures[key]) > 1:
             yield tag("h3", title)
             yield _groups(figures[key], column)
     yield from _worst(figures["worst"])
@@ -143,8 +143,7 @@ def _totals(figures: Mapping[str, Any]) -> Markup:
         if key in figures["total"]:
             f = figures["total"][key]
             figs = [show(f[name]) for name in ("mae", "rmse", "max", "bias")]
-            r2 = f"{f['r2']:.5f}" if f["r2"] is not None else "–"
-            rows.append([title, f["unit"], *figs, r2, f"{f['count']:,}"])
+            rows.append([title, f["unit"], *figs, fit(f["r2"]), f"{f['count']:,}"])
     shift = figures["energy_shift"]
     if shift:
         without = [show(shift["mae_without_shift"]), show(shift["rmse_without_shift"])]
@@ -164,9 +163,9 @@ def _elements(groups: Mapping[str, Any]) -> Markup:
     rows = []
     for name, group in groups.items():
         f = group["forces"]
-        bar = tag("span", cls="meter", style=f"width:{100 * f['mae'] / largest:.1f}%", aria_hidden="true")
-        r2 = f"{f['r2']:.5f}" if f["r2"] is not None else "–"
-        rows.append([name, show(f["mae"]), bar, show(f["rmse"]), show(f["max"]), r2, f"{f['count'] // 3:,}"])
+        length = f"width:{100 * f['mae'] / largest:.1f}%"
+        bar = tag("div", tag("span", cls="meter", style=length), cls="meter-box", aria_hidden="true")
+        rows.append([name, show(f["mae"]), bar, show(f["rmse"]), show(f["max"]), fit(f["r2"]), f"{f['count'] // 3:,}"])
     header = ["Element", "MAE (meV/Å)", "", "RMSE (meV/Å)", "Largest (meV/Å)", "R²", "Atoms"]
     return table(header, rows, numbers=(1, 3, 4, 5, 6))
 

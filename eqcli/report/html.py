@@ -32,6 +32,12 @@ def tag(name: str, *content: object, cls: str = "", **attributes: str) -> Markup
     return Markup(f"<{name}{written}>{join(content, '')}</{name}>")
 
 
+def with_code(value: str) -> Markup:
+    """Text in which what stands between backticks is code."""
+    parts = value.split("`")
+    return join((tag("code", part) if k % 2 else part for k, part in enumerate(parts)), "")
+
+
 def table(header: Sequence[str], rows: Iterable[Sequence[object]], *, numbers: Sequence[int] = ()) -> Markup:
     """A table that scrolls sideways when it must; `numbers` are the columns set flush right."""
 

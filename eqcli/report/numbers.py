@@ -28,3 +28,8 @@ def show(value: float | int | None, digits: int = 3) -> str:
 def count(number: int, one: str, many: str | None = None) -> str:
     """`1 structure`, `1,200 structures`."""
     return f"{number:,} {one if number == 1 else many or one + 's'}"
+
+
+def fit(r2: float | None) -> str:
+    """A coefficient of determination; five decimals, since good models differ there."""
+    return "–" if r2 is None else f"{r2:.5f}" if r2 > -10 else show(r2)

@@ -83,8 +83,9 @@ tbody tr:last-child > * { border-bottom: 0; }
 thead th { color: var(--muted); font-weight: 600; white-space: nowrap; }
 tbody th { font-weight: 600; }
 td.n, th.n { text-align: right; white-space: nowrap; }
-td.bar { min-width: 7rem; }
-.meter { display: block; height: .7rem; margin-top: .4rem; border-radius: .2rem; background: var(--c0); }
+.meter-box { min-width: 6rem; }
+.meter { display: block; height: .7rem; margin-top: .4rem; border-radius: .2rem; background: var(--c0);
+  print-color-adjust: exact; -webkit-print-color-adjust: exact; }
 .mark { white-space: nowrap; font-weight: 650; }
 .pass { color: var(--good); } .fail { color: var(--bad); } .finding { color: var(--note); }
 .plots { display: grid; grid-template-columns: repeat(auto-fill, minmax(min(100%, 19rem), 1fr)); gap: .9rem;

@@ -163,7 +163,7 @@ def _warnings(figures: dict[str, Any]) -> list[str]:
     if shift and shift["suspicious"]:
         warnings.append(
             f"the mean energy error is {shift['mean_error_eV_per_atom']:+.2f} eV per atom: model and data count "
-            "energies from different zeros. Train with the isolated-atom energies of this data, "
+            "energies from different zeros, or the training stopped before it learned the energy. Train with the isolated-atom energies of this data, "
             "`data.reference_energies: {H: ..., C: ...}` in eV in the recipe, or check --energy-unit and "
             f"--energy-per-atom. Without the shift the MAE is {shift['mae_without_shift']:.3g} meV/atom"
         )
@@ -180,7 +180,9 @@ def _write(result: EvaluateResult, loaded: ModelFile, sources: Sequence[Path], r
     provenance = inference_provenance(loaded)
     data = [{"file": str(path), "sha256": sha256(path), "structures": run.counts.get(str(path), 0)} for path in sources]
     samples = {name: reservoir.rows for name, reservoir in run.errors.samples.items()}
-    accuracy: list[Plot] = accuracy_plots(samples, result.figures["total"])
+    shift = result.figures["energy_shift"] or {}
+    hidden = shift["mean_error_eV_per_atom"] if shift.get("suspicious") else 0.0
+    accuracy: list[Plot] = accuracy_plots(samples, result.figures["total"], hidden)
     audited: list[Plot] = audit_plots(result.audit) if result.audit else []
     page = evaluation_page(
         Evaluation(
