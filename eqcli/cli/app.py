@@ -16,7 +16,7 @@ from eqcli.cli.options import examples
 from eqcli.errors import ExitCode
 from eqcli.names import nearest
 
-ClickException = typer.BadParameter.__mro__[2]
+ClickException: type[Exception] = typer.BadParameter.__mro__[2]
 """Base of every mistake in the options, wherever typer keeps it."""
 
 app = typer.Typer(

@@ -45,9 +45,9 @@ class Periodicity(StrEnum):
     off = "off"
 
 
-EnergyUnit = StrEnum("EnergyUnit", {name: name for name in ENERGY})
-LengthUnit = StrEnum("LengthUnit", {name: name for name in LENGTH})
-StressUnit = StrEnum("StressUnit", {name: name for name in STRESS})
+EnergyUnit = StrEnum("EnergyUnit", [(name, name) for name in ENERGY])  # type: ignore[misc]
+LengthUnit = StrEnum("LengthUnit", [(name, name) for name in LENGTH])  # type: ignore[misc]
+StressUnit = StrEnum("StressUnit", [(name, name) for name in STRESS])  # type: ignore[misc]
 
 ModelFile = Annotated[Path, typer.Argument(metavar="MODEL", help="Model file, e.g. runs/x/model.safetensors.")]
 InputFiles = Annotated[list[Path], typer.Argument(metavar="FILES", help="Structure files of any known format.")]

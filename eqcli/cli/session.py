@@ -7,7 +7,7 @@ import signal
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stdout
-from dataclasses import asdict, is_dataclass
+from dataclasses import asdict
 from types import FrameType
 from typing import Any, Protocol
 
@@ -77,7 +77,7 @@ def finish(console: Console, result: Result) -> None:
     """Shows what a task returned and ends the command with its exit code."""
     _stop(console)
     console.document(result.as_dict())
-    _table(console, [asdict(row) if is_dataclass(row) else row for row in getattr(result, "rows", ())])
+    _table(console, [row if isinstance(row, dict) else asdict(row) for row in getattr(result, "rows", ())])
     console.facts(result.summary())
     console.failures(result.failures)
     if result.exit_code:

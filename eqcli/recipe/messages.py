@@ -40,7 +40,7 @@ def explain(error: ValidationError, root: Node, model: Model, prefix: KeyPath = 
     """
     misnamed = [detail for detail in error.errors(include_url=False) if detail["type"].startswith("union_tag")]
     if misnamed:
-        told = [_misnamed(detail, root, model, prefix) for detail in misnamed]
+        told: list[EqcliError] = [_misnamed(detail, root, model, prefix) for detail in misnamed]
         return [*told, *check(root, model, prefix)] if all(e.hint for e in told) else told
     grouped: dict[KeyPath, list[dict[str, Any]]] = {}
     for detail in error.errors(include_url=False):

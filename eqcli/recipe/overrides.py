@@ -33,7 +33,8 @@ def apply_override(root: Node, text: str, folder: Path, model: Model, errors: li
 
 
 def _set(root: Node, names: list[str], new: Node | None, place: Place, model: Model | None) -> None:
-    node, path = root, ()
+    node = root
+    path: KeyPath = ()
     for depth, name in enumerate(names):
         key = _key(node, name, path, place, model)
         path = (*path, key)
@@ -70,7 +71,7 @@ def _put(node: Node, key: Key, new: Node | None, path: KeyPath, place: Place) ->
             raise _nothing_to_remove(node, path, place)
         del node.value[key]  # type: ignore[union-attr, arg-type]
     elif isinstance(node.value, list | dict):
-        node.value[key] = new  # type: ignore[index, call-overload]
+        node.value[key] = new  # type: ignore[index]
 
 
 def _nothing_to_remove(node: Node, path: KeyPath, place: Place) -> InputError:

@@ -94,7 +94,7 @@ def _pipeline_template() -> str:
         "# `${step.output}` stands for what an earlier step made:",
     ]
     for task, model in ARGUMENTS.items():
-        names = outputs(task, model.model_construct(output="file", trajectory="file"))
+        names = outputs(task, model.model_construct(None, **{"output": "file", "trajectory": "file"}))
         lines.append(f"#   {task}: {', '.join(names)}")
     lines += ["", "eqcli: 1", "task: pipeline", "name: my-pipeline", "steps:"]
     examples: dict[str, dict[str, str]] = {

@@ -241,7 +241,7 @@ def call(
     step: PlannedStep, arguments: dict[str, Any], folder: Path, device: str, resume: bool, report: Reporter
 ) -> Any:
     """Calls the task of a step with its files in `folder`; what is there belongs to the step and is replaced."""
-    common = {"report": report, "overwrite": True}
+    common: dict[str, Any] = {"report": report, "overwrite": True}
     if step.task == "train":
         from eqcli.tasks.train import train
 
