@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from eqcli.data.batches import BatchPlan, BatchStream, batch_budget
-from eqcli.data.graphs import CACHE_BYTES, GraphDataset, graph_bytes, make_loader
+from eqcli.data.graphs import CACHE_BYTES, GraphDataset, GraphLoader, graph_bytes
 from eqcli.data.split import split_hash
 from eqcli.engine.device import PRECISIONS
 from eqcli.engine.model_file import load_model, make_potential, save_model
@@ -24,8 +24,6 @@ from eqcli.errors import InputError, Where
 from eqcli.models.potentials.base import Potential, Statistics
 
 if TYPE_CHECKING:
-    from torch.utils.data import DataLoader
-
     from eqcli.data.prepare import Prepared
     from eqcli.data.statistics import DataStatistics
     from eqcli.engine.training_run import RunFolder
@@ -72,7 +70,7 @@ class Session:
         self.prepared = prepared
         self.device = device
         self.report = report
-        self._held_out: dict[str, DataLoader[Any]] = {}
+        self._held_out: dict[str, GraphLoader] = {}
 
     def fit(self) -> Progress:
         """Trains to the end, from the newest checkpoint if there is one; returns where training stands."""
@@ -90,7 +88,7 @@ class Session:
             return progress
         module = TrainingModule(potential, self.recipe)
         stream = BatchStream(plan, section.max_epochs, start=(progress.epoch, progress.batch))
-        loader = make_loader(self._dataset("train", section.workers), stream, section.workers)
+        loader = GraphLoader(self._dataset("train", section.workers), stream, section.workers)
         logs = open_logs(section.loggers, self.folder.path, after_step=progress.step) if plan.rank == 0 else []
 
         def save(figures: dict[str, float]) -> None:
@@ -170,7 +168,7 @@ class Session:
             plan = self._plan(part, section.valid_batch or section.batch, seed=None)
             dataset = self._dataset(part, 0)
             workers = 0 if dataset.keep else section.workers
-            self._held_out[part] = make_loader(dataset, BatchStream(plan, 1), workers)
+            self._held_out[part] = GraphLoader(dataset, BatchStream(plan, 1), workers)
         table, frames = self.prepared.table(part), self.prepared.split[part].indices
         stress = bool(np.isfinite(table.stress_square[frames]).any())
         return measure(potential, self._held_out[part], Loss(self.recipe.loss), stress=stress)
