@@ -67,6 +67,18 @@ def pipeline_steps() -> str:
     return "\n\n".join(parts)
 
 
+def label_names() -> str:
+    from eqcli.io.conventions import ENERGY_KEYS, FORCES_KEYS, STRESS_KEYS, VIRIAL_KEYS
+
+    names = {
+        "energy": ENERGY_KEYS,
+        "forces": FORCES_KEYS,
+        "stress": STRESS_KEYS,
+        "virial, where there is no stress": VIRIAL_KEYS,
+    }
+    return table(("label", "names"), [(what, ", ".join(f"`{key}`" for key in keys)) for what, keys in names.items()])
+
+
 def label_convention() -> str:
     from eqcli.io.conventions import LabelConvention
 
@@ -162,6 +174,7 @@ PARTS: dict[str, Callable[[], str]] = {
     "train-recipe": train_recipe,
     "pipeline-recipe": pipeline_recipe,
     "pipeline-steps": pipeline_steps,
+    "label-names": label_names,
     "label-convention": label_convention,
     "file-formats": file_formats,
     "audits": audits,
