@@ -125,7 +125,7 @@ class Failure:
     def of(cls, item: str, error: BaseException) -> Failure:
         """The row for an exception raised while working on `item`."""
         if isinstance(error, EqcliError):
-            reason = error.message + (f" {error.hint}" if error.hint else "")
+            reason = f"{error.message.rstrip('.')}. {error.hint}" if error.hint else error.message
             return cls(item=item, reason=reason, where=error.where)
         return cls(item=item, reason=f"{type(error).__name__}: {error}")
 

@@ -60,7 +60,8 @@ def relax(
     Raises
     ------
     InputError
-        The request cannot be carried out as a whole. What concerns one structure is a row of `failures`.
+        The request cannot be carried out as a whole, or not for its only structure. What concerns
+        one structure of several is a row of `failures`.
     """
     from eqcli.engine.relaxation import RelaxSettings
 
@@ -79,12 +80,13 @@ def relax(
     work = _Work(structures, loaded, settings, result, report)
     result.device = str(work.device)
     report.message(f"relaxing on {result.device} in {precision}")
-    work.run(trajectory, overwrite)
-    if output is not None and work.relaxed:
-        from eqcli.io import write_structures
-
-        write_structures(output, work.relaxed, overwrite=overwrite, provenance=inference_provenance(loaded))
-        result.output = Path(output)
+    try:
+        work.run(trajectory, overwrite)
+    except KeyboardInterrupt:
+        if work.write(output, overwrite):
+            report.warning(f"interrupted: {output} holds the {len(work.relaxed)} structures relaxed so far")
+        raise
+    work.write(output, overwrite)
     return result
 
 
@@ -126,12 +128,25 @@ class _Work:
         finally:
             self.report.finish()
 
+    def write(self, output: Path | None, overwrite: bool) -> bool:
+        """Writes the structures relaxed so far; False when there is nothing to write or nowhere."""
+        if output is None or not self.relaxed:
+            return False
+        from eqcli.io import write_structures
+
+        write_structures(output, self.relaxed, overwrite=overwrite, provenance=inference_provenance(self.model))
+        self.result.output = Path(output)
+        return True
+
     def _frames(self, by_steps: bool) -> Iterator[Structure]:
         """Every step of every structure; the results are recorded on the way."""
         for number, structure in enumerate(self.structures):
             try:
                 yield from self._relax(structure, number, by_steps)
             except EqcliError as error:
+                if isinstance(error, InputError) and by_steps and not self.result.failures:
+                    # The only structure: the request itself cannot be carried out.
+                    raise replace(error, where=structure.where) from error
                 self.result.failures.append(replace(Failure.of(structure.name, error), where=structure.where))
                 self.report.warning(f"{structure.name}: {error.message}")
             if not by_steps:

@@ -11,6 +11,7 @@ import torch
 
 from eqcli.errors import ExitCode, InputError
 from eqcli.io import read_structures
+from eqcli.progress import Silent
 from eqcli.tasks.relax import relax
 from tests.toy import ToyPotential
 from tests.toy_model import register_toy, save_toy
@@ -125,9 +126,9 @@ def test_failure_outranks_not_converged(here):
 
 
 def test_when_everything_fails_there_is_no_output(here):
-    result = run(here, ["pair.xyz"], "out.extxyz", trajectory="t.h5", cell="full")
+    result = run(here, ["pairs.xyz"], "out.extxyz", trajectory="t.h5", cell="full")
     assert result.exit_code == ExitCode.PARTIAL
-    assert "not periodic" in result.failures[0].reason
+    assert ["not periodic" in failure.reason for failure in result.failures] == [True] * 3
     assert result.output is None
     assert result.trajectory is None
     assert not (here / "out.extxyz").exists()
@@ -147,29 +148,42 @@ def test_the_trajectory_holds_every_step(here, trajectory):
     np.testing.assert_allclose(last.positions, frames[-1].positions, atol=1e-7)
 
 
+class Stop(Silent):
+    """Interrupts after some progress."""
+
+    def __init__(self, after: int) -> None:
+        self.left = after
+
+    def advance(self, n=1, **figures):
+        self.left -= n
+        if self.left == 0:
+            raise KeyboardInterrupt
+
+
 def test_a_killed_run_leaves_a_trajectory_that_opens(here):
-    class Stop:
-        def __init__(self):
-            self.count = 0
-
-        def message(self, text): ...
-
-        def warning(self, text): ...
-
-        def start(self, label, total, unit="it"): ...
-
-        def finish(self): ...
-
-        def advance(self, n=1, **figures):
-            self.count += n
-            if self.count == 5:
-                raise KeyboardInterrupt
-
     with pytest.raises(KeyboardInterrupt):
-        run(here, ["pair.xyz"], "out.extxyz", trajectory="t.h5", report=Stop())
+        run(here, ["pair.xyz"], "out.extxyz", trajectory="t.h5", report=Stop(5))
     assert not (here / "out.extxyz").exists()
     frames = list(read_structures(here / "t.h5"))
     assert [frame.info["relax_steps"] for frame in frames] == list(range(6))
+
+
+def test_an_interrupted_batch_keeps_what_is_done(here):
+    with pytest.raises(KeyboardInterrupt):
+        run(here, ["pairs.xyz"], "out.extxyz", report=Stop(2))
+    found = list(read_structures(here / "out.extxyz"))
+    assert [one.info["converged"] for one in found] == [True, True]
+
+
+@pytest.mark.parametrize(
+    ("options", "said"), [({"cell": "full"}, "periodic"), ({"keep_symmetry": True}, "space group")]
+)
+def test_what_the_only_structure_does_not_allow_is_bad_input(here, options, said):
+    with pytest.raises(InputError, match=said) as caught:
+        run(here, ["pair.xyz"], "out.extxyz", trajectory="t.h5", **options)
+    assert caught.value.exit_code == ExitCode.BAD_INPUT
+    assert caught.value.where.file == here / "pair.xyz"
+    assert not (here / "t.h5").exists()
 
 
 def test_fixed_atoms_of_a_poscar_stay(here):
