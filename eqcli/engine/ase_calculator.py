@@ -41,7 +41,7 @@ class PotentialCalculator(Calculator):
     implemented_properties = ["energy", "free_energy", "energies", "forces", "stress"]  # noqa: RUF012 (as ASE has it)
 
     def __init__(self, model: ModelFile) -> None:
-        super().__init__()  # type: ignore[no-untyped-call]
+        super().__init__()
         self.potential = model.potential
         self.graph: AtomGraph | None = None
 
@@ -49,7 +49,7 @@ class PotentialCalculator(Calculator):
         self, atoms: Atoms | None = None, properties: Sequence[str] = ("energy",), system_changes: Any = all_changes
     ) -> None:
         """Fills `results` with everything that the model gives for `atoms`."""
-        super().calculate(atoms, properties, system_changes)  # type: ignore[no-untyped-call]
+        super().calculate(atoms, properties, system_changes)
         assert self.atoms is not None
         atoms = self.atoms
         positions, cell, pbc = atoms.positions, atoms.cell.array, atoms.pbc

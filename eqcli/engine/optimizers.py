@@ -37,7 +37,7 @@ class DownhillLBFGS(LBFGS):
             step = pos - r0
             if np.vdot(step, f0 - forces) <= 1e-3 * np.vdot(step, step):
                 forces = f0 - CURVATURE * step
-        super().update(pos, forces, r0, f0)  # type: ignore[no-untyped-call]
+        super().update(pos, forces, r0, f0)
 
 
 def make_optimizer(name: str, target: Any) -> Optimizer:
