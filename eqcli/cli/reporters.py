@@ -15,6 +15,8 @@ LONGEST_GAP = 300.0
 """Seconds between plain lines in the long run; the gap doubles until then."""
 WORTH_TELLING = 1.0
 """Work shorter than this many seconds ends without a line."""
+AT_ONCE = 0.01
+"""What is counted within this many seconds of the start was done earlier, by the run that is resumed."""
 
 
 @dataclass
@@ -26,6 +28,7 @@ class Work:
     unit: str
     began: float = field(default_factory=time.monotonic)
     done: int = 0
+    before: int = 0
     figures: dict[str, float] = field(default_factory=dict)
     next_line: float = FIRST_LINE
     gap: float = FIRST_LINE
@@ -33,6 +36,8 @@ class Work:
     def advance(self, n: int, figures: dict[str, float]) -> None:
         """Counts `n` more and keeps the latest figures."""
         self.done += n
+        if self.seconds < AT_ONCE:
+            self.before = self.done
         self.figures.update(figures)
 
     @property
@@ -40,23 +45,27 @@ class Work:
         """Time since it began."""
         return time.monotonic() - self.began
 
+    @property
+    def rate(self) -> float:
+        """Units per second since it began."""
+        return (self.done - self.before) / self.seconds if self.seconds > 0 else 0.0
+
     def line(self) -> str:
         """Its state in one line: count, share, throughput, time left, figures."""
         count = f"{self.done}/{self.total} {self.unit}" if self.total else f"{self.done} {self.unit}"
         parts = [count]
         if self.total:
             parts.append(f"{100 * self.done / self.total:.0f} %")
-        rate = self.done / self.seconds if self.seconds > 0 else 0.0
-        parts.append(f"{rate:.3g} {self.unit}/s")
-        if self.total and rate > 0 and self.done < self.total:
-            parts.append(f"{duration((self.total - self.done) / rate)} left")
+        parts.append(f"{self.rate:.3g} {self.unit}/s")
+        if self.total and self.rate > 0 and self.done < self.total:
+            parts.append(f"{duration((self.total - self.done) / self.rate)} left")
         parts.extend(shown_figures(self.figures))
         return f"{self.label}: {', '.join(parts)}"
 
     def end_line(self) -> str:
         """Its summary in one line when it is over."""
-        rate = self.done / self.seconds if self.seconds > 0 else 0.0
-        parts = [f"{self.done} {self.unit} in {duration(self.seconds)}", f"{rate:.3g} {self.unit}/s"]
+        count = self.done - self.before
+        parts = [f"{count} {self.unit} in {duration(self.seconds)}", f"{self.rate:.3g} {self.unit}/s"]
         return f"{self.label}: {', '.join([*parts, *shown_figures(self.figures)])}"
 
 
@@ -131,9 +140,8 @@ class BarReporter(WarningsOnly):
             return
         work, task = self.works[-1]
         work.advance(n, figures)
-        rate = work.done / work.seconds if work.seconds > 0 else 0.0
         shown = ", ".join(shown_figures(work.figures))
-        self._progress.update(task, completed=work.done, rate=f"{rate:.3g} {work.unit}/s", figures=shown)
+        self._progress.update(task, completed=work.done, rate=f"{work.rate:.3g} {work.unit}/s", figures=shown)
 
     def finish(self) -> None:
         if not self.works:

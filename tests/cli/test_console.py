@@ -42,7 +42,7 @@ def test_a_log_gets_few_plain_lines(monkeypatch: pytest.MonkeyPatch) -> None:
     report = console(stream).report
     assert isinstance(report, LineReporter)
     report.start("training", 1000, "step")
-    report.works[-1].began = 0.0
+    report.works[-1].began = 0.0  # type: ignore[attr-defined]
     for _ in range(1000):
         clock.now += 1.0
         report.advance(1, loss=0.5)
@@ -53,6 +53,23 @@ def test_a_log_gets_few_plain_lines(monkeypatch: pytest.MonkeyPatch) -> None:
     assert lines[-1] == "training: 1000 step in 16 min 40 s, 1 step/s, loss 0.5"
     assert "\x1b" not in stream.getvalue()
     assert "\r" not in stream.getvalue()
+
+
+def test_a_resumed_work_counts_what_is_done_now(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = Clock()
+    monkeypatch.setattr(reporters.time, "monotonic", clock.monotonic)
+    stream = io.StringIO()
+    report = console(stream).report
+    report.start("training", 200, "step")
+    report.works[-1].began = 0.0  # type: ignore[attr-defined]
+    report.advance(100)
+    clock.now = 10.0
+    report.advance(50)
+    report.finish()
+    assert stream.getvalue().splitlines() == [
+        "training: 150/200 step, 75 %, 5 step/s, 10 s left",
+        "training: 50 step in 10 s, 5 step/s",
+    ]
 
 
 def test_short_work_says_nothing() -> None:

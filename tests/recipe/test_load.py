@@ -174,9 +174,7 @@ def test_the_kind_of_recipe_is_checked(write: Write) -> None:
 
 
 KEYS = ["name", "data", "train", "model", "training", "batch", "steps", "id", "task", "with", "recipe", "include"]
-VALUES = (
-    st.none() | st.booleans() | st.integers() | st.text(max_size=5) | st.sampled_from(["mace", "train"])
-)
+VALUES = st.none() | st.booleans() | st.integers() | st.text(max_size=5) | st.sampled_from(["mace", "train"])
 ANYTHING = st.recursive(
     VALUES,
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(KEYS), inner, max_size=5),
