@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import signal
 import sys
@@ -19,6 +20,21 @@ from eqcli.errors import EqcliError, ExitCode, Failure
 DEFECT = "This is a defect of eqcli, not of your input. Please report it with the lines above."
 BROKEN_PIPE = 141
 """What a shell shows for a program whose reader went away (128 + SIGPIPE)."""
+
+
+SYSTEM = (
+    errno.EACCES,
+    errno.EPERM,
+    errno.EROFS,
+    errno.ENOSPC,
+    errno.EDQUOT,
+    errno.ENAMETOOLONG,
+    errno.ENOTDIR,
+    errno.EISDIR,
+    errno.EIO,
+    errno.EMFILE,
+)
+"""Errors of the operating system that are the machine's or the person's, not the program's."""
 
 
 class Result(Protocol):
@@ -67,7 +83,12 @@ def session(*, quiet: bool = False, as_json: bool = False, on_interrupt: str = "
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         code = BROKEN_PIPE
     except Exception as error:
-        code = _interrupted(console, on_interrupt) if interrupted else _defect(console, error)
+        if interrupted:
+            code = _interrupted(console, on_interrupt)
+        elif isinstance(error, OSError) and error.errno in SYSTEM:
+            code = _refused_by_system(console, error)
+        else:
+            code = _defect(console, error)
     _stop(console)
     if code:
         raise typer.Exit(int(code))
@@ -97,6 +118,15 @@ def _interrupted(console: Console, hint: str) -> int:
     console.note("interrupted" + (f". {hint}" if hint else ""), "error")
     console.document({"error": {"message": "interrupted", "hint": hint or None, "exit_code": ExitCode.INTERRUPTED}})
     return ExitCode.INTERRUPTED
+
+
+def _refused_by_system(console: Console, error: OSError) -> int:
+    from eqcli.errors import InputError, Where
+
+    told = InputError(f"the system refused: {error.strerror}", Where(error.filename))
+    console.error(told)
+    console.document({"error": told.as_dict()})
+    return told.exit_code
 
 
 def _defect(console: Console, error: Exception) -> int:

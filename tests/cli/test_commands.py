@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import signal
@@ -152,6 +153,14 @@ def test_a_defect_shows_its_traceback(eqcli: Run, task: Task) -> None:
     assert "Traceback" in ended.err
     assert "defect of eqcli" in ended.err
     assert "oh" in json.loads(ended.out)["error"]["message"]
+
+
+def test_a_full_disk_is_no_defect(eqcli: Run, task: Task) -> None:
+    task("relax", _raiser(OSError(errno.ENOSPC, "No space left on device", "out.h5")))
+    ended = eqcli("relax", "m", "a.xyz", "--json")
+    assert ended.code == 2
+    assert "Traceback" not in ended.err
+    assert json.loads(ended.out)["error"]["file"] == "out.h5"
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
