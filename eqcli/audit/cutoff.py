@@ -72,8 +72,8 @@ def jumps(subject: Subject, drag: Drag, crossings: FloatArray) -> list[Jumps]:
     outcomes = subject.predict([drag.at(s + h) for s in crossings for h in offsets])
     energy = np.array([outcome.interaction for outcome in outcomes]).reshape(-1, 4)
     pull = np.array([_pull(drag, outcome.forces) for outcome in outcomes]).reshape(-1, 4)
-    # Energy: what the mean force does not explain. Force: straight lines from both sides, met in the middle.
-    energy_jump = energy[:, 2] - energy[:, 1] + STEP * (pull[:, 1] + pull[:, 2])
+    # Straight lines from either side, met in the middle.
+    energy_jump = (2 * energy[:, 2] - energy[:, 3]) - (2 * energy[:, 1] - energy[:, 0])
     force_jump = (2 * pull[:, 2] - pull[:, 3]) - (2 * pull[:, 1] - pull[:, 0])
     slope_jump = ((pull[:, 3] - pull[:, 2]) - (pull[:, 1] - pull[:, 0])) / STEP
     found = np.abs(np.stack([energy_jump, force_jump, slope_jump], axis=1))

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from eqcli.io.structure import FloatArray
-from eqcli.report.numbers import fit, show
+from eqcli.report.numbers import fit, rounded, show
 from eqcli.report.style import DENSITY
 from eqcli.report.svg import INK, MUTED, SERIES, Plot, document_of, figure
 from eqcli.units import STRESS
@@ -137,7 +137,7 @@ def histogram(quantity: Quantity, rows: FloatArray) -> Plot:
     errors, unit = _errors(quantity, rows)
     low, high = np.quantile(errors, [0.001, 0.999]) if len(errors) > 1000 else (errors.min(), errors.max())
     reach = max(abs(low), abs(high)) or 1.0
-    mean = float(errors.mean())
+    mean, spread = rounded(float(errors.mean()), float(errors.std())), float(errors.std())
     with figure(WIDTH, HEIGHT) as drawn:
         axes = drawn.add_subplot()
         bins = int(np.clip(np.sqrt(len(errors)), 12, 60))
@@ -151,7 +151,6 @@ def histogram(quantity: Quantity, rows: FloatArray) -> Plot:
         axes.set_ylabel("count")
         axes.grid(visible=False, axis="x")
         document = document_of(drawn)
-    spread = float(errors.std())
     return Plot(
         f"errors-{quantity.key}".replace("_", "-"),
         f"{quantity.title}: errors",
@@ -174,21 +173,13 @@ def cumulative(quantity: Quantity, rows: FloatArray) -> Plot:
         axes.plot(size[chosen], 100 * share[chosen], color=SERIES[0])
         for q, bound in marks.items():
             axes.plot([bound], [100 * q], "o", color=SERIES[1], markersize=5)
-            last = q > 0.95
-            axes.annotate(
-                f"{q:.0%} below {show(bound)}",
-                (bound, 100 * q),
-                xytext=(0, -8) if last else (6, -4),
-                textcoords="offset points",
-                ha="right" if last else "left",
-                va="top",
-                fontsize=9.5,
-            )
+        bounds = "\n".join(f"{q:.0%} below {show(bound)}" for q, bound in marks.items())
+        axes.text(0.97, 0.05, bounds, transform=axes.transAxes, ha="right", color=INK, fontsize=9.5)
         axes.set(ylim=(0, 104), xlim=(0, reach))
         axes.locator_params(axis="x", nbins=6)
         axes.set_xlabel(f"absolute error ({unit})")
         axes.set_ylabel("share of values below (%)")
         document = document_of(drawn)
-    text = f"Half of the values are within {show(marks[0.5])}, 99 % within {show(marks[0.99])} {unit}."
+    text = f"Half of the values are within {show(marks[0.5])}, 99% within {show(marks[0.99])} {unit}."
     name = f"cumulative-{quantity.key}".replace("_", "-")
     return Plot(name, f"{quantity.title}: cumulative", text, text, document)

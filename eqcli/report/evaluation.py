@@ -9,7 +9,7 @@ from typing import Any
 from eqcli.errors import Failure
 from eqcli.report.audit_section import audit_card, audit_section
 from eqcli.report.html import Markup, card, facts, join, page, plot_grid, table, tag, text, with_code
-from eqcli.report.numbers import count, fit, show
+from eqcli.report.numbers import count, fit, rounded, show
 from eqcli.report.svg import Plot
 
 MOST_ROWS = 200
@@ -86,7 +86,11 @@ def _cards(evaluation: Evaluation) -> Iterator[Markup]:
         yield card("Force error (MAE)", show(forces["mae"]), "meV/Å", f"RMSE {show(forces['rmse'])}, components")
     if "energy_per_atom" in total:
         energy, whole = total["energy_per_atom"], total["energy"]
-        yield card("Energy error (MAE)", show(energy["mae"]), "meV/atom", f"{show(whole['mae'])} meV per structure")
+        shift = evaluation.figures["energy_shift"]
+        sub, kind = f"{show(whole['mae'])} meV per structure", ""
+        if shift["suspicious"]:
+            sub, kind = f"{show(shift['mae_without_shift'])} without the mean shift", "bad"
+        yield card("Energy error (MAE)", show(energy["mae"]), "meV/atom", sub, kind)
     if "stress" in total:
         stress, gpa = total["stress"], total["stress_gpa"]
         yield card("Stress error (MAE)", show(gpa["mae"]), "GPa", f"{show(stress['mae'])} meV/Å³")
@@ -142,7 +146,7 @@ def _totals(figures: Mapping[str, Any]) -> Markup:
     for key, title in titles.items():
         if key in figures["total"]:
             f = figures["total"][key]
-            figs = [show(f[name]) for name in ("mae", "rmse", "max", "bias")]
+            figs = [*(show(f[name]) for name in ("mae", "rmse", "max")), show(rounded(f["bias"], f["rmse"]))]
             rows.append([title, f["unit"], *figs, fit(f["r2"]), f"{f['count']:,}"])
     shift = figures["energy_shift"]
     if shift:

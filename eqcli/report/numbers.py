@@ -33,3 +33,8 @@ def count(number: int, one: str, many: str | None = None) -> str:
 def fit(r2: float | None) -> str:
     """A coefficient of determination; five decimals, since good models differ there."""
     return "–" if r2 is None else f"{r2:.5f}" if r2 > -10 else show(r2)
+
+
+def rounded(value: float, spread: float) -> float:
+    """Zero in place of a mean that is rounding beside the spread of what it is the mean of."""
+    return value if abs(value) > 1e-6 * spread else 0.0

@@ -163,7 +163,8 @@ def _warnings(figures: dict[str, Any]) -> list[str]:
     if shift and shift["suspicious"]:
         warnings.append(
             f"the mean energy error is {shift['mean_error_eV_per_atom']:+.2f} eV per atom: model and data count "
-            "energies from different zeros, or the training stopped before it learned the energy. Train with the isolated-atom energies of this data, "
+            "energies from different zeros, or the training stopped before it learned the energy. Train with the "
+            "isolated-atom energies of this data, "
             "`data.reference_energies: {H: ..., C: ...}` in eV in the recipe, or check --energy-unit and "
             f"--energy-per-atom. Without the shift the MAE is {shift['mae_without_shift']:.3g} meV/atom"
         )
