@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from eqcli.recipe.schema import BatchSection, PipelineRecipe, TrainRecipe
+from eqcli.tasks.pipeline_state import REFERENCE
 
 
 def describe_recipe(recipe: TrainRecipe | PipelineRecipe) -> dict[str, Any]:
@@ -43,6 +44,4 @@ def _uses(value: Any) -> list[str]:
         value = list(value.values())
     if isinstance(value, list | tuple):
         return list(dict.fromkeys(found for item in value for found in _uses(item)))
-    from eqcli.recipe.steps import REFERENCE
-
-    return REFERENCE.findall(value) if isinstance(value, str) else []
+    return [".".join(match) for match in REFERENCE.findall(value)] if isinstance(value, str) else []

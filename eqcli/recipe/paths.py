@@ -12,8 +12,8 @@ from eqcli.files import require_file
 from eqcli.names import did_you_mean
 from eqcli.recipe.fields import Model, annotation_of, fields, parts, section_under
 from eqcli.recipe.schema import IsFile
-from eqcli.recipe.steps import REFERENCE
 from eqcli.recipe.tree import KeyPath, Node
+from eqcli.tasks.pipeline_state import REFERENCE
 
 
 @dataclass
@@ -73,8 +73,8 @@ def _resolve(node: Node, path: KeyPath, errors: list[EqcliError], scope: Scope |
 def _check_reference(node: Node, path: KeyPath, errors: list[EqcliError], scope: Scope) -> None:
     text, where = str(node.value), node.place.where(path)
     match = REFERENCE.fullmatch(text)
-    step, _, output = match.group(1).partition(".") if match else ("", "", "")
-    if not step or not output:
+    step, output = match.groups() if match else ("", "")
+    if not match:
         hint = "Write ${step.output} and nothing beside it."
         errors.append(InputError(f"'{text}' is not a reference to what a step made", where, hint))
     elif step in scope.later:

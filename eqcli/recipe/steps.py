@@ -7,16 +7,13 @@ step made.
 
 from __future__ import annotations
 
-import re
 from typing import Any, Literal
 
 from pydantic import Field
 
 from eqcli.io.conventions import LabelConvention
 from eqcli.recipe.schema import InputFile, PipelineRecipe, Section, TrainRecipe
-
-REFERENCE = re.compile(r"\$\{([^${}]*)\}")
-"""`${step.output}`."""
+from eqcli.tasks.pipeline_state import REFERENCE
 
 FILE_FORM = {"form": "the name of a file without folders"}
 FILE_NAME = r"^[A-Za-z0-9_][A-Za-z0-9._-]*$"

@@ -17,7 +17,8 @@ from eqcli.files import atomic_path, sha256
 STATE_FILE = "pipeline.json"
 FORMAT = "eqcli-pipeline"
 VERSION = 1
-REFERENCE = re.compile(r"\$\{([^${}.]+)\.([^${}]+)\}")
+REFERENCE = re.compile(r"\$\{([^${}.]+)\.([^${}.]+)\}")
+"""`${step.output}`."""
 RUNNING = "running"
 """State of a step that was begun and has not ended: it was interrupted when found later."""
 FAILED = "failed"
