@@ -110,10 +110,15 @@ class EpochEnd(Callback):
 
 
 class Checkpoints(Callback):
-    """Saves the state after the given time, at the end, and before an interruption is obeyed."""
+    """Saves the state after the given time, at the end, and before an interruption is obeyed.
 
-    def __init__(self, folder: Path, every_minutes: float) -> None:
+    Until validation has chosen a model, `save_model` is called too, so that a
+    run stopped within its first epoch leaves one behind.
+    """
+
+    def __init__(self, folder: Path, every_minutes: float, save_model: Callable[[], None]) -> None:
         self.folder = folder
+        self.save_model = save_model
         self.every = 60 * every_minutes
         self._since = time.monotonic()
         self._saved = -1
@@ -166,6 +171,9 @@ class Checkpoints(Callback):
         if self._saved != module.progress.step:
             trainer.save_checkpoint(checkpoint_path(self.folder, module.progress.step))
             self._saved = module.progress.step
+            if module.progress.best_epoch < 0 and trainer.is_global_zero:
+                with module.average.applied():
+                    self.save_model()
         self._since = time.monotonic()
 
 

@@ -97,7 +97,7 @@ class Session:
         callbacks = [
             EpochEnd(plan, validate=lambda: self._figures(potential, "valid"), save_best=save, logs=logs,
                      report=self.report),
-            Checkpoints(self.folder.checkpoints, section.checkpoint.every_minutes),
+            Checkpoints(self.folder.checkpoints, section.checkpoint.every_minutes, lambda: save({})),
             StepReport(self.report),
         ]  # fmt: skip
         try:

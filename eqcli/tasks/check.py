@@ -86,7 +86,7 @@ def inspect(recipe: TrainRecipe, report: Reporter, *, store: Path | None = None)
     statistics = None
     if "train" in split and len(split["train"]):
         statistics = _statistics(recipe, tables, split, errors)
-    result = CheckReport()
+    result = CheckReport(facts=_columns_taken(recipe))
     if statistics is not None:
         errors += _faults(recipe, tables, split, result)
         _describe(recipe, tables, split, statistics, result)
@@ -211,12 +211,12 @@ def _label_faults(
 
 
 def _found_columns(path: str, recipe: TrainRecipe) -> str:
-    """What else the first frame of a file offers."""
+    """What the first frame of a file offers besides the labels that were taken."""
     from eqcli.io import read_structures
 
     first = next(iter(read_structures(path, recipe.data.labels, on_failure=lambda _: None)), None)
     names = sorted({*first.info, *first.arrays}) if first is not None else []
-    return f"found in the first structure: {', '.join(names)}" if names else "the file has no further columns"
+    return f"other columns of the file: {', '.join(names)}" if names else "the file has no other columns"
 
 
 def _describe(
@@ -293,6 +293,15 @@ def reference_text(statistics: DataStatistics) -> str:
 def _range(values: np.ndarray) -> str:
     low, high = int(values.min()), int(values.max())
     return str(low) if low == high else f"{low} to {high}"
+
+
+def _columns_taken(recipe: TrainRecipe) -> list[tuple[str, str]]:
+    """For each file, which of its columns were taken for what, and in which units."""
+    from eqcli.io import label_report
+
+    files = dict.fromkeys(path for paths in data_files(recipe).values() for path in paths)
+    reports = [label_report(path, recipe.data.labels, frames=20) for path in files]
+    return [(f"columns of {r.path.name}", "; ".join(line.strip() for line in r.lines()[1:4])) for r in reports]
 
 
 def _label_count(term: str, table: FrameTable, frames: np.ndarray) -> str:
