@@ -38,11 +38,6 @@ class ReferenceEnergies:
     source: dict[str, str]
     notes: list[str] = field(default_factory=list)
 
-    @property
-    def true_atoms(self) -> bool:
-        """Whether any of them is the energy of an isolated atom, so that the model keeps that limit (no shift)."""
-        return bool({"explicit", "isolated"} & set(self.source.values()))
-
 
 @dataclass(frozen=True)
 class DataStatistics:
@@ -53,7 +48,7 @@ class DataStatistics:
     avg_num_neighbors
         Mean number of neighbours per atom.
     shift
-        Mean interaction energy per atom, eV; zero with true isolated atoms.
+        Mean interaction energy per atom, eV.
     scale
         Root mean square force component, eV/Å; without forces the standard deviation of the energy per atom, eV.
     """
@@ -85,7 +80,7 @@ def measure_statistics(table: FrameTable, train: Indices, wanted: Wanted) -> Dat
     atoms = table.n_atoms[train]
     interaction = interaction_per_atom(table, train, reference)
     known = interaction[np.isfinite(interaction)]
-    shift = 0.0 if reference.true_atoms or not len(known) else float(known.mean())
+    shift = float(known.mean()) if len(known) else 0.0
     components = int(table.force_count[train].sum())
     if components:
         scale = float(np.sqrt(np.nansum(table.force_square[train]) / components))

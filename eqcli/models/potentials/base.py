@@ -113,7 +113,7 @@ class Statistics:
     avg_num_neighbors
         Mean number of neighbours per atom.
     shift
-        Mean interaction energy per atom in eV (zero when reference energies are true isolated atoms).
+        Mean interaction energy per atom in eV; it must not reach an atom without neighbours.
     scale
         Root mean square of the force components, eV/Å (standard deviation of the energy per atom without forces).
     """

@@ -36,13 +36,16 @@ class MACE(Potential):
     Per layer: neighbour features are convolved with spherical harmonics (eq. 8),
     raised to products of up to `correlation` factors (eqs. 10, 11), mixed and added
     to an element-dependent map of the old features (eq. 12); every layer reads out
-    a part of the atomic energy (eq. 13).
+    a part of the atomic energy (eq. 13). The mean interaction energy of the training
+    data enters as a shift that fades with the last neighbour, so that an isolated
+    atom keeps its reference energy exactly.
     """
 
     config: MACEConfig
     layers: Any  # ModuleLists of Layer and of the readouts: torch types no elements
     readouts: Any
     scale: Tensor
+    shift: Tensor
     avg_num_neighbors: Tensor
 
     def __init__(self, config: MACEConfig, elements: list[int]) -> None:
@@ -63,12 +66,12 @@ class MACE(Potential):
         self.readouts.append(NonLinearReadout(config.channels, hidden))
         self.zbl = ZBL(config.zbl.num_cutoff_basis) if config.zbl else None
         self.register_buffer("scale", torch.tensor(1.0, dtype=torch.float64))
+        self.register_buffer("shift", torch.tensor(0.0, dtype=torch.float64))
         self.register_buffer("avg_num_neighbors", torch.tensor(config.avg_num_neighbors or 1.0, dtype=torch.float64))
 
     def initialise(self, statistics: Statistics) -> None:
         self.scale.fill_(statistics.scale)
-        # A mean per atom belongs to the atoms, not to their interaction, which vanishes for isolated atoms.
-        self.reference_energies.add_(statistics.shift)
+        self.shift.fill_(statistics.shift)
         if self.config.avg_num_neighbors is None:
             # Isolated atoms alone have no neighbours; any divisor is right for them.
             self.avg_num_neighbors.fill_(statistics.avg_num_neighbors or 1.0)
@@ -82,14 +85,16 @@ class MACE(Potential):
         r = vectors.norm(dim=1)  # [E]
         numbers = self.elements[species]
         harmonics = self.harmonics(vectors / r.unsqueeze(1))
-        radial = self._radial_features(r, numbers, layout)
+        envelope = polynomial_cutoff(r / self.cutoff, self.config.num_cutoff_basis)
+        radial = self._radial_features(r, numbers, layout) * envelope.unsqueeze(1)
         h = (self.embedding * len(self.elements) ** -0.5)[species].unsqueeze(1)  # [N, 1, C]
         learned = h.new_zeros(len(species))
         for layer, readout in zip(self.layers, self.readouts, strict=True):
             h = layer(h, radial, harmonics, layout, self.avg_num_neighbors)
             learned = learned + readout(h[:, 0])
         learned = learned - self._isolated()[species]
-        energy = self.scale.double() * learned.double()
+        bonded = torch.tanh(learned.new_zeros(len(species)).index_add(0, layout.receiver, envelope))
+        energy = self.scale.double() * learned.double() + self.shift.double() * bonded.double()
         if self.zbl is not None:
             pairs = self.zbl(r, numbers[layout.receiver], numbers[layout.sender])
             energy = energy.index_add(0, layout.receiver, pairs.double())
@@ -109,11 +114,11 @@ class MACE(Potential):
         return energy
 
     def _radial_features(self, r: Tensor, numbers: Tensor, layout: Layout) -> Tensor:
-        """Radial basis times envelope, `[E, num_radial_basis]`."""
-        envelope = polynomial_cutoff(r / self.cutoff, self.config.num_cutoff_basis)
+        """Radial basis of the transformed distances, `[E, num_radial_basis]`."""
         if self.transform is not None:
             r = self.transform(r, numbers[layout.receiver], numbers[layout.sender])
-        return self.basis(r) * envelope.unsqueeze(1)
+        basis: Tensor = self.basis(r)
+        return basis
 
 
 class Layer(nn.Module):
