@@ -38,6 +38,11 @@ class ReferenceEnergies:
     source: dict[str, str]
     notes: list[str] = field(default_factory=list)
 
+    @property
+    def true_atoms(self) -> bool:
+        """Whether any of them is the energy of an isolated atom, so that what is left is a binding energy."""
+        return bool({"explicit", "isolated"} & set(self.source.values()))
+
 
 @dataclass(frozen=True)
 class DataStatistics:

@@ -45,14 +45,14 @@ def test_one_composition_gives_the_right_sum_and_a_warning() -> None:
     assert "do not determine" in found.notes[0]
 
 
-def test_isolated_atoms_come_first_and_leave_no_shift() -> None:
+def test_isolated_atoms_come_first_and_leave_the_binding_energy() -> None:
     atoms = [frame([z]) for z in (1, 6, 8)]
     table = table_of([frame(m, -3.0) for m in MOLECULES] + atoms)
     assert table.isolated.tolist() == [False] * 5 + [True] * 3
     found = measure_statistics(table, np.arange(5), "auto")
     assert found.reference.energies == pytest.approx({"H": -13.6, "C": -1029.5, "O": -2041.3})
     assert set(found.reference.source.values()) == {"isolated"}
-    assert found.shift == 0.0
+    assert found.shift == pytest.approx(-3.0)
 
 
 def test_a_missing_atom_is_fitted_and_named() -> None:
