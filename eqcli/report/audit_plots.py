@@ -31,22 +31,27 @@ def audit_plots(audit: AuditReport) -> list[Plot]:
 
 def _plots(audit: AuditReport) -> Iterator[Plot]:
     run = audit.check("run_symmetry")
-    if run and run.curves:
+    if run and run.curves and _finite(run.distribution):
         yield symmetry_strip(audit)
         yield circle(run.curves["circle"])
         yield sphere(run.curves["sphere"], run.precision)
     gradients = audit.check("forces_fd")
-    if gradients and gradients.curves:
+    if gradients and gradients.curves and _finite(gradients.curves["ladder"]["five_point"]):
         yield ladder(gradients.curves["ladder"])
     conserved = audit.check("time_step")
-    if conserved and conserved.curves:
+    if conserved and conserved.curves and _finite(conserved.curves["nve"]["runs"][0]["total"]):
         yield energy_run(conserved.curves["nve"], conserved.figures.get("ratio"))
     smooth = audit.check("cutoff_energy")
-    if smooth and smooth.curves:
+    if smooth and smooth.curves and _finite(smooth.curves["scan"]["energy"]):
         yield cutoff_scan(smooth.curves["scan"])
     pairs = audit.check("dimer_repulsion")
     if pairs and pairs.curves:
         yield dimers(pairs.curves["dimers"])
+
+
+def _finite(values: Sequence[float]) -> bool:
+    """Whether there is anything to draw: a model that gives no numbers has no curves."""
+    return bool(np.isfinite(values).any())
 
 
 def symmetry_strip(audit: AuditReport) -> Plot:
@@ -214,7 +219,7 @@ def dimers(curves: Sequence[Mapping[str, Any]]) -> Plot:
             axes.set_visible(False)
         for axes, curve in zip(panels, curves, strict=False):
             energy = np.array(curve["energy"])
-            well = max(0.5, -float(np.nanmin(energy)))
+            well = max(0.5, -float(np.min(energy, where=np.isfinite(energy), initial=0.0)))
             bad = not curve["repulsive"] or curve["flips"] > 1
             axes.axhline(0, color=MUTED, linewidth=0.8)
             axes.plot(curve["distance"], energy, color=SERIES[1] if bad else SERIES[0])

@@ -51,21 +51,26 @@ class EvaluateResult:
 
     def as_dict(self) -> dict[str, Any]:
         """The result as plain data; the curves and distributions of the audit are in `report_json` alone."""
+        from eqcli.report.write import finite
+
         audit = self.audit.as_dict() if self.audit else None
         if audit:
             for check in audit["checks"]:
                 del check["curves"], check["distribution"]
-        return {
-            "output": str(self.output),
-            "report_html": str(self.report_html),
-            "report_json": str(self.report_json),
-            "figures": self.figures,
-            "audit": audit,
-            "failures": [failure.as_dict() for failure in self.failures],
-            "warnings": self.warnings,
-            "seconds": self.seconds,
-            "exit_code": int(self.exit_code),
-        }
+        plain: dict[str, Any] = finite(
+            {
+                "output": str(self.output),
+                "report_html": str(self.report_html),
+                "report_json": str(self.report_json),
+                "figures": self.figures,
+                "audit": audit,
+                "failures": [failure.as_dict() for failure in self.failures],
+                "warnings": self.warnings,
+                "seconds": self.seconds,
+                "exit_code": int(self.exit_code),
+            }
+        )
+        return plain
 
     def summary(self) -> list[tuple[str, str]]:
         """The figures that matter, as text."""
