@@ -96,10 +96,12 @@ def circle(curves: Mapping[str, Mapping[str, Any]]) -> Plot:
     with figure(WIDTH, HEIGHT) as drawn:
         axes = drawn.add_subplot()
         for index, (precision, curve) in enumerate(curves.items()):
-            for quantity, style in (("forces", "-"), ("energy", ":")):
+            for quantity, style in (("forces", "-"), ("energy", ".:")):
                 values = np.array(curve[quantity])
                 values = np.where(values > 0, values, np.nan)
-                axes.plot(curve["angle"], values, style, color=SERIES[index], label=f"{quantity}, {precision}")
+                axes.plot(
+                    curve["angle"], values, style, markersize=3, color=SERIES[index], label=f"{quantity}, {precision}"
+                )
         logarithmic(axes, "y")
         axes.set_xticks(range(0, 361, 60))
         axes.set_xlim(0, 360)

@@ -47,14 +47,19 @@ def audit_section(audit: Mapping[str, Any], plots: Sequence[Plot]) -> Iterator[M
 def _row(check: Mapping[str, Any]) -> list[object]:
     kind, sign = MARKS[check["status"]]
     unit = check["unit"] if check["unit"] != "values" else ""
-    measured = tag("span", show(check["value"], 2), " ", tag("small", unit, cls="quiet"))
+    measured = tag("span", _figure(check["value"]), " ", tag("small", unit, cls="quiet"))
     return [
         check["title"],
         tag("span", sign, cls=f"mark {kind}"),
         measured,
-        show(check["limit"], 2),
+        _figure(check["limit"]),
         join([check["meaning"], tag("div", _details(check), cls="sub")], ""),
     ]
+
+
+def _figure(value: float | None) -> str:
+    """Counts as counts, everything else with two digits."""
+    return show(int(value)) if value is not None and float(value).is_integer() else show(value, 2)
 
 
 def _details(check: Mapping[str, Any]) -> str:

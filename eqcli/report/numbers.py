@@ -18,7 +18,7 @@ def show(value: float | int | None, digits: int = 3) -> str:
     if isinstance(value, int):
         return f"{value:,}".replace("-", "−")
     size = abs(value)
-    if size < 1e-3 or size >= 1e6:
+    if size < 1e-3 or size >= 1e7:
         mantissa, exponent = f"{value:.{max(0, digits - 2)}e}".split("e")
         return f"{mantissa}×10{str(int(exponent)).translate(_SUPERSCRIPTS)}".replace("-", "−")
     decimals = max(0, digits - 1 - math.floor(math.log10(size)))
@@ -32,7 +32,7 @@ def count(number: int, one: str, many: str | None = None) -> str:
 
 def fit(r2: float | None) -> str:
     """A coefficient of determination; five decimals, since good models differ there."""
-    return "–" if r2 is None else f"{r2:.5f}" if r2 > -10 else show(r2)
+    return "–" if r2 is None else f"{r2:.5f}".replace("-", "−") if r2 > -10 else show(r2)
 
 
 def rounded(value: float, spread: float) -> float:

@@ -156,6 +156,8 @@ def labelled_and_predicted(
 
 def _warnings(figures: dict[str, Any]) -> list[str]:
     """What a person should look at before the errors."""
+    from eqcli.report.numbers import show
+
     warnings = []
     if not figures["total"]:
         warnings.append("the data carry no energies, forces or stresses: the model was audited, not compared")
@@ -166,7 +168,7 @@ def _warnings(figures: dict[str, Any]) -> list[str]:
             "energies from different zeros, or the training stopped before it learned the energy. Train with the "
             "isolated-atom energies of this data, "
             "`data.reference_energies: {H: ..., C: ...}` in eV in the recipe, or check --energy-unit and "
-            f"--energy-per-atom. Without the shift the MAE is {shift['mae_without_shift']:.3g} meV/atom"
+            f"--energy-per-atom. Without the shift the MAE is {show(shift['mae_without_shift'])} meV/atom"
         )
     return warnings
 
