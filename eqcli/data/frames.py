@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from array import array
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from eqcli.elements import SYMBOLS
 from eqcli.files import atomic_path
 from eqcli.graph.neighbours import neighbour_list
 
@@ -20,6 +21,9 @@ if TYPE_CHECKING:
 
 ISOLATED_NAMES = ("isolatedatom", "isolatedatoms")
 """Values of `config_type` that mark an isolated atom, without case, spaces, dashes and underscores."""
+
+BLOCK = 65536
+"""Frames worked on at a time where something wider than a row is formed."""
 
 COLUMNS = {
     "n_atoms": "i",
@@ -88,11 +92,18 @@ class FrameTable:
         alone: NDArray[np.bool_] = (self.n_atoms == 1) & ((self.n_edges == 0) | named[self.config])
         return alone
 
+    def labelled(self, term: str) -> NDArray[np.bool_]:
+        """Which frames have a label: `energy`, `forces` or `stress`."""
+        if term == "forces":
+            return np.asarray(self.force_count > 0)
+        return np.isfinite(self.energy if term == "energy" else self.stress_square)
+
     def elements(self, frames: NDArray[Any]) -> list[int]:
         """Atomic numbers that occur in these frames, ascending."""
         wanted = np.zeros(len(self), dtype=bool)
         wanted[frames] = True
-        return [int(z) for z in np.unique(self.species[np.repeat(wanted, np.diff(self.species_start))])]
+        occurring = np.bincount(self.species[np.repeat(wanted, np.diff(self.species_start))])
+        return [int(z) for z in np.flatnonzero(occurring)]
 
     def composition(self, frames: NDArray[Any], elements: list[int]) -> NDArray[np.float64]:
         """How many atoms of each of `elements` each frame has, `[len(frames), len(elements)]`."""
@@ -109,6 +120,20 @@ class FrameTable:
         known = columns >= 0
         counts[rows[known], columns[known]] = self.species_count[entries][known]
         return counts
+
+    def sum_over_atoms(self, values: Mapping[int, float]) -> NDArray[np.float64]:
+        """The sum of a value per element over the atoms of every frame; elements without a value count zero."""
+        by_number = np.zeros(len(SYMBOLS))
+        by_number[list(values)] = list(values.values())
+        sums = np.zeros(len(self))
+        # In blocks, so that a million frames need little memory.
+        for first in range(0, len(self), BLOCK):
+            start = self.species_start[first : first + BLOCK + 1]
+            entries = slice(start[0], start[-1])
+            terms = by_number[self.species[entries]] * self.species_count[entries]
+            rows = np.repeat(np.arange(len(start) - 1), np.diff(start))
+            sums[first : first + BLOCK] = np.bincount(rows, terms, minlength=len(start) - 1)
+        return sums
 
     def save(self, path: Path) -> None:
         """Writes the table as plain arrays."""
@@ -166,13 +191,13 @@ class Survey:
         self._start.append(len(self._species))
 
     def table(self) -> FrameTable:
-        """The table of the frames seen so far."""
-        columns = {name: np.array(values) for name, values in self._columns.items()}
+        """The table of the frames seen so far; it shares their memory, so nothing can be added afterwards."""
+        columns = {name: _as_numpy(values) for name, values in self._columns.items()}
         return FrameTable(
             **columns,
-            species=np.array(self._species, dtype=np.int32),
-            species_count=np.array(self._count, dtype=np.int32),
-            species_start=np.array(self._start),
+            species=_as_numpy(self._species),
+            species_count=_as_numpy(self._count),
+            species_start=_as_numpy(self._start),
             config_types=list(self._configs),
         )
 
@@ -207,6 +232,10 @@ def _stress_figures(structure: Structure) -> dict[str, float]:
     if structure.stress is None:
         return {"stress_square": np.nan, "stress_trace": np.nan}
     return {"stress_square": float((structure.stress**2).sum()), "stress_trace": float(np.trace(structure.stress))}
+
+
+def _as_numpy(values: array[Any]) -> NDArray[Any]:
+    return np.frombuffer(values, dtype=values.typecode) if len(values) else np.zeros(0, dtype=values.typecode)
 
 
 def _plain(name: str) -> str:

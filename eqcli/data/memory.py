@@ -5,6 +5,10 @@ from __future__ import annotations
 import os
 from typing import Any
 
+from eqcli.data.batches import batch_budget, largest_batch
+from eqcli.data.frames import FrameTable
+from eqcli.data.split import Indices
+
 BACKWARD_FACTOR = 3.0
 """Forward activations, their gradients, and what the second derivatives for force training keep."""
 
@@ -53,3 +57,21 @@ def physical_memory() -> int | None:
         return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     except (AttributeError, OSError, ValueError):
         return None
+
+
+def describe_batches(training: Any, model: Any, table: FrameTable, frames: Indices) -> tuple[str, list[str]]:
+    """The largest batch of a recipe's `training` section in words, and warnings about what will not fit."""
+    budget, sizes = batch_budget(training.batch, table, frames)
+    atoms, edges = largest_batch(budget, table, frames)
+    needed = step_bytes(model, atoms, edges, 8 if training.precision == "float64" else 4)
+    there, warnings = physical_memory(), []
+    if there is not None and needed > there:
+        warnings.append(
+            f"the largest batch may need {needed / 1e9:.3g} GB and this machine has {there / 1e9:.3g} GB; "
+            "lower training.batch or the size of the model"
+        )
+    if large := int((sizes > budget.limit).sum()):
+        warnings.append(
+            f"{large} structures exceed the batch budget of {budget.limit} {budget.unit}; each is a batch of its own"
+        )
+    return f"{atoms} atoms, {edges} neighbour pairs, about {needed / 1e9:.2g} GB (rough estimate)", warnings

@@ -108,10 +108,15 @@ def save_prepared(output: Path, prepared: Prepared, *, seed: int) -> None:
     """Writes tables, split and statistics beside the stores, in that order."""
     for source, table in prepared.tables.items():
         table.save(table_path(prepared.folder, source))
-    parts = {name: part.as_dict() for name, part in prepared.split.items()}
-    split = {"seed": seed, "hash": split_hash(prepared.split), "inputs": prepared.inputs, "parts": parts}
-    _write_json(output / SPLIT_FILE, split)
-    _write_json(output / STATISTICS_FILE, prepared.statistics.as_dict())
+    head = {"seed": seed, "hash": split_hash(prepared.split), "inputs": prepared.inputs}
+    with atomic_path(output / SPLIT_FILE) as temporary, temporary.open("w", encoding="utf-8") as file:
+        file.write(f'{json.dumps(head)[:-1]}, "parts": {{')
+        for i, (name, part) in enumerate(prepared.split.items()):
+            file.write(f'{", " if i else ""}"{name}": ')
+            file.writelines(part.json())
+        file.write("}}")
+    with atomic_path(output / STATISTICS_FILE) as temporary:
+        temporary.write_text(json.dumps(prepared.statistics.as_dict(), indent=2), encoding="utf-8")
 
 
 def load_prepared(output: Path, folder: Path) -> Prepared | None:
@@ -139,8 +144,3 @@ def load_prepared(output: Path, folder: Path) -> Prepared | None:
         found = f"{', '.join(missing)} is gone" if missing else "the split is not the one that was drawn"
         raise InputError(f"the prepared data of this run are damaged: {found}", Where(output), "Use --overwrite.")
     return Prepared(folder, tables, parts, DataStatistics.from_dict(statistics), split["inputs"])
-
-
-def _write_json(path: Path, content: dict[str, Any]) -> None:
-    with atomic_path(path) as temporary:
-        temporary.write_text(json.dumps(content, indent=None if "parts" in content else 2), encoding="utf-8")

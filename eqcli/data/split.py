@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,8 +23,13 @@ class Part:
     def __len__(self) -> int:
         return len(self.indices)
 
-    def as_dict(self) -> dict[str, Any]:
-        return {"source": self.source, "indices": self.indices.tolist()}
+    def json(self) -> Iterator[str]:
+        """The part as JSON, piece by piece: a list of a million Python integers would take a hundred megabytes."""
+        yield f'{{"source": "{self.source}", "indices": ['
+        for first in range(0, len(self), 10_000):
+            piece = ", ".join(map(str, self.indices[first : first + 10_000].tolist()))
+            yield f", {piece}" if first else piece
+        yield "]}"
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> Part:

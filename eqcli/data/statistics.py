@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from eqcli.data.frames import FrameTable
+from eqcli.data.frames import BLOCK, FrameTable
 from eqcli.data.split import Indices
 from eqcli.elements import NUMBERS, SYMBOLS
 from eqcli.errors import InputError, Where
@@ -103,10 +103,8 @@ def measure_statistics(table: FrameTable, train: Indices, wanted: Wanted) -> Dat
 
 def interaction_per_atom(table: FrameTable, frames: Indices, reference: ReferenceEnergies) -> np.ndarray:
     """(E - sum of E0) / N of each frame, eV; NaN where there is no energy."""
-    symbols = list(reference.energies)
-    counts = table.composition(frames, [NUMBERS[s] for s in symbols])
-    atomic = counts @ np.array([reference.energies[s] for s in symbols])
-    per_atom: np.ndarray = (table.energy[frames] - atomic) / table.n_atoms[frames]
+    atomic = table.sum_over_atoms({NUMBERS[s]: energy for s, energy in reference.energies.items()})
+    per_atom: np.ndarray = (table.energy[frames] - atomic[frames]) / table.n_atoms[frames]
     return per_atom
 
 
@@ -181,9 +179,8 @@ def fit_references(
         )
     size = len(elements)
     normal, right = np.zeros((size, size)), np.zeros(size)
-    # In blocks, so that a million frames of many elements need little memory.
-    for start in range(0, len(frames), 65536):
-        block = frames[start : start + 65536]
+    for start in range(0, len(frames), BLOCK):
+        block = frames[start : start + BLOCK]
         atoms = table.n_atoms[block]
         share = table.composition(block, elements) / atoms[:, None]
         held = table.composition(block, list(fixed)) @ np.array(list(fixed.values())) if fixed else 0.0

@@ -5,12 +5,14 @@ from __future__ import annotations
 import logging
 import os
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import torch
+
+from eqcli.errors import InputError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -19,12 +21,41 @@ if TYPE_CHECKING:
 
     from eqcli.engine.training_module import TrainingModule
 
+T = TypeVar("T")
+
 LOGGERS = ("lightning", "lightning.pytorch", "lightning.fabric", "lightning_fabric", "pytorch_lightning")
 
 
 def world() -> tuple[int, int]:
     """Rank of this process and number of processes, as a launcher such as torchrun set them; (0, 1) without one."""
     return int(os.environ.get("RANK", "0")), int(os.environ.get("WORLD_SIZE", "1"))
+
+
+def first_process_first(work: Callable[[bool], T]) -> T:
+    """`work(True)` in the first process, then `work(False)` in the others; where the first fails, all do.
+
+    With one process this is `work(True)`.
+    """
+    rank, size = world()
+    if size == 1:
+        return work(True)
+    from torch import distributed
+
+    if not distributed.is_initialized():
+        distributed.init_process_group("cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo")
+    result, error = None, None
+    if rank == 0:
+        try:
+            result = work(True)
+        except Exception as caught:
+            error = caught
+    told = [None if error is None else str(error)]
+    distributed.broadcast_object_list(told, src=0, device=torch.device("cpu"))
+    if error is not None:
+        raise error
+    if told[0] is not None:
+        raise InputError(f"the first process failed: {told[0]}")
+    return result if result is not None else work(False)
 
 
 def fit(

@@ -85,7 +85,20 @@ class TrainingModule(LightningModule):
         return self._optimizer
 
     def training_step(self, batch: AtomGraph, batch_idx: int) -> None:
-        """One step: loss, gradient, clipping, weights, average, position."""
+        """One step. Raises InputError when the batch does not fit into the memory of a GPU."""
+        try:
+            self._step(batch)
+        except torch.cuda.OutOfMemoryError as error:
+            raise InputError(
+                f"a batch of {batch.n_structures} structures, {batch.num_nodes} atoms and "
+                f"{batch.edge_index.shape[1]} neighbour pairs does not fit into the memory of {self.device} "
+                f"(epoch {self.progress.epoch + 1}, batch {self.progress.batch + 1})",
+                hint="Lower training.batch (a budget of edges bounds the memory best), or model.channels; "
+                "a smaller batch is another recipe, so start a new run.",
+            ) from error
+
+    def _step(self, batch: AtomGraph) -> None:
+        """Loss, gradient, clipping, weights, average, position."""
         progress, optimizer = self.progress, self._optimizer
         assert optimizer is not None
         rate = self.rate.at(progress.step, progress.epoch + progress.batch / self.batches_in_epoch)

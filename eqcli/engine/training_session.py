@@ -70,6 +70,7 @@ class Session:
         self.prepared = prepared
         self.device = device
         self.report = report
+        self.is_first = world()[0] == 0
         self._held_out: dict[str, GraphLoader] = {}
 
     def fit(self) -> Progress:
@@ -89,7 +90,7 @@ class Session:
         module = TrainingModule(potential, self.recipe)
         stream = BatchStream(plan, section.max_epochs, start=(progress.epoch, progress.batch))
         loader = GraphLoader(self._dataset("train", section.workers), stream, section.workers)
-        logs = open_logs(section.loggers, self.folder.path, after_step=progress.step) if plan.rank == 0 else []
+        logs = open_logs(section.loggers, self.folder.path, after_step=progress.step) if self.is_first else []
 
         def save(figures: dict[str, float]) -> None:
             self._save(potential, module.progress, {"valid": figures} if figures else {})
@@ -119,6 +120,8 @@ class Session:
         figures = {
             name: self._figures(saved.potential, name) for name in ("valid", "test") if name in self.prepared.split
         }
+        if not self.is_first:
+            return figures
         training = {**saved.header["training"], "figures": figures}
         save_model(self.folder.model, saved.potential, training=training, provenance=saved.header["provenance"])
         return figures

@@ -77,8 +77,17 @@ def inspect(recipe: TrainRecipe, report: Reporter, *, store: Path | None = None)
     errors: list[EqcliError] = []
     tables = _read(recipe, report, store, failures, errors)
     errors += [InputError(failure.reason, failure.where) for failure in failures]
-    empty = [source for source, table in tables.items() if not len(table)]
-    errors += [InputError("no structures in these files", Where(key=f"data.{source}")) for source in empty]
+    errors += [
+        InputError("a structure without atoms", Where(key=f"data.{source}", frame=int(i)))
+        for source, table in tables.items()
+        for i in (table.n_atoms == 0).nonzero()[0][:5]
+    ]
+    empty = [source for source, table in tables.items() if not len(table) or not table.n_atoms.all()]
+    errors += [
+        InputError("no structures in these files", Where(key=f"data.{source}"))
+        for source in empty
+        if not len(tables[source])
+    ]
     if len(tables) < len(data_files(recipe)) or empty:
         raise ErrorGroup(errors)
     split, found = _split(recipe, tables)
@@ -180,19 +189,10 @@ def _faults(recipe: TrainRecipe, tables: dict[str, FrameTable], split: Split, re
     return errors
 
 
-def labelled(table: FrameTable, term: str) -> np.ndarray:
-    """Which frames of a table have a label."""
-    import numpy as np
-
-    if term == "forces":
-        return np.asarray(table.force_count > 0)
-    return np.isfinite(table.energy if term == "energy" else table.stress_square)
-
-
 def _label_faults(
     recipe: TrainRecipe, name: str, term: str, table: FrameTable, frames: np.ndarray, result: CheckReport
 ) -> list[EqcliError]:
-    have = int(labelled(table, term)[frames].sum())
+    have = int(table.labelled(term)[frames].sum())
     if have == len(frames):
         return []
     if have or name == "test":
@@ -223,6 +223,7 @@ def _describe(
     recipe: TrainRecipe, tables: dict[str, FrameTable], split: Split, statistics: DataStatistics, result: CheckReport
 ) -> None:
     """Fills the report with what was found and what is odd."""
+    from eqcli.data.memory import describe_batches
     from eqcli.data.plausibility import duplicates, energy_warnings, force_warnings, overlap, stress_warnings
     from eqcli.elements import SYMBOLS
 
@@ -254,34 +255,14 @@ def _describe(
             other = split[name]
             if same := overlap(table, train.indices, tables[other.source], other.indices):
                 result.warnings.append(f"{same} {name} structures are identical to a training structure")
-    _describe_batches(recipe, table, train.indices, result)
+    text, warnings = describe_batches(recipe.training, recipe.model, table, train.indices)
+    result.facts.append(("largest batch", text))
+    result.warnings += warnings
     result.figures = {
         "splits": {name: len(part) for name, part in split.items()},
         "elements": [SYMBOLS[z] for z in statistics.elements],
         "statistics": statistics.as_dict(),
     }
-
-
-def _describe_batches(recipe: TrainRecipe, table: FrameTable, frames: np.ndarray, result: CheckReport) -> None:
-    from eqcli.data.batches import batch_budget, largest_batch
-    from eqcli.data.memory import physical_memory, step_bytes
-
-    budget, sizes = batch_budget(recipe.training.batch, table, frames)
-    atoms, edges = largest_batch(budget, table, frames)
-    itemsize = 8 if recipe.training.precision == "float64" else 4
-    needed, there = step_bytes(recipe.model, atoms, edges, itemsize), physical_memory()
-    result.facts.append(
-        ("largest batch", f"{atoms} atoms, {edges} neighbour pairs, about {needed / 1e9:.2g} GB (rough estimate)")
-    )
-    if there is not None and needed > there:
-        result.warnings.append(
-            f"the largest batch may need {needed / 1e9:.3g} GB and this machine has {there / 1e9:.3g} GB; "
-            "lower training.batch or the size of the model"
-        )
-    if large := int((sizes > budget.limit).sum()):
-        result.warnings.append(
-            f"{large} structures exceed the batch budget of {budget.limit} {budget.unit}; each is a batch of its own"
-        )
 
 
 def reference_text(statistics: DataStatistics) -> str:
@@ -305,5 +286,5 @@ def _columns_taken(recipe: TrainRecipe) -> list[tuple[str, str]]:
 
 
 def _label_count(term: str, table: FrameTable, frames: np.ndarray) -> str:
-    have = int(labelled(table, term)[frames].sum())
+    have = int(table.labelled(term)[frames].sum())
     return f"{term} in {'all' if have == len(frames) else have or 'none'}"

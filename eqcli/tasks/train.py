@@ -101,6 +101,7 @@ def train(
     """
     from eqcli.engine.device import choose_device
     from eqcli.engine.training_callbacks import Interrupted
+    from eqcli.engine.training_fit import first_process_first, world
     from eqcli.engine.training_run import RunFolder
     from eqcli.engine.training_session import Session
 
@@ -109,8 +110,13 @@ def train(
     target = choose_device(device)
     folder = RunFolder(output)
     plain = recipe.model_dump(mode="json", by_alias=True)
-    resuming = folder.open(plain, resume=resume, overwrite=overwrite)
-    prepared = _prepare(recipe, folder, resuming, report)
+    report = report if world()[0] == 0 else Silent()
+
+    def prepare(first: bool) -> Prepared:
+        resuming = not first or folder.open(plain, resume=resume, overwrite=overwrite)
+        return _prepare(recipe, folder, resuming, report)
+
+    prepared = first_process_first(prepare)
     _say_statistics(prepared, report)
     session = Session(recipe, plain, folder, prepared, target, report)
     try:
@@ -135,7 +141,8 @@ def _result(session: Session, progress: Progress, folder: RunFolder, started: fl
         metrics=metrics,
         seconds=time.monotonic() - started,
     )
-    write_json(folder.result, result.as_dict())
+    if session.is_first:
+        write_json(folder.result, result.as_dict())
     return result
 
 

@@ -85,7 +85,7 @@ def test_a_batch_without_any_label_of_a_term_counts_nothing() -> None:
     loss = Loss(LossSection(energy=0, forces=0, stress=1))(
         evaluate(potential(), batch, stress=True, training=True), batch
     )
-    assert float(loss) == 0.0
+    assert loss.item() == 0.0
     loss.backward()
 
 
