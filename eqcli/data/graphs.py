@@ -105,8 +105,8 @@ class GraphLoader:
             return (self.dataset.__getitems__(batch) for batch in self.batches)
         loader: DataLoader[AtomGraph] = DataLoader(
             self.dataset,
-            batch_sampler=self.batches,  # type: ignore[arg-type]
-            collate_fn=_as_arrays,
+            batch_sampler=self.batches,
+            collate_fn=_as_arrays,  # type: ignore[arg-type]
             num_workers=self.workers,
             worker_init_fn=_ignore_signals,
             # Forked workers start at once; others would import everything again.

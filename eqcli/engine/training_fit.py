@@ -78,7 +78,8 @@ def fit(
 
 def make_trainer(callbacks: list[Callback], device: torch.device, output: Path) -> Trainer:
     """A Lightning trainer for one pass over a stream of batches; several processes where a launcher started them."""
-    from lightning.fabric.plugins.environments import LightningEnvironment, TorchElasticEnvironment
+    from lightning.fabric.plugins.environments.lightning import LightningEnvironment
+    from lightning.fabric.plugins.environments.torchelastic import TorchElasticEnvironment
     from lightning.pytorch import Trainer
 
     from eqcli.engine.training_checkpoint import SafeCheckpointIO

@@ -22,6 +22,9 @@ if TYPE_CHECKING:
     from eqcli.models.potentials.base import Potential
 
 STATE_KEY = "eqcli"
+DECAYED = ("linear", "mixing", "skip", "product")
+"""Parts of the names of parameters that weight decay acts on."""
+
 CHECK_EVERY = 25
 """On a GPU, reading the loss back waits for the device; so it is looked at once in so many steps."""
 
@@ -178,9 +181,10 @@ class TrainingModule(LightningModule):
 
 def parameter_groups(potential: nn.Module, weight_decay: float) -> list[dict[str, Any]]:
     """Parameters with weight decay (matrices of linear maps and of products) and without (all others)."""
-    decayed, plain = [], []
+    decayed: list[nn.Parameter] = []
+    plain: list[nn.Parameter] = []
     for name, parameter in potential.named_parameters():
-        is_weight = parameter.ndim >= 2 and ("linear" in name or "product" in name)
+        is_weight = parameter.ndim >= 2 and any(part in name for part in DECAYED)
         (decayed if is_weight else plain).append(parameter)
     groups = [{"params": decayed, "weight_decay": weight_decay}, {"params": plain, "weight_decay": 0.0}]
     return [group for group in groups if group["params"]]

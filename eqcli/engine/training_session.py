@@ -117,9 +117,8 @@ class Session:
                 "Lower training.optimizer.lr, or look for wrong labels.",
             )
         saved = load_model(self.folder.model, device=self.device)
-        figures = {
-            name: self._figures(saved.potential, name) for name in ("valid", "test") if name in self.prepared.split
-        }
+        parts: list[str] = [name for name in ("valid", "test") if name in self.prepared.split]
+        figures: dict[str, dict[str, float]] = {name: self._figures(saved.potential, name) for name in parts}
         if not self.is_first:
             return figures
         training = {**saved.header["training"], "figures": figures}
