@@ -27,12 +27,12 @@ def batch_budget(section: Any, table: FrameTable, frames: NDArray[np.int64]) -> 
     if section.atoms is not None:
         return Budget("atoms", section.atoms), table.n_atoms[frames].astype(np.int64)
     # Atoms without neighbours cost something too.
-    return Budget("edges", section.edges), np.maximum(table.n_edges[frames], table.n_atoms[frames])
+    return Budget("edges", section.edges), np.maximum(table.n_edges[frames], table.n_atoms[frames]).astype(np.int64)
 
 
 def largest_batch(budget: Budget, table: FrameTable, frames: NDArray[np.int64]) -> tuple[int, int]:
     """Atoms and edges of the worst batch that a budget allows."""
-    atoms, edges = table.n_atoms[frames].astype(np.int64), table.n_edges[frames]
+    atoms, edges = table.n_atoms[frames].astype(np.int64), table.n_edges[frames].astype(np.int64)
     if budget.unit == "structures":
         return int(np.sort(atoms)[-budget.limit :].sum()), int(np.sort(edges)[-budget.limit :].sum())
     if budget.unit == "atoms":
@@ -116,7 +116,7 @@ def _bounds(sizes: NDArray[np.int64], limit: int) -> NDArray[np.int64]:
     if (sizes == 1).all():
         return np.append(np.arange(0, len(sizes), limit), len(sizes))
     starts, filled = [], limit
-    for i, size in enumerate(sizes.tolist()):
+    for i, size in enumerate(map(int, sizes)):
         filled += size
         if filled > limit or i == 0:
             starts.append(i)
