@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import sys
 from collections.abc import Sequence
@@ -59,6 +60,8 @@ app.add_typer(recipe.app, name="recipe")
 def main(arguments: Sequence[str] | None = None) -> None:
     """Runs the command line and exits with its code."""
     words = list(sys.argv[1:] if arguments is None else arguments)
+    # Threads that spin while they wait starve each other on a shared machine; set before torch reads it.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     for stream in (sys.stdout, sys.stderr):
         # A terminal or log in another encoding shows ? for Å rather than ending the program.
         if hasattr(stream, "reconfigure"):

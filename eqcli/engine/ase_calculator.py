@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from ase.calculators.calculator import Calculator, all_changes
 from ase.stress import full_3x3_to_voigt_6_stress
 
+from eqcli.engine.device import threads_for
 from eqcli.engine.predictor import require_evaluable
 from eqcli.graph.atom_graph import AtomGraph, build_graph
 from eqcli.io.structure import Structure
@@ -57,7 +58,8 @@ class PotentialCalculator(Calculator):
         require_evaluable(self.potential, Structure(atoms.numbers, positions, cell, pbc, charge=charge))
         self.graph = build_graph(atoms.numbers, positions, cell, pbc, self.potential.cutoff)
         device = next(self.potential.parameters()).device
-        prediction = evaluate(self.potential, self.graph.to(device), stress=bool(pbc.all()))
+        with threads_for(self.graph.edge_index.shape[1]):
+            prediction = evaluate(self.potential, self.graph.to(device), stress=bool(pbc.all()))
         values = {key: value.cpu().numpy() for key, value in prediction.items()}
         energy = float(values["energy"][0])
         self.results = {

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Literal
 
 import torch
@@ -25,6 +27,27 @@ def choose_device(name: str = "auto") -> torch.device:
     if device.type == "cuda" and not torch.cuda.is_available():
         raise InputError("no CUDA device is usable on this machine", hint="Use --device cpu or --device auto.")
     return device
+
+
+SMALL_BATCH = 4000
+"""Neighbour pairs below which the operations are too short to be worth sharing among threads."""
+
+
+@contextmanager
+def threads_for(edges: int) -> Iterator[None]:
+    """One thread for a small batch, all that torch may use for any other; as before afterwards.
+
+    Waking threads takes longer than the operations of a small batch, and on a busy
+    machine many times longer.
+    """
+    before = torch.get_num_threads()
+    if before > 1 and edges < SMALL_BATCH:
+        torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        if torch.get_num_threads() != before:
+            torch.set_num_threads(before)
 
 
 def precision_name(dtype: torch.dtype) -> str:

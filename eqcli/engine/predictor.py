@@ -10,7 +10,7 @@ import numpy as np
 import torch
 
 from eqcli.engine.batching import BatchBudget
-from eqcli.engine.device import out_of_memory
+from eqcli.engine.device import out_of_memory, threads_for
 from eqcli.errors import Failure, InputError
 from eqcli.graph.atom_graph import AtomGraph, batch_graphs, build_graph
 from eqcli.graph.distances import closest_contact
@@ -133,7 +133,8 @@ class Predictor:
         try:
             batch = batch_graphs(graphs).to(self.device)
             stress = self.stress is not False and bool(batch.pbc.all(dim=1).any())
-            result = evaluate(self.potential, batch, stress=stress)
+            with threads_for(batch.edge_index.shape[1]):
+                result = evaluate(self.potential, batch, stress=stress)
             return _per_structure({key: value.cpu().numpy() for key, value in result.items()}, graphs)
         except (RuntimeError, MemoryError) as error:
             if not out_of_memory(error):
