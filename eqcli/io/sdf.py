@@ -8,19 +8,16 @@ names it, for these files state no units.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from eqcli.errors import InputError, Where
-from eqcli.io.frame import Frame, Items, plain
-from eqcli.io.structure import Structure
+from eqcli.io.frame import Frame, Items
+from eqcli.io.sdf_writer import write as write
 from eqcli.io.text import Lines, is_text, not_text, open_text
-
-V2000_ATOMS = 999
-"""More atoms or bonds than this need the V3000 form."""
 
 _DIMENSION = slice(20, 22)
 """Columns of a molfile's second line that say 2D or 3D."""
@@ -125,60 +122,3 @@ def _items(lines: list[str]) -> dict[str, str]:
         else:
             name = None
     return items
-
-
-def write(path: Path, structures: Iterable[Structure], provenance: dict[str, Any] | None) -> int:
-    """Writes a record per structure (a single molfile for `.mol`); positions have four decimals, V3000 six.
-
-    Bonds are those of `info["bonds"]`; other scalar entries of `info` and the energy (`energy_eV`)
-    become data items. The cell and forces have no place in this format.
-    """
-    import json
-
-    lone = path.suffix.lower() == ".mol"
-    count = 0
-    with path.open("w", encoding="utf-8", newline="\n") as file:
-        for structure in structures:
-            file.write(_molblock(structure))
-            if not lone:
-                extra = {"eqcli_provenance": json.dumps(plain(provenance))} if provenance and count == 0 else {}
-                file.write(_data_items(structure, extra) + "$$$$\n")
-            count += 1
-    return count
-
-
-def _molblock(structure: Structure) -> str:
-    from rdkit import Chem
-
-    editable = Chem.RWMol()
-    charges = structure.arrays.get("formal_charge", np.zeros(len(structure), dtype=np.int64))
-    for z, charge in zip(structure.numbers.tolist(), charges.tolist(), strict=True):
-        atom = Chem.Atom(z)
-        atom.SetFormalCharge(int(charge))
-        # Every hydrogen is an atom of its own; readers must not add any.
-        atom.SetNoImplicit(True)
-        editable.AddAtom(atom)
-    kinds = {1: Chem.BondType.SINGLE, 2: Chem.BondType.DOUBLE, 3: Chem.BondType.TRIPLE, 1.5: Chem.BondType.AROMATIC}
-    for i, j, order in structure.info.get("bonds", []):
-        editable.AddBond(int(i), int(j), kinds.get(order, Chem.BondType.UNSPECIFIED))
-    conformer = Chem.Conformer(len(structure))
-    conformer.Set3D(True)
-    conformer.SetPositions(np.ascontiguousarray(structure.positions))
-    editable.AddConformer(conformer)
-    editable.UpdatePropertyCache(strict=False)
-    editable.SetProp("_Name", " ".join(str(structure.info.get("name", "")).split()))
-    large = max(len(structure), editable.GetNumBonds()) > V2000_ATOMS or np.abs(structure.positions).max() >= 9999
-    text: str = Chem.MolToMolBlock(editable, kekulize=False, forceV3000=bool(large), includeStereo=False)
-    return text
-
-
-def _data_items(structure: Structure, extra: dict[str, Any]) -> str:
-    items = {k: v for k, v in structure.info.items() if k not in ("bonds", "name")} | extra
-    if structure.energy is not None:
-        items["energy_eV"] = repr(float(structure.energy))
-    lines = []
-    for key, value in items.items():
-        if isinstance(value, str | int | float | bool):
-            text = "\n".join(line for line in str(value).splitlines() if line.strip())
-            lines.append(f">  <{key}>\n{text}\n\n")
-    return "".join(lines)

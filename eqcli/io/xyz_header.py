@@ -37,7 +37,7 @@ def parse_header(line: str) -> dict[str, Any]:
         match = _KEY.match(line, position)
         if match is None:
             raise ValueError(f"cannot read the comment line at '{line[position : position + 30].strip()}'")
-        key = _text(match.group(1), match.group(2), match.group(3)).strip(",;")
+        key = _text(match.group(1), match.group(2), (match.group(3) or "").strip(",;"))
         position = match.end()
         equals = _EQUALS.match(line, position)
         if equals is None:
@@ -118,7 +118,7 @@ def _numbers(words: list[str]) -> list[Any] | None:
 
 def format_entry(key: str, value: Any) -> str:
     """`key=value` such that `parse_header` gives the same key and value. Raises InputError for impossible keys."""
-    if not key or not key.isprintable() or key != key.strip(",; "):
+    if not key or not key.isprintable():
         raise InputError(f"the name {key!r} cannot stand in an extended XYZ file", hint="Rename this entry.")
     name = key if re.fullmatch(r"[^\s=\"'{}\[\],;\\]+", key) else _quote(key)
     return f"{name}={_format_value(value)}"

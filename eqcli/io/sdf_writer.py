@@ -1,0 +1,98 @@
+"""Writing MDL molfiles and SD files: V2000, or V3000 for what does not fit its columns."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from eqcli.elements import SYMBOLS
+from eqcli.io.frame import plain
+from eqcli.io.structure import Structure
+
+V2000_ATOMS = 999
+"""More atoms or bonds than this need the V3000 form."""
+
+V2000_REACH = 9999.0
+"""Å. So do coordinates beyond this."""
+
+CHARGES_PER_LINE = 8
+AROMATIC = 4
+"""Bond type that stands for order 1.5."""
+
+
+def write(path: Path, structures: Iterable[Structure], provenance: dict[str, Any] | None) -> int:
+    """Writes a record per structure (a single molfile for `.mol`); positions have four decimals, all digits in V3000.
+
+    Bonds are those of `info["bonds"]`; other scalar entries of `info` and the energy (`energy_eV`)
+    become data items. The cell and forces have no place in this format.
+    """
+    lone = path.suffix.lower() == ".mol"
+    count = 0
+    with path.open("w", encoding="utf-8", newline="\n") as file:
+        for structure in structures:
+            file.write(_molblock(structure))
+            if not lone:
+                extra = {"eqcli_provenance": json.dumps(plain(provenance))} if provenance and count == 0 else {}
+                file.write(_data_items(structure, extra) + "$$$$\n")
+            count += 1
+    return count
+
+
+def _molblock(structure: Structure) -> str:
+    charges = structure.arrays.get("formal_charge", np.zeros(len(structure), dtype=np.int64)).tolist()
+    bonds = [(int(i) + 1, int(j) + 1, _type(order)) for i, j, order in structure.info.get("bonds", [])]
+    title = " ".join(str(structure.info.get("name", "")).split())
+    large = max(len(structure), len(bonds)) > V2000_ATOMS or np.abs(structure.positions).max() > V2000_REACH
+    body = _v3000(structure, charges, bonds) if large else _v2000(structure, charges, bonds)
+    return "\n".join([title[:80], "     eqcli          3D", "", *body, "M  END", ""])
+
+
+Bonds = list[tuple[int, int, int]]
+"""Atoms, from 1, and type of each bond."""
+
+
+def _type(order: float) -> int:
+    return AROMATIC if order == 1.5 else int(order)
+
+
+def _v2000(structure: Structure, charges: list[int], bonds: Bonds) -> list[str]:
+    lines = [f"{len(structure):3d}{len(bonds):3d}  0  0  0  0  0  0  0  0999 V2000"]
+    for z, (x, y, w) in zip(structure.numbers.tolist(), structure.positions.tolist(), strict=True):
+        lines.append(f"{x:10.4f}{y:10.4f}{w:10.4f} {SYMBOLS[z]:<3} 0  0  0  0  0  0  0  0  0  0  0  0")
+    lines += [f"{i:3d}{j:3d}{kind:3d}  0" for i, j, kind in bonds]
+    charged = [(i + 1, int(charge)) for i, charge in enumerate(charges) if charge]
+    for start in range(0, len(charged), CHARGES_PER_LINE):
+        part = charged[start : start + CHARGES_PER_LINE]
+        lines.append(f"M  CHG{len(part):3d}" + "".join(f" {i:3d} {charge:3d}" for i, charge in part))
+    return lines
+
+
+def _v3000(structure: Structure, charges: list[int], bonds: Bonds) -> list[str]:
+    lines = ["  0  0  0     0  0            999 V3000", "M  V30 BEGIN CTAB"]
+    lines += [f"M  V30 COUNTS {len(structure)} {len(bonds)} 0 0 0", "M  V30 BEGIN ATOM"]
+    rows = zip(structure.numbers.tolist(), structure.positions.tolist(), charges, strict=True)
+    for i, (z, (x, y, w), charge) in enumerate(rows):
+        suffix = f" CHG={int(charge)}" if charge else ""
+        lines.append(f"M  V30 {i + 1} {SYMBOLS[z]} {x!r} {y!r} {w!r} 0{suffix}")
+    lines.append("M  V30 END ATOM")
+    if bonds:
+        lines.append("M  V30 BEGIN BOND")
+        lines += [f"M  V30 {n + 1} {kind} {i} {j}" for n, (i, j, kind) in enumerate(bonds)]
+        lines.append("M  V30 END BOND")
+    return [*lines, "M  V30 END CTAB"]
+
+
+def _data_items(structure: Structure, extra: dict[str, Any]) -> str:
+    items = {k: v for k, v in structure.info.items() if k not in ("bonds", "name")} | extra
+    if structure.energy is not None:
+        items["energy_eV"] = repr(float(structure.energy))
+    lines = []
+    for key, value in items.items():
+        if isinstance(value, str | int | float | bool):
+            text = "\n".join(line for line in str(value).splitlines() if line.strip())
+            lines.append(f">  <{key}>\n{text}\n\n")
+    return "".join(lines)
