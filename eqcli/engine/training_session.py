@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
-from eqcli.data.batches import BatchPlan, BatchStream, batch_budget
+from eqcli.data.batches import BatchPlan, BatchStream, batch_budget, largest_batch
 from eqcli.data.graphs import CACHE_BYTES, GraphDataset, GraphLoader, graph_bytes
 from eqcli.data.split import split_hash
-from eqcli.engine.device import PRECISIONS
+from eqcli.engine.device import PRECISIONS, threads_for
 from eqcli.engine.model_file import load_model, make_potential, save_model
 from eqcli.engine.provenance import provenance
 from eqcli.engine.training_callbacks import Checkpoints, EpochEnd, StepReport
@@ -102,7 +102,9 @@ class Session:
             StepReport(self.report),
         ]  # fmt: skip
         try:
-            fit(module, loader, callbacks, device=self.device, output=self.folder.path, checkpoint=checkpoint)
+            # A function of the data alone, so that a resumed run adds up in the same order.
+            with threads_for(self._largest_batch_edges()):
+                fit(module, loader, callbacks, device=self.device, output=self.folder.path, checkpoint=checkpoint)
         finally:
             for log in logs:
                 log.close()
@@ -145,6 +147,10 @@ class Session:
             except InputError as error:
                 self.report.warning(f"{error.message} ({path}); the one before it is used")
         return None, Progress()
+
+    def _largest_batch_edges(self) -> int:
+        table, frames = self.prepared.table("train"), self.prepared.split["train"].indices
+        return largest_batch(batch_budget(self.recipe.training.batch, table, frames)[0], table, frames)[1]
 
     def _plan(self, part: str, section: Any, *, seed: int | None) -> BatchPlan:
         budget, sizes = batch_budget(section, self.prepared.table(part), self.prepared.split[part].indices)
