@@ -167,11 +167,14 @@ _NO_BLOB: NDArray[np.uint8] = np.zeros(0, dtype=np.uint8)
 def open_for_reading(path: Path) -> h5py.File:
     """The HDF5 file, also while another process writes it or after its writer was killed."""
     try:
-        # A killed writer leaves its mark in the file; readers of this mode pass over it. Locks of
-        # the HDF5 library would keep readers and a writer apart that need not be.
-        return h5py.File(path, "r", libver="latest", swmr=True, locking=False)
-    except (OSError, ValueError):
+        # Locks of the HDF5 library would keep readers and a writer apart that need not be.
+        return h5py.File(path, "r", libver="latest", locking=False)
+    except (OSError, ValueError) as plainly:
+        # A writer, also a killed one, leaves a mark that only this mode passes over. It comes
+        # second, since it waits for a writer to mend what is damaged.
+        if "truncated" in str(plainly):
+            raise InputError("this file is cut off", Where(path), "Copy it again from its source.") from plainly
         try:
-            return h5py.File(path, "r", locking=False)
+            return h5py.File(path, "r", libver="latest", swmr=True, locking=False)
         except (OSError, ValueError) as error:
             raise InputError("this is not an HDF5 file, or it is damaged", Where(path)) from error
