@@ -51,7 +51,9 @@ loss: {{kind: mse, energy: 10, forces: 100}}
 @pytest.mark.shared
 @pytest.mark.slow
 def test_copper_of_mlearn(shared: Path, tmp_path: Path) -> None:
-    """Energies per atom, kbar and the VASP sign declared: forces to 60 meV/Å, energies to 35 meV/atom, stress to 8 meV/Å^3.
+    """Energies per atom, kbar and the VASP sign declared.
+
+    Forces to 60 meV/Å, energies to 35 meV/atom, stress to 8 meV/Å^3.
 
     The mean absolute error is fitted, since some frames of equal volume, temperature and
     energy differ by 4 GPa in their stress labels.
