@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections.abc import Iterable
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +16,6 @@ from eqcli.errors import InputError, Where
 from eqcli.io.frame import Frame, Items, plain
 from eqcli.io.structure import Structure
 
-_MAGIC = b"SQLite format 3\x00"
-
 
 def read(path: Path) -> Items:
     """A structure per row or image. Key-value pairs and data become `info`, data with a row per atom `arrays`."""
@@ -25,9 +24,7 @@ def read(path: Path) -> Items:
 
 def _database(path: Path) -> Items:
     connect = _connect()
-    with path.open("rb") as file:
-        if file.read(len(_MAGIC)) != _MAGIC:
-            raise InputError("this is not an SQLite database", Where(path), "An ASE database is expected.")
+    _check_tables(path)
     try:
         # The type is named, since ASE would import a back end by the name of the file.
         for number, row in enumerate(connect(str(path), type="db", use_lock_file=False).select()):
@@ -38,6 +35,17 @@ def _database(path: Path) -> Items:
                 yield InputError(f"row {row.id} of the database cannot be read: {error}", where)
     except (sqlite3.Error, OSError) as error:
         raise InputError(f"this is not an ASE database, or it is damaged: {error}", Where(path)) from error
+
+
+def _check_tables(path: Path) -> None:
+    """Raises InputError where the file is no ASE database; ASE itself would add its tables to any other."""
+    try:
+        with closing(sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True)) as connection:
+            found = connection.execute("select name from sqlite_master where name = 'systems'").fetchone()
+    except sqlite3.Error as error:
+        raise InputError(f"this is not an SQLite database: {error}", Where(path)) from error
+    if found is None:
+        raise InputError("this is not an ASE database: it has no table of systems", Where(path))
 
 
 def _connect() -> Any:

@@ -25,6 +25,7 @@ _SPACE = " \t\r\n"
 def read(path: Path) -> Items:
     """A structure per record, decoded one after the other."""
     with open_text(path) as file:
+        number = -1
         for number, (line, record) in enumerate(_records(path, file)):
             where = Where(path, number, line)
             try:
@@ -36,6 +37,8 @@ def read(path: Path) -> Items:
                 )
             except InputError as error:
                 yield error
+        if number < 0:
+            raise InputError("the file holds no records", Where(path))
 
 
 def _records(path: Path, file: IO[str]) -> Iterator[tuple[int, Any]]:

@@ -97,14 +97,15 @@ def _selected(path: Path, index: str | None) -> Items:
 
 def _parse_index(index: str, path: Path) -> tuple[int | None, int | None, int]:
     try:
-        parts = [int(p) if p.strip() else None for p in index.split(":")]
+        parts = [int(part) if part.strip() else None for part in index.split(":")]
         if len(parts) == 1 and parts[0] is not None:
             return parts[0], parts[0] + 1 or None, 1
-        start, stop, step = (*parts, None)[:3] if len(parts) == 2 else parts
-        if (step or 1) < 1:
+        start, stop = parts[:2]
+        step = 1 if len(parts) < 3 or parts[2] is None else parts[2]
+        if len(parts) > 3 or step < 1:
             raise ValueError
     except ValueError:
         raise InputError(
             f"'{index}' does not select frames", Where(path), "Write 5, -1, 10:20 or ::10; frames count from 0."
         ) from None
-    return start, stop, step or 1
+    return start, stop, step
