@@ -78,7 +78,10 @@ def _line_of_block(text: str, name: str) -> int:
 def _frame(block: Any, where: Where) -> Frame:
     import gemmi
 
-    small = gemmi.make_small_structure_from_block(block)
+    try:
+        small = gemmi.make_small_structure_from_block(block)
+    except (RuntimeError, ValueError) as error:
+        raise InputError(f"this block cannot be read: {error}", where) from error
     if not np.isfinite(small.cell.volume) or small.cell.volume < 1e-3 or not block.find_value("_cell_length_a"):
         raise InputError("the unit cell is missing or has no volume", where)
     _check_sites(small, where)

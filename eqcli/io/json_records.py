@@ -58,6 +58,8 @@ def _records(path: Path, file: IO[str]) -> Iterator[tuple[int, Any]]:
             continue
         try:
             value, end = decoder.raw_decode(buffer, start)
+        except RecursionError as error:
+            raise InputError("this JSON is nested too deeply", Where(path, line=line)) from error
         except ValueError as error:
             longer = _more(file, buffer[start:])
             if len(longer) == len(buffer) - start:

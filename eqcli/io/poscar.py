@@ -97,6 +97,8 @@ class _Reader:
         numbers = [self.element(symbol, line) for symbol in symbols]
         if sum(counts) == 0:
             raise InputError("a structure without atoms", Where(self.path, 0, self.number))
+        if sum(counts) > len(self.lines):
+            raise InputError(f"the file ends before {sum(counts)} atoms", Where(self.path, 0, self.number))
         return np.repeat(np.array(numbers, dtype=np.int64), counts)
 
     def element(self, symbol: str, line: int) -> int:
@@ -112,7 +114,7 @@ class _Reader:
             position = np.array([float(word) for word in words[:3]])
         except ValueError:
             position = np.zeros(0)
-        if len(position) != 3:
+        if len(position) != 3 or not np.isfinite(position).all():
             raise self.wrong(f"the position of atom {i + 1} of {total}", " ".join(words))
         if not selective:
             return position, [True] * 3

@@ -10,7 +10,7 @@ from pathlib import Path
 from eqcli.errors import Failure, InputError, Where
 from eqcli.files import require_file
 from eqcli.io.conventions import LabelConvention
-from eqcli.io.formats import FORMATS, readable_format
+from eqcli.io.formats import FORMATS, Format, readable_format
 from eqcli.io.frame import Frame, Item, Items
 from eqcli.io.labels import interpret
 from eqcli.io.periodicity import decide_pbc
@@ -89,10 +89,23 @@ def _selected(path: Path, index: str | None) -> Items:
     if index is None:
         return read_items(path)
     start, stop, step = _parse_index(index, path)
+    if readable_format(path) is Format.DATASET:
+        return _random_access(path, slice(start, stop, step))
     if (start is not None and start < 0) or (stop is not None and stop < 0):
         total = sum(1 for _ in read_items(path))
         start, stop, step = slice(start, stop, step).indices(total)
     return islice(read_items(path), start, stop, step)
+
+
+def _random_access(path: Path, frames: slice) -> Items:
+    from eqcli.io.store import DatasetFile
+
+    with DatasetFile(path) as dataset:
+        for i in range(*frames.indices(len(dataset))):
+            try:
+                yield dataset[i]
+            except InputError as error:
+                yield error
 
 
 def _parse_index(index: str, path: Path) -> tuple[int | None, int | None, int]:

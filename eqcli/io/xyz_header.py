@@ -77,6 +77,8 @@ def _bracketed(key: str, line: str, start: int) -> tuple[Any, int]:
             text = line[start : i + 1]
             try:
                 return json.loads(text), i + 1
+            except RecursionError as error:
+                raise ValueError(f"the value of '{key}' is nested too deeply") from error
             except ValueError:
                 return parse_value(text.replace("[", " ").replace("]", " ").strip()), i + 1
     raise ValueError(f"the value of '{key}' has an opening bracket and no closing one")

@@ -88,6 +88,7 @@ def test_partial_occupancy_is_an_error_and_the_other_blocks_go_on(tmp_path: Path
         (P1 + "C2 C 1.0 0.1 0.2 1.301\n", "apart"),
         (P1.replace("_cell_length_a 5.64(1)\n", ""), "unit cell"),
         (SALT.replace("F m -3 m", "G o n e"), "space group 'G o n e' is unknown"),
+        (P1.replace("alpha 90", "alpha 0"), "cannot be read"),
         ("data_x\n_a 1\n", "no data block"),
         ("", "no data block"),
     ],

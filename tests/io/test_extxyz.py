@@ -126,7 +126,7 @@ def test_header_values(line: str, expected: dict) -> None:
     assert {k: type(v) for k, v in entries.items()} == {k: type(v) for k, v in expected.items()}
 
 
-@pytest.mark.parametrize("line", ['a="never closed', "a=[1, 2", "a={1 2"])
+@pytest.mark.parametrize("line", ['a="never closed', "a=[1, 2", "a={1 2", "a=" + "[" * 9000 + "]" * 9000], ids=range(4))
 def test_headers_that_are_cut_off(tmp_path: Path, line: str) -> None:
     error = fault(tmp_path, f"1\n{line}\nH 0 0 0\n")
     assert (error.where.frame, error.where.line) == (0, 2)

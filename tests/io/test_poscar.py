@@ -98,7 +98,8 @@ def test_velocities_after_the_positions_are_passed_over(tmp_path: Path) -> None:
         ("1 2\n", "1 3\n", 11, "the file ends"),
         ("0.5 0.5 0.5", "0.5 0.5 z", 10, "position of atom 2"),
         ("Direct\n", "Selective\nDirect\n", 10, "T and F"),
-        ("0.5 0.5 0.5", "0.5 nan 0.5", 10, "NaN"),
+        ("0.5 0.5 0.5", "0.5 nan 0.5", 10, "found '0.5 nan 0.5"),
+        ("1 2\n", "1 99999999999999999999\n", 7, "the file ends before"),
     ],
 )
 def test_malformed(tmp_path: Path, old: str, new: str, line: int, words: str) -> None:

@@ -58,6 +58,13 @@ def test_frames_in_any_order(dataset: Path) -> None:
         data["0"]  # type: ignore[index]
 
 
+@pytest.mark.parametrize(
+    ("index", "frames"), [("-1", [49]), ("3", [3]), ("::20", [0, 20, 40]), ("60", []), ("-2:", [48, 49])]
+)
+def test_selection_of_frames(dataset: Path, index: str, frames: list[int]) -> None:
+    assert [s.where.frame for s in read_structures(dataset, index=index)] == frames
+
+
 def test_going_through_all(dataset: Path) -> None:
     frames = list(DatasetFile(dataset))
     for i, frame in enumerate(frames):
