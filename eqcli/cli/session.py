@@ -83,7 +83,9 @@ def session(*, quiet: bool = False, as_json: bool = False, on_interrupt: str = "
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         code = BROKEN_PIPE
     except Exception as error:
-        if interrupted:
+        if isinstance(error, ModuleNotFoundError) and not (error.name or "").startswith("eqcli"):
+            code = _missing_package(console, error)
+        elif interrupted:
             code = _interrupted(console, on_interrupt)
         elif isinstance(error, OSError) and error.errno in SYSTEM:
             code = _refused_by_system(console, error)
@@ -124,6 +126,18 @@ def _refused_by_system(console: Console, error: OSError) -> int:
     from eqcli.errors import InputError, Where
 
     told = InputError(f"the system refused: {error.strerror}", Where(error.filename))
+    console.error(told)
+    console.document({"error": told.as_dict()})
+    return told.exit_code
+
+
+def _missing_package(console: Console, error: ModuleNotFoundError) -> int:
+    from eqcli.errors import MissingDependency
+
+    told = MissingDependency(
+        f"the package '{error.name}' is needed for this and is not installed",
+        hint=f"Install it, e.g. `pip install {error.name}`.",
+    )
     console.error(told)
     console.document({"error": told.as_dict()})
     return told.exit_code

@@ -125,7 +125,8 @@ class Relaxation:
         self.structure = structure
         self.settings = settings
         self.calculator = calculator
-        self.free = ~structure.fixed if structure.fixed is not None else np.ones(len(structure), dtype=bool)
+        self.free = structure.free_directions
+        self._require_cartesian_directions()
         self.atoms = to_ase(structure)
         self.space_group_before = space_group(self.atoms, settings.symprec)
         self.space_group_after = self.space_group_before
@@ -170,6 +171,22 @@ class Relaxation:
             arrays={**arrays, "atomic_energies": results["energies"].copy()},
         )
 
+    def _require_cartesian_directions(self) -> None:
+        """Refuses atoms held in some directions where files and symmetries mean other directions than x, y, z."""
+        if not (self.free.any(axis=1) & ~self.free.all(axis=1)).any():
+            return
+        cell = self.structure.cell[self.structure.pbc]
+        if (np.count_nonzero(np.abs(cell) > 1e-8, axis=1) > 1).any():
+            raise InputError(
+                "atoms are held in some directions only, and the lattice vectors are not along x, y and z",
+                hint="Hold these atoms fully or not at all, or orient the cell along the axes.",
+            )
+        if self.settings.keep_symmetry or self.settings.cell != "none":
+            raise InputError(
+                "atoms held in some directions only allow neither a moving cell nor a kept symmetry",
+                hint="Use --cell none without --keep-symmetry, or hold these atoms fully.",
+            )
+
     def _constrain(self) -> FixSymmetry | None:
         kept = list(self.atoms.constraints)
         symmetry = None
@@ -198,8 +215,8 @@ class Relaxation:
 
     def _measure(self, step: int) -> Point:
         energy = float(self.atoms.get_potential_energy())
-        forces = self.atoms.get_forces(apply_constraint=False)[self.free]
-        fmax = float(np.linalg.norm(forces, axis=1).max()) if len(forces) else 0.0
+        forces = self.atoms.get_forces(apply_constraint=False) * self.free
+        fmax = float(np.linalg.norm(forces, axis=1).max(initial=0.0))
         volume = float(self.atoms.get_volume()) if self.structure.pbc.all() else None
         return Point(step, energy, fmax, self._stress_deviation(), volume)
 

@@ -17,11 +17,9 @@ def to_ase(structure: Structure) -> Any:
     """
     from ase import Atoms
     from ase.calculators import singlepoint
-    from ase.constraints import FixAtoms
 
     # ASE is not typed.
     calculator: Any = singlepoint.SinglePointCalculator
-    fix: Any = FixAtoms
     atoms: Any = Atoms(
         numbers=structure.numbers, positions=structure.positions, cell=structure.cell, pbc=structure.pbc.tolist()
     )
@@ -31,8 +29,7 @@ def to_ase(structure: Structure) -> Any:
     for name, values in structure.arrays.items():
         if name not in atoms.arrays:
             atoms.new_array(name, np.asarray(values))
-    if structure.fixed is not None and structure.fixed.any():
-        atoms.set_constraint(fix(mask=structure.fixed))
+    atoms.set_constraint(_constraints(structure))
     results: dict[str, Any] = {}
     if structure.energy is not None:
         results["energy"] = structure.energy
@@ -44,6 +41,20 @@ def to_ase(structure: Structure) -> Any:
     if results:
         atoms.calc = calculator(atoms, **results)
     return atoms
+
+
+def _constraints(structure: Structure) -> list[Any]:
+    """Held atoms, and atoms held in some Cartesian directions only."""
+    from ase import constraints
+
+    fix: Any = constraints
+    free = structure.free_directions
+    held = ~free.any(axis=1)
+    found: list[Any] = [fix.FixAtoms(mask=held)] if held.any() else []
+    partly = ~held & ~free.all(axis=1)
+    for pattern in np.unique(free[partly], axis=0):
+        found.append(fix.FixCartesian(np.flatnonzero(partly & (free == pattern).all(axis=1)), mask=~pattern))
+    return found
 
 
 def from_ase(atoms: Any) -> Structure:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterable
 from itertools import groupby
@@ -15,7 +14,7 @@ from numpy.typing import NDArray
 from eqcli.elements import SYMBOLS
 from eqcli.errors import InputError, Where
 from eqcli.io.cells import require_cell
-from eqcli.io.frame import Frame, Items, atomic_number, plain, unknown_element
+from eqcli.io.frame import Frame, Items, atomic_number, unknown_element
 from eqcli.io.periodicity import is_flat
 from eqcli.io.structure import FloatArray, Structure, formula
 from eqcli.io.text import read_text
@@ -164,25 +163,17 @@ def _text(structure: Structure, provenance: dict[str, Any] | None) -> str:
     runs = [(z, len(list(same))) for z, same in groupby(structure.numbers.tolist())]
     comment = str(structure.info.get("comment", "")) or formula(structure.numbers)
     if provenance:
-        comment += " eqcli " + json.dumps(plain(provenance), separators=(",", ":"))
+        # The comment is one short line to the programs that read it: version and commit have to do.
+        comment += f" eqcli {provenance.get('eqcli', '')} {(provenance.get('commit') or '')[:12]}"
     lines = [" ".join(comment.split()), "1.0", *map(_row, structure.cell)]
     lines += [" ".join(SYMBOLS[z] for z, _ in runs), " ".join(str(n) for _, n in runs)]
-    free = _free(structure)
-    lines += ["Cartesian"] if free is None else ["Selective dynamics", "Cartesian"]
+    free = structure.free_directions
+    selective = structure.fixed is not None or not free.all()
+    lines += ["Selective dynamics", "Cartesian"] if selective else ["Cartesian"]
     for i, position in enumerate(structure.positions):
-        flags = "" if free is None else " " + " ".join("T" if f else "F" for f in free[i])
+        flags = " " + " ".join("T" if f else "F" for f in free[i]) if selective else ""
         lines.append(_row(position) + flags)
     return "\n".join(lines) + "\n"
-
-
-def _free(structure: Structure) -> NDArray[np.bool_] | None:
-    """Directions in which each atom may move, `[N, 3]`; None where nothing is said."""
-    mask = structure.arrays.get("move_mask")
-    if mask is not None and np.shape(mask) == (len(structure), 3):
-        return np.asarray(mask, dtype=bool)
-    if structure.fixed is None:
-        return None
-    return np.repeat(~structure.fixed[:, None], 3, axis=1)
 
 
 def _row(vector: FloatArray) -> str:

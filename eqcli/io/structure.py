@@ -77,6 +77,17 @@ class Structure:
         return float(abs(np.linalg.det(self.cell)))
 
     @property
+    def free_directions(self) -> NDArray[np.bool_]:
+        """Whether each atom may move along each direction, `[N, 3]`: `fixed` and the array `move_mask` together."""
+        mask = self.arrays.get("move_mask")
+        free = np.ones((len(self), 3), dtype=bool)
+        if mask is not None and np.shape(mask) == free.shape:
+            free &= np.asarray(mask, dtype=bool)
+        if self.fixed is not None:
+            free &= ~self.fixed[:, None]
+        return free
+
+    @property
     def name(self) -> str:
         """How messages name this structure: its place, or its formula."""
         return str(self.where) or formula(self.numbers)

@@ -179,6 +179,23 @@ def test_a_slab_with_fixed_atoms(calculator):
     np.testing.assert_array_equal(done.present().positions[0], rows[0])
 
 
+@pytest.mark.parametrize("optimizer", OPTIMIZERS)
+def test_an_atom_held_in_some_directions_moves_in_the_others(calculator, optimizer):
+    mask = np.array([[False, False, False], [True, True, True], [True, False, True]])
+    positions = np.array([[0.0, 0.0, 0.0], [2.0, 0.3, 0.1], [0.4, 1.9, 0.2]])
+    done = relax(Structure([6, 6, 6], positions, arrays={"move_mask": mask}), calculator, optimizer=optimizer)
+    moved = np.abs(done.present().positions - positions) > 1e-6
+    assert done.converged
+    assert not moved[0].any()
+    assert moved[2].tolist() == [True, False, True]
+
+
+def test_directions_of_a_skewed_lattice_are_refused(calculator):
+    start = replace(rattled(), arrays={"move_mask": np.array([[True, True, False]] * 8)})
+    with pytest.raises(InputError, match="some directions only"):
+        relax(start, calculator)
+
+
 def test_everything_fixed_is_converged_at_once(calculator):
     done = relax(replace(dimer(1.9), fixed=np.ones(2, bool)), calculator)
     assert done.converged
