@@ -16,6 +16,7 @@ from eqcli.cli.session import finish, session
 def convert(
     files: Annotated[list[Path], typer.Argument(metavar="FILES", help="Files to read, and last the file to write.")],
     labels: options.Labels,
+    head: Annotated[str | None, typer.Option("--head", help="Head of a mace-torch model that has several.")] = None,
     overwrite: options.Overwrite = False,
     quiet: options.Quiet = False,
     json: options.Json = False,
@@ -33,7 +34,7 @@ def convert(
             raise InputError("convert needs a file to read and a file to write", hint="Write `eqcli convert IN OUT`.")
         from eqcli.tasks.convert import convert as run
 
-        result = run(inputs, output, labels=conventions, overwrite=overwrite, report=console.report)
+        result = run(inputs, output, labels=conventions, head=head, overwrite=overwrite, report=console.report)
         finish(console, result)
 
 

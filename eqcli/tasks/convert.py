@@ -54,6 +54,7 @@ def convert(
     output: str | Path,
     *,
     labels: LabelConvention | None = None,
+    head: str | None = None,
     overwrite: bool = False,
     report: Reporter | None = None,
 ) -> ConvertResult:
@@ -70,6 +71,8 @@ def convert(
         The file to write; its name tells the format.
     labels
         Names, units and signs of the labels in the inputs.
+    head
+        Which head of a model with several is taken.
     overwrite
         Replace an existing output.
     report
@@ -87,14 +90,14 @@ def convert(
     if not paths:
         raise InputError("there is nothing to convert", hint="Give at least one input file.")
     if any(path.suffix.lower() == ".model" for path in paths) or target.suffix.lower() == ".safetensors":
-        _convert_model(paths, target, overwrite)
+        _convert_model(paths, target, head, overwrite)
         return ConvertResult(target, 0, seconds=time.monotonic() - started)
     failures: list[Failure] = []
     count = _convert_structures(paths, target, labels or LabelConvention(), overwrite, tell, failures)
     return ConvertResult(target, count, failures, time.monotonic() - started)
 
 
-def _convert_model(paths: list[Path], output: Path, overwrite: bool) -> None:
+def _convert_model(paths: list[Path], output: Path, head: str | None, overwrite: bool) -> None:
     if len(paths) != 1 or paths[0].suffix.lower() != ".model" or output.suffix.lower() != ".safetensors":
         raise InputError(
             "a model conversion takes one mace-torch .model file and writes one .safetensors file",
@@ -104,7 +107,7 @@ def _convert_model(paths: list[Path], output: Path, overwrite: bool) -> None:
     refuse_existing(output, overwrite)
     from eqcli.engine.import_mace import convert_mace_torch
 
-    convert_mace_torch(paths[0], output, overwrite=overwrite)
+    convert_mace_torch(paths[0], output, overwrite=overwrite, head=head)
 
 
 def _convert_structures(

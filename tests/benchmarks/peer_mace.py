@@ -60,12 +60,13 @@ def build(config: dict, elements: list[int], e0: list[float], neighbours: float)
         radial_type=config["radial_type"],
         distance_transform={"none": "None", "agnesi": "Agnesi", "soft": "Soft"}[config["distance_transform"]],
         pair_repulsion=bool(config["zbl"]),
-        atomic_inter_scale=0.8,
-        atomic_inter_shift=0.1,
+        atomic_inter_scale=0.8 if "heads" not in config else [0.8, 1.7],
+        atomic_inter_shift=0.1 if "heads" not in config else [0.1, -0.4],
+        heads=config.get("heads"),
     )
 
 
-def batch_of(frames: list, elements: list[int], cutoff: float) -> dict:
+def batch_of(frames: list, elements: list[int], cutoff: float, heads: list[str] | None = None) -> dict:
     """The peer's own batch of ASE frames."""
     table = tools.AtomicNumberTable(elements)
     keys = data.KeySpecification(info_keys={"energy": "REF_energy"}, arrays_keys={"forces": "REF_forces"})
@@ -74,7 +75,9 @@ def batch_of(frames: list, elements: list[int], cutoff: float) -> dict:
         atoms.info["REF_energy"] = 0.0
         atoms.arrays["REF_forces"] = np.zeros((len(atoms), 3))
         configuration = data.config_from_atoms(atoms, key_specification=keys)
-        items.append(data.AtomicData.from_config(configuration, z_table=table, cutoff=cutoff))
+        if heads:
+            configuration.head = heads[-1]
+        items.append(data.AtomicData.from_config(configuration, z_table=table, cutoff=cutoff, heads=heads))
     loader = torch_geometric.dataloader.DataLoader(items, batch_size=len(items), shuffle=False)
     return next(iter(loader))
 
@@ -146,6 +149,7 @@ REFERENCE_VARIANTS = {
         "interaction_first": "residual-density", "distance_transform": "soft", "radial_type": "gaussian",
         "correlation": 1,
     },
+    "heads": {"heads": ["first", "second"]},
 }  # fmt: skip
 
 
@@ -171,11 +175,13 @@ def write_reference(folder: Path) -> None:
     elements = sorted({int(z) for atoms in frames for z in atoms.numbers})
     for name, config in configs.items():
         torch.manual_seed(1)
-        model = build(config, elements, [-1.5 * z for z in elements], 7.3)
+        heads = config.get("heads")
+        e0 = [[-1.5 * z * (1 + i) for z in elements] for i in range(len(heads or [""]))]
+        model = build(config, elements, e0 if heads else e0[0], 7.3)
         torch.save(model, folder / f"{name}.model")
         results = []
         for atoms in frames:
-            batch = batch_of([atoms], elements, config["cutoff"])
+            batch = batch_of([atoms], elements, config["cutoff"], heads)
             periodic = bool(atoms.pbc.all())
             out = model(batch.to_dict(), compute_force=True, compute_stress=periodic)
             stress = out["stress"][0].tolist() if periodic else None

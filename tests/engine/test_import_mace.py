@@ -17,6 +17,7 @@ from eqcli.errors import InputError
 from eqcli.graph.atom_graph import build_graph
 from eqcli.io import read_structures
 from eqcli.models.potentials.derive import evaluate
+from eqcli.models.potentials.mace import MACE
 
 REFERENCE = Path(__file__).resolve().parents[2] / ".peers" / "mace"
 AGREEMENT = 1e-8
@@ -32,7 +33,17 @@ NAMES = ["residual", "agnostic", "scalar", "density", "soft"]
 @pytest.mark.parametrize("name", NAMES)
 def test_agrees_with_mace_torch(name: str) -> None:
     """On a molecule, a crystal, a one-atom cell and an isolated atom."""
-    potential = import_mace(REFERENCE / f"{name}.model")
+    agrees(import_mace(REFERENCE / f"{name}.model"), name)
+
+
+@needs_peers
+def test_one_of_several_heads_agrees_with_mace_torch() -> None:
+    agrees(import_mace(REFERENCE / "heads.model", head="second"), "heads")
+    with pytest.raises(InputError, match=r"several heads \(first, second\)"):
+        import_mace(REFERENCE / "heads.model")
+
+
+def agrees(potential: MACE, name: str) -> None:
     expected = json.loads((REFERENCE / f"{name}.json").read_text())
     structures = list(read_structures(REFERENCE / "structures.extxyz"))
     assert len(structures) == len(expected) == 4
