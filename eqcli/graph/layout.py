@@ -64,6 +64,11 @@ class Layout:
     blocks: list[NeighbourBlock]
     block_inverse: Tensor | None
 
+    @property
+    def element_counts(self) -> list[int]:
+        """Number of atoms of each element present."""
+        return [stop - start for _, start, stop in self.elements]
+
 
 def make_layout(species: Tensor, edge_index: Tensor) -> Layout:
     """The layout of a graph whose edges are sorted by receiver; `species` is the element index of each atom."""

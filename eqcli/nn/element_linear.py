@@ -38,14 +38,17 @@ class ElementLinear(nn.Module):
 
     def forward(self, x: Tensor, layout: Layout) -> Tensor:
         """`[N, (l+1)^2, C] -> [N, (lmax+1)^2, C']`; degrees of `x` beyond lmax are left out."""
-        weight = self._scaled()
-        x = x[:, : (self.lmax + 1) ** 2]
-        dims = [2 * degree + 1 for degree in range(self.lmax + 1)]
+        n_degrees = self.lmax + 1
+        # Unbinding and splitting, unlike indexing, put no zeros around each part in the backward pass.
+        weight = self._scaled().flatten(0, 1).unbind()
+        dims = [2 * degree + 1 for degree in range(n_degrees)]
+        if x.shape[1] > n_degrees**2:
+            x = x[:, : n_degrees**2]
         out = []
-        for element, start, stop in layout.elements:
-            parts = x[start:stop].split(dims, dim=1)
-            out.append(torch.cat([p @ weight[element, degree] for degree, p in enumerate(parts)], dim=1))
-        return torch.cat(out) if out else x.new_zeros(0, x.shape[1], self.weight.shape[3])
+        for (element, _, _), atoms in zip(layout.elements, x.split(layout.element_counts), strict=True):
+            parts = atoms.split(dims, dim=1)
+            out.append(torch.cat([p @ weight[element * n_degrees + i] for i, p in enumerate(parts)], dim=1))
+        return torch.cat(out)
 
     def each_element(self, scalars: Tensor) -> Tensor:
         """The map of degree 0 for one feature vector per element, `[n_elements, C] -> [n_elements, C']`."""

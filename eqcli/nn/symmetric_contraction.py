@@ -66,9 +66,8 @@ class SymmetricContraction(ConstantModule):
             rests.append(x.index_select(1, self.pairs[0]) * x.index_select(1, self.pairs[1]))
         rest = torch.cat(rests, dim=1)  # [C, R, N]
         table = self._weighted_basis([element for element, _, _ in layout.elements])
-        inner = [
-            torch.bmm(t, rest[:, :, start:stop]) for t, (_, start, stop) in zip(table, layout.elements, strict=True)
-        ]
+        by_element = rest.split(layout.element_counts, dim=2)
+        inner = [torch.bmm(t, part) for t, part in zip(table, by_element, strict=True)]
         inner_by_parity = torch.cat(inner, dim=2).split(self._sizes, dim=1)
         degrees: list[Tensor | None] = [None] * (self.l_out + 1)
         for parity, (singles, members) in enumerate(self.parities):
@@ -87,7 +86,10 @@ class SymmetricContraction(ConstantModule):
         for singles, members in self.parities:
             blocks = []
             for degree in members:
-                weight = self.weights[degree][elements].transpose(1, 2)  # [Z, C, n]
+                weight = self.weights[degree]
+                if len(elements) < len(weight):
+                    weight = weight.index_select(0, torch.tensor(elements, device=weight.device))
+                weight = weight.transpose(1, 2)  # [Z, C, n]
                 basis = getattr(self, f"basis_{degree}")  # [n, S, M, R]
                 block = torch.matmul(weight, basis.flatten(1))
                 blocks.append(block.view(*weight.shape[:2], len(singles), 2 * degree + 1, -1))

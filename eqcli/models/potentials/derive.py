@@ -21,8 +21,9 @@ def edge_vectors(graph: AtomGraph, positions: Tensor, cell: Tensor) -> Tensor:
     from the origin lose nothing.
     """
     sender, receiver = graph.edge_index
-    offset = torch.bmm(graph.edge_shift.unsqueeze(1), cell[graph.batch[receiver]]).squeeze(1)
-    return positions[sender] - positions[receiver] + offset
+    cells = cell.index_select(0, graph.batch[receiver])
+    offset = torch.bmm(graph.edge_shift.unsqueeze(1), cells).squeeze(1)
+    return positions.index_select(0, sender) - positions.index_select(0, receiver) + offset
 
 
 def evaluate(

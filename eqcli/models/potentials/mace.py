@@ -87,12 +87,12 @@ class MACE(Potential):
         harmonics = self.harmonics(vectors / r.unsqueeze(1))
         envelope = polynomial_cutoff(r / self.cutoff, self.config.num_cutoff_basis)
         radial = self._radial_features(r, numbers, layout) * envelope.unsqueeze(1)
-        h = (self.embedding * len(self.elements) ** -0.5)[species].unsqueeze(1)  # [N, 1, C]
+        h = (self.embedding * len(self.elements) ** -0.5).index_select(0, species).unsqueeze(1)  # [N, 1, C]
         learned = h.new_zeros(len(species))
         for layer, readout in zip(self.layers, self.readouts, strict=True):
             h = layer(h, radial, harmonics, layout, self.avg_num_neighbors)
-            learned = learned + readout(h[:, 0])
-        learned = learned - self._isolated()[species]
+            learned = learned + readout(h.narrow(1, 0, 1).squeeze(1))
+        learned = learned - self._isolated().index_select(0, species)
         bonded = torch.tanh(learned.new_zeros(len(species)).index_add(0, layout.receiver, envelope))
         energy = self.scale.double() * learned.double() + self.shift.double() * bonded.double()
         if self.zbl is not None:
