@@ -20,6 +20,8 @@ _INTEGER = re.compile(r"[+-]?\d+\Z")
 _SEPARATOR = re.compile(r"[\s,]+")
 _ESCAPED = re.compile(r"\\(.)")
 _JSON = "_JSON "
+DEEPEST = 100
+"""Brackets within brackets that are read; how many the JSON parser bears depends on the version of Python."""
 TRUTH = {"T": True, "F": False, "true": True, "false": False, "True": True, "False": False}
 TRUTH |= {"TRUE": True, "FALSE": False}
 
@@ -73,12 +75,12 @@ def _bracketed(key: str, line: str, start: int) -> tuple[Any, int]:
     depth = 0
     for i in range(start, len(line)):
         depth += (line[i] == "[") - (line[i] == "]")
+        if depth > DEEPEST:
+            raise ValueError(f"the value of '{key}' is nested too deeply")
         if depth == 0:
             text = line[start : i + 1]
             try:
                 return json.loads(text), i + 1
-            except RecursionError as error:
-                raise ValueError(f"the value of '{key}' is nested too deeply") from error
             except ValueError:
                 return parse_value(text.replace("[", " ").replace("]", " ").strip()), i + 1
     raise ValueError(f"the value of '{key}' has an opening bracket and no closing one")
