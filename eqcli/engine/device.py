@@ -29,20 +29,21 @@ def choose_device(name: str = "auto") -> torch.device:
     return device
 
 
-SMALL_BATCH = 4000
-"""Neighbour pairs below which the operations are too short to be worth sharing among threads."""
+EDGES_PER_THREAD = 300
+"""Neighbour pairs that make the operations long enough for one more thread to be worth waking."""
 
 
 @contextmanager
 def threads_for(edges: int) -> Iterator[None]:
-    """One thread for a small batch, all that torch may use for any other; as before afterwards.
+    """No more threads than a batch of `edges` neighbour pairs can use; as before afterwards.
 
     Waking threads takes longer than the operations of a small batch, and on a busy
     machine many times longer.
     """
     before = torch.get_num_threads()
-    if before > 1 and edges < SMALL_BATCH:
-        torch.set_num_threads(1)
+    useful = max(1, min(before, edges // EDGES_PER_THREAD))
+    if useful < before:
+        torch.set_num_threads(useful)
     try:
         yield
     finally:
