@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from eqcli.geometry.clebsch_gordan import clebsch_gordan
 from eqcli.geometry.constants import ConstantModule
 from eqcli.graph.layout import Layout, NeighbourBlock
+from eqcli.nn.piecewise import Piecewise, centres_at_once
 
 
 class Path(NamedTuple):
@@ -73,23 +74,32 @@ class Convolution(ConstantModule):
 
     def _block(
         self, features: Tensor, radial: Tensor, harmonics: Tensor, sender: Tensor, block: NeighbourBlock
-    ) -> list[Tensor]:
+    ) -> tuple[Tensor, ...]:
         """Messages of one block before mixing: per l3, `[n, 2 l3 + 1, paths * C]`."""
         if block.edges is not None:
             radial, sender = radial.index_select(0, block.edges), sender.index_select(0, block.edges)
             harmonics = harmonics.index_select(0, block.edges)
             if block.mask is not None:
                 harmonics = harmonics * block.mask
+        step = centres_at_once(block.width)
+        # Training keeps what it needs again; a GPU wants all its work at once.
+        if self.radial_weight.requires_grad or features.is_cuda or block.n <= step:
+            return self.messages(features.index_select(0, sender), radial, harmonics, block.n)
+        found: tuple[Tensor, ...] = Piecewise.apply(self.messages, step, block, features, radial, harmonics, sender)
+        return found
+
+    def messages(self, neighbours: Tensor, radial: Tensor, harmonics: Tensor, n: int) -> tuple[Tensor, ...]:
+        """Messages to n centres with equally many neighbours, whose features are `[E, (l_in+1)^2, C]`."""
         weight = self.radial_weight * self.radial_weight.shape[0] ** -0.5
         radial_parts = (radial @ weight).unsqueeze(1).split(self.channels, dim=2)  # [E, 1, C] each
         couplings = (harmonics @ self.coupling).split(self._columns, dim=1)
-        neighbours = features.index_select(0, sender).split([2 * l1 + 1 for l1 in range(self.l_in + 1)], dim=1)
-        messages: list[list[Tensor]] = [[] for _ in range(self.l_out + 1)]
+        by_degree = neighbours.split([2 * l1 + 1 for l1 in range(self.l_in + 1)], dim=1)
+        found: list[list[Tensor]] = [[] for _ in range(self.l_out + 1)]
         for path, r, g in zip(self.paths, radial_parts, couplings, strict=True):
-            weighted = (r * neighbours[path.l1]).reshape(block.n, -1, self.channels)  # [n, width (2 l1 + 1), C]
-            table = g.reshape(block.n, weighted.shape[1], 2 * path.l3 + 1)
-            messages[path.l3].append(torch.bmm(table.transpose(1, 2), weighted))
-        return [torch.cat(parts, dim=2) if len(parts) > 1 else parts[0] for parts in messages]
+            weighted = (r * by_degree[path.l1]).reshape(n, -1, self.channels)  # [n, width (2 l1 + 1), C]
+            table = g.reshape(n, weighted.shape[1], 2 * path.l3 + 1)
+            found[path.l3].append(torch.bmm(table.transpose(1, 2), weighted))
+        return tuple(torch.cat(parts, dim=2) if len(parts) > 1 else parts[0] for parts in found)
 
 
 def _edge_couplings(paths: list[Path], l_edge: int) -> Tensor:

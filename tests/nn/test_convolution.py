@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 import pytest
 import torch
 from torch import Tensor
@@ -7,6 +10,7 @@ from torch import Tensor
 from eqcli.geometry.clebsch_gordan import clebsch_gordan
 from eqcli.graph.layout import make_layout
 from eqcli.nn.convolution import Convolution
+from eqcli.nn.piecewise import Piecewise
 
 C = 3
 """Channels."""
@@ -62,3 +66,44 @@ def test_blocks_of_very_different_widths_agree_with_the_sum_over_edges(monkeypat
     harmonics = torch.randn(edges.shape[1], 9, dtype=torch.float64)
     expected = slow_convolution(layer, h, radial, harmonics, edges)
     torch.testing.assert_close(layer(h, radial, harmonics, layout), expected, atol=1e-12, rtol=1e-12)
+
+
+@pytest.mark.parametrize("degrees", [[3] * 7, [5, 0, 2, 1, 0, 4, 4]])
+def test_pieces_add_up_to_the_whole_in_value_and_derivatives(
+    monkeypatch: pytest.MonkeyPatch, degrees: list[int]
+) -> None:
+    """With fixed weights the sum is taken piece by piece; with weights to train, all at once."""
+    torch.manual_seed(0)
+    layer = Convolution(C, 1, 2, 2, 4).double()
+    edges = random_edges(degrees)
+    layout = make_layout(torch.zeros(len(degrees), dtype=torch.int64), edges)
+    inputs = [
+        torch.randn(len(degrees), 4, C, dtype=torch.float64, requires_grad=True),
+        torch.randn(edges.shape[1], 4, dtype=torch.float64, requires_grad=True),
+        torch.randn(edges.shape[1], 9, dtype=torch.float64, requires_grad=True),
+    ]
+
+    def derivatives(create_graph: bool) -> list[Tensor]:
+        out = layer(*inputs, layout)
+        first = torch.autograd.grad(out.square().sum(), inputs, create_graph=create_graph)
+        second = torch.autograd.grad(sum(g.square().sum() for g in first), inputs) if create_graph else ()
+        return [out.detach(), *(g.detach() for g in first), *second]
+
+    whole = derivatives(create_graph=True)
+    layer.requires_grad_(False)
+    taken = []
+    monkeypatch.setattr("eqcli.nn.piecewise.EDGES_AT_ONCE", 6)
+    monkeypatch.setattr("eqcli.nn.convolution.Piecewise.forward", counted(Piecewise.forward, taken))
+    for a, b in zip(derivatives(create_graph=True), whole, strict=True):
+        torch.testing.assert_close(a, b, atol=1e-11, rtol=1e-11)
+    for a, b in zip(derivatives(create_graph=False), whole, strict=False):
+        torch.testing.assert_close(a, b, atol=1e-11, rtol=1e-11)
+    assert taken
+
+
+def counted(function: Callable[..., Any], calls: list[int]) -> staticmethod:
+    def call(*arguments: Any) -> Any:
+        calls.append(1)
+        return function(*arguments)
+
+    return staticmethod(call)
