@@ -99,11 +99,12 @@ def file_formats() -> str:
             mark(spec.writes),
             mark(spec.many),
             mark(spec.labels),
+            spec.cell,
             spec.description,
         )
         for name, spec in FORMATS.items()
     ]
-    return table(("name", "endings", "read", "written", "many structures", "labels", "what"), rows)
+    return table(("name", "endings", "read", "written", "many structures", "labels", "cell", "what"), rows)
 
 
 def audits() -> str:

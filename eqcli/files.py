@@ -28,11 +28,25 @@ def atomic_path(path: str | Path) -> Iterator[Path]:
 
 
 def refuse_existing(path: str | Path, overwrite: bool) -> None:
-    """Raises InputError when `path` exists and may not be replaced."""
+    """Raises InputError when `path` exists and may not be replaced, or no file can be made there."""
+    if Path(path).is_dir():
+        raise InputError("this is a folder, and a file is to be written", Where(path), "Name a file in it.")
     if Path(path).exists() and not overwrite:
         raise InputError(
             "this file exists already", Where(path), "Choose another name with -o, or add --overwrite to replace it."
         )
+    refuse_unwritable_folder(Path(path).parent)
+
+
+def refuse_unwritable_folder(folder: Path) -> None:
+    """Raises InputError when nothing can be written into `folder`, or it cannot be made; hours of work may depend."""
+    there = folder.absolute()
+    while not there.exists() and there != there.parent:
+        there = there.parent
+    if not there.is_dir():
+        raise InputError("this is a file, and a folder is to be made of this name", Where(there))
+    if not os.access(there, os.W_OK | os.X_OK):
+        raise InputError("nothing can be written into this folder", Where(there), "Choose another place with -o.")
 
 
 def require_file(path: str | Path) -> Path:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
+from typing import Literal
 
 from eqcli.errors import InputError, Where
 
@@ -43,6 +44,9 @@ class FormatSpec:
         Whether one file holds several structures.
     labels
         Whether it carries energies, forces and stresses.
+    cell
+        Whether the cell and its periodicity are kept; `needed` where every structure has a cell and
+        reads back as periodic, `lost` where there is no place for one.
     gzip
         Whether it is also read compressed (`.gz`).
     description
@@ -55,6 +59,7 @@ class FormatSpec:
     writes: bool = True
     many: bool = True
     labels: bool = False
+    cell: Literal["kept", "needed", "lost"] = "kept"
     gzip: bool = False
     description: str = ""
 
@@ -63,18 +68,32 @@ FORMATS: dict[Format, FormatSpec] = {
     Format.EXTXYZ: FormatSpec(
         (".extxyz", ".xyz"), "eqcli.io.extxyz", labels=True, gzip=True, description="XYZ and extended XYZ"
     ),
-    Format.CIF: FormatSpec((".cif",), "eqcli.io.cif", gzip=True, description="CIF of a crystal (or mmCIF, by content)"),
+    Format.CIF: FormatSpec(
+        (".cif",), "eqcli.io.cif", cell="needed", gzip=True, description="CIF of a crystal (or mmCIF, by content)"
+    ),
     Format.MMCIF: FormatSpec((".mmcif",), "eqcli.io.pdb", writes=False, gzip=True, description="macromolecular CIF"),
     Format.POSCAR: FormatSpec(
-        (".vasp", ".poscar"), "eqcli.io.poscar", many=False, description="VASP POSCAR and CONTCAR (by name, too)"
+        (".vasp", ".poscar"),
+        "eqcli.io.poscar",
+        many=False,
+        cell="needed",
+        description="VASP POSCAR and CONTCAR (by name, too)",
     ),
-    Format.SDF: FormatSpec((".sdf",), "eqcli.io.sdf", gzip=True, description="MDL structure-data file, V2000 or V3000"),
-    Format.MOL: FormatSpec((".mol",), "eqcli.io.sdf", many=False, description="MDL molfile, V2000 or V3000"),
+    Format.SDF: FormatSpec(
+        (".sdf",), "eqcli.io.sdf", cell="lost", gzip=True, description="MDL structure-data file, V2000 or V3000"
+    ),
+    Format.MOL: FormatSpec(
+        (".mol",), "eqcli.io.sdf", many=False, cell="lost", description="MDL molfile, V2000 or V3000"
+    ),
     Format.PDB: FormatSpec((".pdb", ".ent"), "eqcli.io.pdb", gzip=True, description="Protein Data Bank file"),
     Format.ASE_DB: FormatSpec((".db",), "eqcli.io.ase_db", labels=True, description="ASE database (SQLite)"),
     Format.ASE_TRAJ: FormatSpec((".traj",), "eqcli.io.ase_db", writes=False, labels=True, description="ASE trajectory"),
     Format.SMILES: FormatSpec(
-        (".smi", ".smiles"), "eqcli.io.smiles", writes=False, description="SMILES; conformers are generated (RDKit)"
+        (".smi", ".smiles"),
+        "eqcli.io.smiles",
+        writes=False,
+        cell="lost",
+        description="SMILES; conformers are generated (RDKit)",
     ),
     Format.DATASET: FormatSpec(
         (".h5", ".hdf5"), "eqcli.io.store_format", labels=True, description="eqcli dataset (HDF5)"
@@ -82,7 +101,9 @@ FORMATS: dict[Format, FormatSpec] = {
     Format.JSON: FormatSpec(
         (".json",), "eqcli.io.json_records", writes=False, labels=True, description="list of structure records"
     ),
-    Format.CSV: FormatSpec((".csv",), "eqcli.io.csv_table", reads=False, description="table, one row per structure"),
+    Format.CSV: FormatSpec(
+        (".csv",), "eqcli.io.csv_table", reads=False, cell="lost", description="table, one row per structure"
+    ),
 }
 """Every format."""
 

@@ -97,11 +97,15 @@ class LabelReport:
         """Sentences, one per label, then the periodicity and the warnings."""
         seen = f"{'all' if self.complete else 'the first'} {self.frames} frames"
         lines = [f"{self.path.name}: labels in {seen}"]
-        lines += [f"  {self._sentence(name)}" for name in ("energy", "forces", "stress")]
+        lines += [f"  {sentence}" for sentence in self.sentences()]
         periodic = ", ".join(f"{k} in {n}" for k, n in self.periodic.items())
         reasons = ", ".join(f"{k} ({n})" for k, n in self.pbc.items())
         lines.append(f"  periodic (a b c): {periodic or 'unknown'}; {reasons or 'no frame was read'}")
         return lines + [f"  warning: {text}" for text in self.warnings()]
+
+    def sentences(self) -> list[str]:
+        """What was taken as energy, forces and stress, in which units; one sentence each."""
+        return [self._sentence(name) for name in ("energy", "forces", "stress")]
 
     def warnings(self) -> list[str]:
         """What looks wrong."""
@@ -109,6 +113,11 @@ class LabelReport:
         found += [f"{text} ({n} frames)" for text, n in self.notes.items()]
         found += [f"'{name}' is also in {n} frames and was not used" for name, n in self.unused.items()]
         found += self._missing()
+        return found + self.implausible()
+
+    def implausible(self) -> list[str]:
+        """Labels of a size that a wrong unit gives more often than an unusual structure."""
+        found = []
         if self.force_squares and np.mean(self.force_squares) > HIGH_FORCE**2:
             rms = float(np.sqrt(np.mean(self.force_squares)))
             found.append(f"the forces have an RMS of {rms:.1f} eV/Angstrom: is labels.energy_unit right (kcal/mol)?")

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import PurePath
 from typing import Any
 
 from eqcli.errors import Failure
@@ -29,7 +30,7 @@ class Evaluation:
     audit
         What `AuditReport.as_dict` gave, or None.
     data
-        One entry per file: `file`, `sha256`, `structures`.
+        One entry per file: `file`, `sha256`, `structures`, and sentences about its `labels`.
     provenance
         Versions, machine and command.
     """
@@ -69,7 +70,7 @@ def _body(evaluation: Evaluation) -> Iterator[Markup]:
     if evaluation.audit:
         yield from audit_section(evaluation.audit, evaluation.audit_plots)
     if evaluation.failures:
-        yield from _failures(evaluation.failures)
+        yield from _failures(evaluation.failures, _Places(evaluation.data))
     yield from _provenance(evaluation)
 
 
@@ -130,7 +131,23 @@ def _accuracy(evaluation: Evaluation) -> Iterator[Markup]:
         if len(figures[key]) > 1:
             yield tag("h3", title)
             yield _groups(figures[key], column)
-    yield from _worst(figures["worst"])
+    yield from _worst(figures["worst"], _Places(evaluation.data))
+
+
+class _Places:
+    """Places in files by the names of the files alone, where these tell them apart; the page lists the folders."""
+
+    def __init__(self, data: Sequence[Mapping[str, Any]]) -> None:
+        names = [PurePath(entry["file"]).name for entry in data]
+        self._short = {
+            str(entry["file"]): name for entry, name in zip(data, names, strict=True) if names.count(name) == 1
+        }
+
+    def __call__(self, place: str) -> str:
+        for file, name in self._short.items():
+            if place.startswith((f"{file}:", f"{file},")):
+                return name + place.removeprefix(file)
+        return place
 
 
 def _totals(figures: Mapping[str, Any]) -> Markup:
@@ -191,18 +208,18 @@ def _groups(groups: Mapping[str, Any], column: str) -> Markup:
     return table(header, rows, numbers=range(1, len(header)))
 
 
-def _worst(worst: Mapping[str, Any]) -> Iterator[Markup]:
+def _worst(worst: Mapping[str, Any], short: Callable[[str], str]) -> Iterator[Markup]:
     if worst["forces"]:
         yield tag("h3", "Worst forces")
         header = ["Structure", "Formula", "Kind", "RMSE (meV/Å)", "Largest (meV/Å)", "On atom"]
         rows = [
-            [e["place"], e["formula"], e["config_type"] or "–", show(e["rmse"]), show(e["max"]), _atom(e)]
+            [short(e["place"]), e["formula"], e["config_type"] or "–", show(e["rmse"]), show(e["max"]), _atom(e)]
             for e in worst["forces"]
         ]
         yield table(header, rows, numbers=(3, 4))
     if worst["energy"]:
         yield tag("h3", "Worst energies")
-        rows = [[e["place"], e["formula"], e["config_type"] or "–", show(e["error"])] for e in worst["energy"]]
+        rows = [[short(e["place"]), e["formula"], e["config_type"] or "–", show(e["error"])] for e in worst["energy"]]
         yield table(["Structure", "Formula", "Kind", "Error (meV/atom)"], rows, numbers=(3,))
 
 
@@ -210,10 +227,10 @@ def _atom(entry: Mapping[str, Any]) -> str:
     return f"{entry['atom']} ({entry['element']})"
 
 
-def _failures(failures: Sequence[Failure]) -> Iterator[Markup]:
+def _failures(failures: Sequence[Failure], short: Callable[[str], str]) -> Iterator[Markup]:
     yield tag("h2", "Failures", id="failures")
-    yield tag("p", f"{count(len(failures), 'item')} could not be evaluated and is in none of the figures above.")
-    yield table(["Item", "Reason"], [[failure.item, failure.reason] for failure in failures[:MOST_ROWS]])
+    yield tag("p", f"{count(len(failures), 'item')} could not be evaluated and count in none of the figures above.")
+    yield table(["Item", "Reason"], [[short(failure.item), failure.reason] for failure in failures[:MOST_ROWS]])
     if len(failures) > MOST_ROWS:
         yield tag("p", f"The other {len(failures) - MOST_ROWS} are in report.json.", cls="quiet")
 
@@ -223,8 +240,11 @@ def _provenance(evaluation: Evaluation) -> Iterator[Markup]:
     yield tag("h3", "Model")
     yield facts((name.replace("_", " "), _value(value)) for name, value in evaluation.model.items() if value != "")
     yield tag("h3", "Data")
-    header = ["File", "Structures", "SHA-256"]
-    rows = [[e["file"], f"{e['structures']:,}", tag("code", e["sha256"][:16] + "…")] for e in evaluation.data]
+    header = ["File", "Structures", "Labels", "SHA-256"]
+    rows = [
+        [e["file"], f"{e['structures']:,}", join(e["labels"], Markup("<br>")), tag("code", e["sha256"][:16] + "…")]
+        for e in evaluation.data
+    ]
     yield table(header, rows, numbers=(1,))
     yield tag("h3", "This evaluation")
     yield facts((name.replace("_", " "), _value(value)) for name, value in evaluation.provenance.items())

@@ -9,14 +9,14 @@ from pathlib import Path
 from typing import Any
 
 from eqcli.errors import InputError, Where
-from eqcli.files import atomic_path
+from eqcli.files import atomic_path, refuse_unwritable_folder
 from eqcli.report.svg import Plot
 
 PAGE, DATA, PLOTS = "index.html", "report.json", "plots"
 
 
 def refuse_report(folder: Path, overwrite: bool) -> None:
-    """Raises InputError when `folder` is a file, or holds anything and may not be written into."""
+    """Raises InputError when `folder` is a file or cannot be written into, or holds anything and may not be."""
     if folder.exists() and not folder.is_dir():
         raise InputError("the report is a folder, and this is a file", Where(folder), "Choose another name with -o.")
     if not overwrite and folder.is_dir() and any(folder.iterdir()):
@@ -25,6 +25,7 @@ def refuse_report(folder: Path, overwrite: bool) -> None:
             Where(folder),
             "Choose another name with -o, or add --overwrite to replace the report in it.",
         )
+    refuse_unwritable_folder(folder)
 
 
 def write_report(folder: Path, page: str, data: Mapping[str, Any], plots: Sequence[Plot]) -> None:

@@ -15,9 +15,6 @@ from eqcli.io.formats import FORMATS, readable_format, writable_format
 from eqcli.io.structure import Structure
 from eqcli.progress import Reporter, Silent
 
-REPORT_FRAMES = 200
-"""Frames of each file examined for the label report before the conversion."""
-
 
 @dataclass(frozen=True)
 class ConvertResult:
@@ -119,33 +116,30 @@ def _convert_structures(
     failures: list[Failure],
 ) -> int:
     from eqcli.engine.provenance import provenance
-    from eqcli.io.label_summary import label_report
     from eqcli.io.writing import write_structures
+    from eqcli.tasks.fitting import fitting
+    from eqcli.tasks.label_lines import tell_labels
 
     written = writable_format(output)
     refuse_existing(output, overwrite)
     for path in paths:
         readable_format(path)
-    labelled = False
-    for path in paths:
-        summary = label_report(path, labels, frames=REPORT_FRAMES)
-        labelled = labelled or any(summary.has.values())
-        for line in summary.lines():
-            tell.message(line)
+    labelled = any(any(summary.has.values()) for summary in tell_labels(paths, labels, tell))
     if labelled and not FORMATS[written].labels and written != "csv":
-        tell.warning(f"a {written} file has no place for energies, forces and stresses: they are left out")
+        tell.warning(f"{written.upper()} files have no place for energies, forces and stresses: they are left out")
     tell.start("convert", None, "structures")
+    given = fitting(output, _all_structures(paths, labels, tell, failures), failures.append, tell)
     try:
         return write_structures(
             output,
-            _all_structures(paths, labels, tell, failures),
+            given,
             overwrite=overwrite,
             provenance={**provenance(), "inputs": [path.name for path in paths]},
         )
     except InputError as error:
         if failures and not error.where.frame and "no structures" in error.message:
             raise InputError(
-                f"none of the {len(failures)} structures could be read; the first: {failures[0].reason}",
+                f"none of the {len(failures)} structures could be converted; the first: {failures[0].reason}",
                 failures[0].where,
             ) from error
         raise

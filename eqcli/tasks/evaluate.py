@@ -13,11 +13,13 @@ from eqcli.errors import Failure, InputError
 from eqcli.progress import Reporter, Silent
 from eqcli.tasks.evaluate_result import EvaluateResult
 from eqcli.tasks.inference import inference_provenance, load_for_inference, read_all, readable_files
+from eqcli.tasks.label_lines import tell_labels
 
 if TYPE_CHECKING:
     from eqcli.engine.model_file import ModelFile
     from eqcli.engine.predictor import Predictor
     from eqcli.io.conventions import LabelConvention
+    from eqcli.io.label_summary import LabelReport
     from eqcli.io.structure import Structure
     from eqcli.report.svg import Plot
 
@@ -77,6 +79,7 @@ def evaluate(
     refuse_report(output, overwrite)
     sources = readable_files(data)
     begun = time.monotonic()
+    summaries = tell_labels(sources, labels, report)
     loaded = load_for_inference(model, device, precision)
     result = EvaluateResult(output, output / PAGE, output / DATA)
     stream = read_all(sources, labels, result.failures.append)
@@ -88,7 +91,7 @@ def evaluate(
         report.advance(1)
     report.finish()
     result.figures = run.figures(result.failures)
-    result.warnings = _warnings(result.figures)
+    result.warnings = _warnings(result.figures, summaries, audited=audit)
     for warning in result.warnings:
         report.warning(warning)
     if audit:
@@ -98,7 +101,7 @@ def evaluate(
             loaded.potential, run.candidates, seed=seed, n_structures=audit_structures, report=report
         )
     result.seconds = time.monotonic() - begun
-    _write(result, loaded, sources, run)
+    _write(result, loaded, summaries, run)
     return result
 
 
@@ -154,13 +157,14 @@ def labelled_and_predicted(
         yield waiting.popleft()[1], predicted
 
 
-def _warnings(figures: dict[str, Any]) -> list[str]:
+def _warnings(figures: dict[str, Any], summaries: Sequence[LabelReport], *, audited: bool) -> list[str]:
     """What a person should look at before the errors."""
     from eqcli.report.numbers import show
 
-    warnings = []
+    warnings = [f"{summary.path.name}: {text}" for summary in summaries for text in summary.implausible()]
     if not figures["total"]:
-        warnings.append("the data carry no energies, forces or stresses: the model was audited, not compared")
+        done = "the model was audited, not compared" if audited else "there is nothing to compare the model with"
+        warnings.append(f"the data carry no energies, forces or stresses: {done}")
     shift = figures["energy_shift"]
     if shift and shift["suspicious"]:
         warnings.append(
@@ -173,7 +177,7 @@ def _warnings(figures: dict[str, Any]) -> list[str]:
     return warnings
 
 
-def _write(result: EvaluateResult, loaded: ModelFile, sources: Sequence[Path], run: _Run) -> None:
+def _write(result: EvaluateResult, loaded: ModelFile, summaries: Sequence[LabelReport], run: _Run) -> None:
     from eqcli.files import sha256
     from eqcli.report.accuracy_plots import accuracy_plots
     from eqcli.report.audit_plots import audit_plots
@@ -181,7 +185,15 @@ def _write(result: EvaluateResult, loaded: ModelFile, sources: Sequence[Path], r
     from eqcli.report.write import write_report
 
     provenance = inference_provenance(loaded)
-    data = [{"file": str(path), "sha256": sha256(path), "structures": run.counts.get(str(path), 0)} for path in sources]
+    data = [
+        {
+            "file": str(summary.path),
+            "sha256": sha256(summary.path),
+            "structures": run.counts.get(str(summary.path), 0),
+            "labels": summary.sentences(),
+        }
+        for summary in summaries
+    ]
     samples = {name: reservoir.rows for name, reservoir in run.errors.samples.items()}
     shift = result.figures["energy_shift"] or {}
     hidden = shift["mean_error_eV_per_atom"] if shift.get("suspicious") else 0.0

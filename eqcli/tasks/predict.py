@@ -13,6 +13,7 @@ import numpy as np
 
 from eqcli.errors import ExitCode, Failure, InputError
 from eqcli.progress import Reporter, Silent
+from eqcli.tasks.fitting import fitting
 from eqcli.tasks.inference import inference_provenance, load_for_inference, read_all, readable_files, refuse_unwritable
 
 if TYPE_CHECKING:
@@ -160,7 +161,7 @@ def predict(
     report.start("predict", None, "structures")
     start = time.perf_counter()
     try:
-        given = read_all(sources, labels, result.failures.append)
+        given = fitting(output, read_all(sources, labels, result.failures.append), result.failures.append, report)
         predictions = _counted(predictor.predict(given, result.failures.append), result, report)
         result.output = _write(output, predictions, overwrite, loaded)
         result.seconds = time.perf_counter() - start

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from eqcli.errors import EqcliError, Failure, InputError, Where
 from eqcli.progress import Reporter, Silent
+from eqcli.tasks.fitting import fitting
 from eqcli.tasks.inference import inference_provenance, load_for_inference, read_all, readable_files, refuse_unwritable
 from eqcli.tasks.relax_result import RelaxResult, RelaxRow
 
@@ -71,10 +72,12 @@ def relax(
     refuse_unwritable(output, sources, overwrite)
     _refuse_trajectory(trajectory, output, sources, overwrite)
     result = RelaxResult()
-    structures = list(read_all(sources, None, result.failures.append))
-    if not structures and not result.failures:
+    readable = list(read_all(sources, None, result.failures.append))
+    if not readable and not result.failures:
         raise InputError("there are no structures in " + ", ".join(str(path) for path in sources))
-    _refuse_several(output, len(structures))
+    _refuse_several(output, len(readable))
+    lasting = fitting(trajectory, readable, result.failures.append, Silent())
+    structures = list(fitting(output, lasting, result.failures.append, report))
     loaded = load_for_inference(model, device, precision)
     result.precision = precision
     work = _Work(structures, loaded, settings, result, report)

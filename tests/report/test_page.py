@@ -73,7 +73,7 @@ def evaluation(**changes: Any) -> Evaluation:
         model={"name": "model <1>", "sha256": "0" * 64, "configuration": {"cutoff": 4.0}},
         figures=figures,
         audit=audit.as_dict(),
-        data=[{"file": "data/<odd & name>.xyz", "sha256": "f" * 64, "structures": 12}],
+        data=[{"file": "data/<odd & name>.xyz", "sha256": "f" * 64, "structures": 12, "labels": ["energy: <a>"]}],
         failures=[Failure("frame 13", "atoms <too close>")],
         warnings=["use `--energy-unit <unit>`"],
         provenance={"packages": {"torch": "2"}},
@@ -111,6 +111,17 @@ def test_text_from_files_is_escaped(page: str) -> None:
     assert "atoms &lt;too close&gt;" in page
     assert "<code>--energy-unit &lt;unit&gt;</code>" in page
     assert "<odd" not in page
+
+
+def test_places_are_short_where_names_of_files_tell_them_apart(page: str) -> None:
+    assert '<th scope="row">&lt;odd &amp; name&gt;.xyz, frame' in page.replace(' class=""', "")
+    entry = {"sha256": "f" * 64, "structures": 12, "labels": []}
+    twins = [entry | {"file": f"{folder}/<odd & name>.xyz"} for folder in ("data", "other")]
+    assert "data/&lt;odd &amp; name&gt;.xyz, frame" in evaluation_page(evaluation(data=twins))
+
+
+def test_page_says_what_was_taken_as_labels(page: str) -> None:
+    assert "energy: &lt;a&gt;" in page
 
 
 def test_page_has_a_theme_for_darkness_and_paper(page: str) -> None:

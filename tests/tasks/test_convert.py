@@ -9,8 +9,8 @@ import pytest
 
 from eqcli.errors import InputError
 from eqcli.io import DatasetFile, LabelConvention, Structure, read_structures, write_structures
-from eqcli.progress import Silent
 from eqcli.tasks.convert import convert
+from tests.listener import Listener
 
 CRYSTAL = Structure(
     np.array([11, 17]),
@@ -23,24 +23,6 @@ CRYSTAL = Structure(
 )
 BAD = "2\n\nH 0 0 0\nQq 0 0 1\n"
 GOOD = "1\nenergy=-10 config_type=a\nH 0 0 0\n"
-
-
-class Listener(Silent):
-    """Keeps what it is told."""
-
-    def __init__(self) -> None:
-        self.messages: list[str] = []
-        self.warnings: list[str] = []
-        self.count = 0
-
-    def message(self, text: str) -> None:
-        self.messages.append(text)
-
-    def warning(self, text: str) -> None:
-        self.warnings.append(text)
-
-    def advance(self, n: int = 1, **figures: float) -> None:
-        self.count += n
 
 
 def test_several_files_into_a_dataset_with_units_and_failures(tmp_path: Path) -> None:
@@ -109,7 +91,7 @@ def test_requests_that_make_no_sense(tmp_path: Path, inputs: list[str], output: 
 def test_model_files_are_passed_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     module = pytest.importorskip("eqcli.engine.import_mace")
     calls = []
-    monkeypatch.setattr(module, "convert_mace_torch", lambda source, target, overwrite: calls.append((source, target)))
+    monkeypatch.setattr(module, "convert_mace_torch", lambda source, target, **_: calls.append((source, target)))
     (tmp_path / "a.model").write_bytes(b"x")
     result = convert([tmp_path / "a.model"], tmp_path / "a.safetensors")
     assert calls == [(tmp_path / "a.model", tmp_path / "a.safetensors")]

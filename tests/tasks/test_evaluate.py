@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -21,6 +20,7 @@ from eqcli.io.structure import Structure
 from eqcli.models.potentials.config import POTENTIALS
 from eqcli.tasks.evaluate import CANDIDATES, evaluate, labelled_and_predicted
 from tests.audit import broken
+from tests.listener import Listener
 from tests.toy import ToyConfig
 from tests.toy_model import register_toy, save_toy, toy_model
 
@@ -77,7 +77,9 @@ def test_report_files(model: Path, tmp_path: Path) -> None:
     content = json.loads(result.report_json.read_text(encoding="utf-8"))
     assert content["model"]["sha256"] == sha256(model)
     assert content["model"]["header"]["config"]["name"] == "toy"
-    assert content["data"] == [{"file": str(data), "sha256": sha256(data), "structures": 6}]
+    (entry,) = content["data"]
+    assert "energy: 'energy' in 6 of 6 frames; unit eV" in entry.pop("labels")
+    assert entry == {"file": str(data), "sha256": sha256(data), "structures": 6}
     assert content["figures"]["total"]["forces"]["mae"] == pytest.approx(100.0, rel=1e-3)
     assert content["audit"]["passed"] is True
     assert content["audit"]["seed"] == 4
@@ -160,21 +162,34 @@ def test_data_without_labels_is_audited_only(model: Path, tmp_path: Path) -> Non
 
 def test_energies_of_another_zero_are_warned_about(model: Path, tmp_path: Path) -> None:
     data = save(tmp_path / "test.extxyz", labelled(6, energy=7.0))
-    warnings: list[str] = []
-
-    class Listener:
-        def warning(self, text: str) -> None:
-            warnings.append(text)
-
-        def __getattr__(self, name: str) -> Any:
-            return lambda *args, **kwargs: None
-
-    result = evaluate(model, [data], tmp_path / "report", audit=False, report=Listener())  # type: ignore[arg-type]
-    assert result.warnings == warnings
-    assert "reference_energies" in warnings[0]
-    assert "+7.00 eV per atom" in warnings[0]
+    listener = Listener()
+    result = evaluate(model, [data], tmp_path / "report", audit=False, report=listener)
+    assert result.warnings == listener.warnings
+    assert "reference_energies" in listener.warnings[0]
+    assert "+7.00 eV per atom" in listener.warnings[0]
     assert result.figures["energy_shift"]["mae_without_shift"] == pytest.approx(0.0, abs=0.1)
     assert "mean error of 7.00 eV/atom is taken away" in result.report_html.read_text(encoding="utf-8")
+
+
+def test_labels_and_units_are_told_and_implausible_ones_warned_about(model: Path, tmp_path: Path) -> None:
+    structures = labelled(3)
+    for structure in structures:
+        assert structure.forces is not None
+        structure.forces = structure.forces + 500.0
+    data = save(tmp_path / "test.extxyz", structures)
+    listener = Listener()
+    result = evaluate(model, [data], tmp_path / "report", audit=False, report=listener)
+    assert any("'forces' in 3 of 3 frames; unit eV/Angstrom" in message for message in listener.messages)
+    assert any("test.extxyz: the forces have an RMS of" in warning for warning in result.warnings)
+    assert set(result.warnings) <= set(listener.warnings)
+    assert "of 3 frames; unit eV/Angstrom" in result.report_html.read_text(encoding="utf-8")
+
+
+def test_without_audit_nothing_is_said_to_be_audited(model: Path, tmp_path: Path) -> None:
+    bare = [Structure(s.numbers, s.positions, s.cell, s.pbc) for s in labelled(2)]
+    result = evaluate(model, [save(tmp_path / "test.extxyz", bare)], tmp_path / "report", audit=False)
+    assert not any("audited" in warning for warning in result.warnings)
+    assert any("nothing to compare" in warning for warning in result.warnings)
 
 
 def test_labels_in_other_units(model: Path, tmp_path: Path) -> None:

@@ -1,0 +1,41 @@
+"""What is found out about an output before any work is done for it."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from eqcli.errors import InputError
+from eqcli.files import refuse_existing
+from eqcli.report.write import refuse_report
+
+
+def test_a_new_file_in_a_folder_that_can_be_made(tmp_path: Path) -> None:
+    refuse_existing(tmp_path / "new" / "deeper" / "x.extxyz", overwrite=False)
+    refuse_report(tmp_path / "new" / "report", overwrite=False)
+    assert not any(tmp_path.iterdir())
+
+
+def test_a_folder_is_never_replaced_by_a_file(tmp_path: Path) -> None:
+    (tmp_path / "x.extxyz").mkdir()
+    with pytest.raises(InputError, match="this is a folder"):
+        refuse_existing(tmp_path / "x.extxyz", overwrite=True)
+
+
+@pytest.mark.parametrize("refuse", [refuse_existing, refuse_report])
+def test_a_file_where_a_folder_is_needed(tmp_path: Path, refuse) -> None:
+    (tmp_path / "notes").write_text("x")
+    with pytest.raises(InputError, match="this is a file") as caught:
+        refuse(tmp_path / "notes" / "x.extxyz", True)
+    assert caught.value.where.file == tmp_path / "notes"
+
+
+@pytest.mark.parametrize("refuse", [refuse_existing, refuse_report])
+def test_a_folder_without_permission(tmp_path: Path, refuse, monkeypatch: pytest.MonkeyPatch) -> None:
+    # The administrator may write everywhere, and tests may run as that.
+    monkeypatch.setattr(os, "access", lambda path, mode: Path(path) != tmp_path)
+    refuse(tmp_path.parent / "x.extxyz", False)
+    with pytest.raises(InputError, match="nothing can be written into this folder"):
+        refuse(tmp_path / "new" / "x.extxyz", False)
