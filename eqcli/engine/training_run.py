@@ -10,6 +10,7 @@ import yaml
 
 from eqcli.errors import InputError, Where
 from eqcli.files import atomic_path
+from eqcli.locks import LOCK_FILE, FolderLock
 
 FREE = ("training.workers", "training.checkpoint.every_minutes", "training.loggers", "training.valid_batch")
 """Settings that may change on resume, since the weights do not depend on them."""
@@ -29,6 +30,7 @@ class RunFolder:
         self.checkpoints = self.path / "checkpoints"
         self.model = self.path / "model.safetensors"
         self.result = self.path / "result.json"
+        self._lock = FolderLock(self.path)
 
     OWN = (
         "data",
@@ -47,38 +49,56 @@ class RunFolder:
     def open(self, recipe: dict[str, Any], *, resume: bool, overwrite: bool) -> bool:
         """Makes the folder ready for a run of `recipe` (as plain data); True when there is a run to go on with.
 
+        No other process can open it until `close`, or the end of this process.
+
         Raises
         ------
         InputError
-            The folder is in use and neither option was given; it is no run; or its recipe is another one.
+            The folder is in use and neither option was given; it is no run; its recipe is another one; or
+            another process is training in it.
         """
         if resume and overwrite:
             raise InputError("--resume and --overwrite exclude each other", hint="Give one of them.")
-        if self.path.exists() and not self.path.is_dir():
-            raise InputError("this is a file, not a folder", Where(self.path), "Choose another name with -o.")
+        self._refuse(resume or overwrite)
+        self._lock.take()
+        # Another run may have begun and ended meanwhile.
+        self._refuse(resume or overwrite)
         self._remove_leftovers()
         there = self.recipe.is_file()
         if there and resume:
             self._compare(recipe)
-        elif there and overwrite:
+        elif there:
             self.clear()
             there = False
-        elif there:
+        with atomic_path(self.recipe) as temporary:
+            temporary.write_text(yaml.safe_dump(recipe, sort_keys=False, allow_unicode=True), encoding="utf-8")
+        return there
+
+    def close(self) -> None:
+        """Lets other processes use the folder."""
+        self._lock.release()
+
+    def _refuse(self, replace: bool) -> None:
+        """Raises InputError where a run may not be, or must not be without leave to go on with it or replace it."""
+        if self.path.exists() and not self.path.is_dir():
+            raise InputError("this is a file, not a folder", Where(self.path), "Choose another name with -o.")
+        if self.recipe.is_file() and not replace:
             raise InputError(
                 "this folder holds a run already",
                 Where(self.path),
                 "Add --resume to go on with it, --overwrite to start it again, or choose another folder with -o.",
             )
-        elif self.path.is_dir() and any(self.path.iterdir()):
+        if not self.recipe.is_file() and self.path.is_dir() and not self._blank():
             raise InputError(
                 "this folder is not empty and holds no training run (no recipe.yaml); "
                 "--resume and --overwrite are for runs only",
                 Where(self.path),
                 "Choose another folder with -o.",
             )
-        with atomic_path(self.recipe) as temporary:
-            temporary.write_text(yaml.safe_dump(recipe, sort_keys=False, allow_unicode=True), encoding="utf-8")
-        return there
+
+    def _blank(self) -> bool:
+        """Whether nothing is in the folder but what a run killed in its first moment leaves behind."""
+        return all(path.name == LOCK_FILE or path.name.startswith(".recipe.") for path in self.path.iterdir())
 
     def clear(self) -> None:
         """Removes what a run wrote, and nothing else."""
@@ -92,6 +112,7 @@ class RunFolder:
     def discard(self) -> None:
         """Undoes `open` of a new run that could not start."""
         self.clear()
+        self.close()
         if not any(self.path.iterdir()):
             self.path.rmdir()
 

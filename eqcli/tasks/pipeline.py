@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from eqcli.errors import EqcliError, ErrorGroup, ExitCode, Failure, InputError
+from eqcli.locks import FolderLock
 from eqcli.names import did_you_mean
 from eqcli.progress import Reporter, Silent
 from eqcli.tasks.pipeline_state import (
@@ -153,17 +154,21 @@ def run_pipeline(
     Raises
     ------
     InputError
-        The folder is no pipeline's, something else is where a step's folder must be, or `force` names no step.
+        The folder is no pipeline's, or another process works in it; something else is where a step's folder
+        must be; or `force` names no step.
     """
     began = time.monotonic()
     known = [step.id for step in steps]
     if unknown := [step for step in force if step not in known]:
         raise InputError(f"there is no step '{unknown[0]}' to force", hint=did_you_mean(unknown[0], known, "steps"))
     folder = Path(output)
-    state = PipelineState.open(folder, name)
-    state.refuse_foreign_folders(known)
-    run = _Run(name, state, device, report or Silent())
-    outcomes = [run.step(step, forced=step.id in force) for step in steps]
+    PipelineState.open(folder, name)
+    with FolderLock(folder):
+        # Read again: another process may have worked here until now.
+        state = PipelineState.open(folder, name)
+        state.refuse_foreign_folders(known)
+        run = _Run(name, state, device, report or Silent())
+        outcomes = [run.step(step, forced=step.id in force) for step in steps]
     return PipelineResult(name, folder, outcomes, time.monotonic() - began)
 
 

@@ -95,12 +95,11 @@ def train(
     Raises
     ------
     InputError
-        The folder is in use, the data cannot be trained on, or the training diverged.
+        The folder is in use (also by another process), the data cannot be trained on, or the training diverged.
     KeyboardInterrupt
         A signal stopped the training, after a checkpoint was written.
     """
     from eqcli.engine.device import choose_device
-    from eqcli.engine.training_callbacks import Interrupted
     from eqcli.engine.training_fit import first_process_first, world
     from eqcli.engine.training_run import RunFolder
     from eqcli.engine.training_session import Session
@@ -116,17 +115,26 @@ def train(
         resuming = not first or folder.open(plain, resume=resume, overwrite=overwrite)
         return _prepare(recipe, folder, resuming, report)
 
-    prepared = first_process_first(prepare)
-    _say_statistics(prepared, report)
-    session = Session(recipe, plain, folder, prepared, target, report)
     try:
-        progress = session.fit()
+        prepared = first_process_first(prepare)
+        _say_statistics(prepared, report)
+        session = Session(recipe, plain, folder, prepared, target, report)
+        return _result(session, _fit(session, folder, report), folder, started)
+    finally:
+        folder.close()
+
+
+def _fit(session: Session, folder: RunFolder, report: Reporter) -> Progress:
+    """Trains to the end, or says how to go on after an interruption."""
+    from eqcli.engine.training_callbacks import Interrupted
+
+    try:
+        return session.fit()
     except Interrupted:
         report.message(f"interrupted after a checkpoint; go on with --resume -o {folder.path}")
         raise KeyboardInterrupt from None
     finally:
         report.finish()
-    return _result(session, progress, folder, started)
 
 
 def _result(session: Session, progress: Progress, folder: RunFolder, started: float) -> TrainResult:

@@ -21,6 +21,7 @@ from typing import Any
 import pytest
 
 from eqcli.errors import ExitCode, Failure, InputError
+from eqcli.locks import FolderLock
 from eqcli.recipe.load import load_pipeline
 from eqcli.recipe.plan import plan
 from eqcli.tasks.pipeline import PipelineResult, run_pipeline
@@ -179,6 +180,20 @@ def test_missing_and_changed_outputs_are_made_again(world: World, harm: Callable
     world.run()
     harm(world.folder / "out" / "predict" / "predictions.extxyz")
     assert world.run()[1] == ["predict"]
+
+
+def test_only_one_process_runs_a_pipeline_in_a_folder(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    world.run()
+
+    def refuse(lock: FolderLock) -> None:
+        raise InputError(f"another process is working in {lock.folder.name}")
+
+    with monkeypatch.context() as other:
+        other.setattr(FolderLock, "take", refuse)
+        with pytest.raises(InputError, match="another process is working in out"):
+            world.run("steps.relax.with.fmax=0.2")
+    assert world.calls == []
+    assert world.run()[1] == []
 
 
 def test_force(world: World) -> None:

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import csv
 import json
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +13,10 @@ from safetensors.torch import load_file
 
 from eqcli.engine.model_file import load_model
 from eqcli.engine.training_checkpoint import list_checkpoints
+from eqcli.engine.training_run import RunFolder
 from eqcli.engine.training_schedule import LearningRate
 from eqcli.errors import ErrorGroup, InputError
+from eqcli.locks import FolderLock
 from eqcli.models.potentials.config import POTENTIALS, MACEConfig
 from eqcli.progress import Silent
 from eqcli.tasks.train import train
@@ -110,6 +113,51 @@ def test_a_folder_that_is_no_run_is_left_alone(data: Path, tmp_path: Path) -> No
         with pytest.raises(InputError, match="holds no training run"):
             train(short(data), tmp_path, device="cpu", **options)
     assert (tmp_path / "data" / "thesis.txt").read_text() == "mine"
+
+
+def test_two_processes_cannot_train_into_one_folder(data: Path, tmp_path: Path) -> None:
+    run, folder = tmp_path / "run", RunFolder(tmp_path / "run")
+    train(short(data), run, device="cpu")
+    before = {path: path.read_bytes() for path in run.iterdir() if path.is_file()}
+    half_written = run / "checkpoints" / ".step-9.1.tmp.safetensors"
+    half_written.write_bytes(b"of the other process")
+    context = get_context("fork")
+    held, done = context.Event(), context.Event()
+    other = context.Process(target=hold, args=(run, held, done))
+    other.start()
+    try:
+        assert held.wait(30)
+        for options in ({"resume": True}, {"overwrite": True}):
+            with pytest.raises(InputError, match="another process is working in this folder"):
+                folder.open({}, resume=options.get("resume", False), overwrite=options.get("overwrite", False))
+        assert half_written.is_file()
+        assert {path: path.read_bytes() for path in before} == before
+    finally:
+        done.set()
+        other.join()
+    train(short(data), run, device="cpu", resume=True)
+    assert not half_written.exists()
+    assert not (run / ".lock").exists()
+
+
+def hold(folder: Path, held: Any, done: Any) -> None:
+    """Locks a folder, as a run in another process does, until it is told to stop."""
+    with FolderLock(folder):
+        held.set()
+        done.wait(30)
+
+
+def test_a_killed_process_leaves_no_lock_and_a_folder_that_can_be_used(data: Path, tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    context = get_context("fork")
+    held = context.Event()
+    other = context.Process(target=hold, args=(run, held, context.Event()))
+    other.start()
+    assert held.wait(30)
+    other.kill()
+    other.join()
+    assert (run / ".lock").exists()
+    assert train(short(data), run, device="cpu").model.is_file()
 
 
 def test_bad_data_leave_no_folder(tmp_path: Path) -> None:
