@@ -16,6 +16,9 @@ from eqcli.errors import InputError, Where
 from eqcli.io.frame import Frame, Items, plain
 from eqcli.io.structure import Structure
 
+ARRAYS = "eqcli_arrays"
+"""Entry of the data of a row that names its arrays; without it a list of bonds may look like one."""
+
 
 def read(path: Path) -> Items:
     """A structure per row or image. Key-value pairs and data become `info`, data with a row per atom `arrays`."""
@@ -73,7 +76,7 @@ def _row(row: Any, where: Where) -> Frame:
         positions=np.asarray(row.positions, dtype=np.float64),
         cell=cell if cell.any() else None,
         pbc=np.asarray(row.pbc, dtype=bool),
-        fixed=_fixed(row.__dict__.get("_constraints"), len(numbers)),
+        fixed=_held(row.__dict__.get("_constraints"), len(numbers), arrays),
         info=info,
         arrays=arrays,
         where=where,
@@ -83,10 +86,15 @@ def _row(row: Any, where: Where) -> Frame:
 
 
 def _sort_in(data: dict[str, Any], info: dict[str, Any], arrays: dict[str, NDArray[Any]], natoms: int) -> None:
-    """Puts arrays with a row per atom to the arrays and everything else to the info."""
+    """Puts arrays with a row per atom to the arrays and everything else to the info.
+
+    Where the row does not say which they are, tables of numbers with a row per atom are taken for it.
+    """
+    named = data.pop(ARRAYS, None)
     for key, value in data.items():
-        array = np.asarray(value) if isinstance(value, list | np.ndarray) else None
-        if array is not None and array.ndim == 2 and len(array) == natoms and array.dtype.kind in "biuf":
+        array = _array(value)
+        table = array is not None and array.ndim == 2 and array.dtype.kind in "biuf"
+        if array is not None and len(array) == natoms and (table if named is None else key in named):
             arrays[key] = array
         elif array is not None and array.size == 1 and array.dtype.kind in "biuf":
             info[key] = array.item()
@@ -94,22 +102,44 @@ def _sort_in(data: dict[str, Any], info: dict[str, Any], arrays: dict[str, NDArr
             info[key] = plain(value)
 
 
-def _fixed(constraints: Any, natoms: int) -> NDArray[np.bool_] | None:
-    """Atoms of `FixAtoms` constraints; other constraints cannot be expressed and raise ValueError."""
+def _array(value: Any) -> NDArray[Any] | None:
+    if not isinstance(value, list | np.ndarray):
+        return None
+    try:
+        array = np.asarray(value)
+    except ValueError:
+        # Rows of different lengths.
+        return None
+    return array if array.ndim else None
+
+
+def _held(constraints: Any, natoms: int, arrays: dict[str, NDArray[Any]]) -> NDArray[np.bool_] | None:
+    """Atoms that constraints hold in all directions; where some are held in a few only, `move_mask` says in which.
+
+    Constraints other than `FixAtoms` and `FixCartesian` cannot be expressed and raise ValueError.
+    """
     listed = json.loads(constraints) if isinstance(constraints, str) else constraints
     if not listed:
         return None
-    fixed = np.zeros(natoms, dtype=bool)
+    free = np.ones((natoms, 3), dtype=bool)
     for constraint in listed:
         name = constraint.get("name") or constraint.get("__name__", "")
-        if name.rsplit(".", 1)[-1] != "FixAtoms":
-            raise ValueError(f"the constraint {name} is not supported, only FixAtoms")
         content = constraint.get("kwargs", constraint)
-        indices = content.get("indices", content.get("index"))
-        if isinstance(indices, dict):
-            indices = indices["__ndarray__"][2]
-        fixed[np.asarray(indices, dtype=np.int64)] = True
-    return fixed
+        match name.rsplit(".", 1)[-1]:
+            case "FixAtoms":
+                free[_indices(content.get("indices", content.get("index")))] = False
+            case "FixCartesian":
+                free[_indices(content["a"])] &= ~np.asarray(content["mask"], dtype=bool)
+            case _:
+                raise ValueError(f"the constraint {name} is not supported, only FixAtoms and FixCartesian")
+    if (free.any(axis=1) != free.all(axis=1)).any():
+        arrays["move_mask"] = free
+    return np.logical_not(free.any(axis=1))
+
+
+def _indices(value: Any) -> NDArray[np.int64]:
+    listed = value["__ndarray__"][2] if isinstance(value, dict) else value
+    return np.atleast_1d(np.asarray(listed, dtype=np.int64))
 
 
 def _trajectory(path: Path) -> Items:
@@ -152,7 +182,7 @@ def _image(image: Any, constant: dict[str, Any], where: Where) -> Frame:
         positions=np.asarray(image.positions, dtype=np.float64),
         cell=cell if cell.any() else None,
         pbc=None if current["pbc"] is None else np.asarray(current["pbc"], dtype=bool),
-        fixed=_fixed(current["constraints"], len(numbers)),
+        fixed=_held(current["constraints"], len(numbers), arrays),
         info=info,
         arrays=arrays,
         where=where,
@@ -172,10 +202,11 @@ def write(path: Path, structures: Iterable[Structure], provenance: dict[str, Any
         if provenance:
             database.metadata = {"eqcli_provenance": plain(provenance)}
         for structure in structures:
-            data = plain(structure.info)
+            data, arrays = plain(structure.info), structure.arrays
             if structure.charge is not None:
                 data["charge"] = structure.charge
-            data |= {key: values for key, values in structure.arrays.items() if values.dtype.kind in "biuf"}
+            data |= {key: values if values.dtype.kind in "biuf" else plain(values) for key, values in arrays.items()}
+            data[ARRAYS] = sorted(arrays)
             database.write(to_ase(structure), data=data)
             count += 1
     return count

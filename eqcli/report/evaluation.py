@@ -108,7 +108,7 @@ def _cards(evaluation: Evaluation) -> Iterator[Markup]:
 
 
 def _accuracy(evaluation: Evaluation) -> Iterator[Markup]:
-    figures = evaluation.figures
+    figures, short = evaluation.figures, _Places(evaluation.data)
     yield tag("h2", "Accuracy", id="accuracy")
     if not figures["total"]:
         yield tag("p", "The data carry no energies, forces or stresses, so there is nothing to compare with.")
@@ -130,8 +130,8 @@ def _accuracy(evaluation: Evaluation) -> Iterator[Markup]:
     ):
         if len(figures[key]) > 1:
             yield tag("h3", title)
-            yield _groups(figures[key], column)
-    yield from _worst(figures["worst"], _Places(evaluation.data))
+            yield _groups({short(name): group for name, group in figures[key].items()}, column)
+    yield from _worst(figures["worst"], short)
 
 
 class _Places:
@@ -145,7 +145,7 @@ class _Places:
 
     def __call__(self, place: str) -> str:
         for file, name in self._short.items():
-            if place.startswith((f"{file}:", f"{file},")):
+            if place == file or place.startswith((f"{file}:", f"{file},")):
                 return name + place.removeprefix(file)
         return place
 

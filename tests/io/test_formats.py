@@ -195,3 +195,47 @@ def test_names_of_the_package() -> None:
         assert callable(getattr(io, name)) or name == "FORMATS"
     with pytest.raises(AttributeError):
         io.nothing  # noqa: B018
+
+
+def test_ase_database_keeps_what_belongs_to_atoms_apart(tmp_path: Path) -> None:
+    ring = Structure(
+        np.array([6, 6, 6]),
+        np.array([[0.0, 0, 0], [1.5, 0, 0], [0.7, 1.3, 0]]),
+        # As many bonds as atoms.
+        info={"bonds": [[0, 1, 1], [1, 2, 1], [2, 0, 1]], "ragged": [[1], [1, 2], [3]]},
+        arrays={"weight": np.array([1.0, 2.0, 3.0]), "atom_name": np.array(["C1", "C2", "C3"])},
+    )
+    write_structures(tmp_path / "a.db", [ring])
+    (back,) = read_structures(tmp_path / "a.db")
+    assert {key: back.info[key] for key in ring.info} == ring.info
+    assert sorted(back.arrays) == sorted(ring.arrays)
+    for name, values in ring.arrays.items():
+        np.testing.assert_array_equal(back.arrays[name], values)
+
+
+def test_ase_database_keeps_atoms_held_in_some_directions(tmp_path: Path) -> None:
+    free = np.array([[False] * 3, [True, True, False], [True] * 3])
+    structure = Structure(
+        np.array([6, 6, 1]),
+        np.array([[0.0, 0, 0], [1.5, 0, 0], [1.5, 1, 0]]),
+        np.eye(3) * 5,
+        np.array([True] * 3),
+        fixed=~free.any(axis=1),
+        arrays={"move_mask": free},
+    )
+    write_structures(tmp_path / "a.db", [structure])
+    (back,) = read_structures(tmp_path / "a.db")
+    np.testing.assert_array_equal(back.free_directions, free)
+
+
+def test_ase_database_of_others_with_held_directions(tmp_path: Path) -> None:
+    from ase import Atoms
+    from ase.constraints import FixAtoms, FixCartesian
+    from ase.db import connect
+
+    atoms = Atoms("C3", [[0, 0, 0], [1.5, 0, 0], [3, 0, 0]], cell=[5, 5, 5], pbc=True)
+    atoms.set_constraint([FixAtoms([0]), FixCartesian(1, mask=[False, False, True])])
+    with connect(tmp_path / "a.db") as database:
+        database.write(atoms)
+    (back,) = read_structures(tmp_path / "a.db")
+    np.testing.assert_array_equal(back.free_directions, [[False] * 3, [True, True, False], [True] * 3])
