@@ -112,12 +112,11 @@ class LabelReport:
         found = [f"{self.malformed} of {self.frames} frames are malformed"] if self.malformed else []
         found += [f"{text} ({n} frames)" for text, n in self.notes.items()]
         found += [f"'{name}' is also in {n} frames and was not used" for name, n in self.unused.items()]
-        found += self._missing()
-        return found + self.implausible()
+        return found + self.suspicious()
 
-    def implausible(self) -> list[str]:
-        """Labels of a size that a wrong unit gives more often than an unusual structure."""
-        found = []
+    def suspicious(self) -> list[str]:
+        """Named labels that are nowhere, and sizes that a wrong unit gives more often than an unusual structure."""
+        found = self._missing()
         if self.force_squares and np.mean(self.force_squares) > HIGH_FORCE**2:
             rms = float(np.sqrt(np.mean(self.force_squares)))
             found.append(f"the forces have an RMS of {rms:.1f} eV/Angstrom: is labels.energy_unit right (kcal/mol)?")

@@ -161,7 +161,7 @@ def _warnings(figures: dict[str, Any], summaries: Sequence[LabelReport], *, audi
     """What a person should look at before the errors."""
     from eqcli.report.numbers import show
 
-    warnings = [f"{summary.path.name}: {text}" for summary in summaries for text in summary.implausible()]
+    warnings = [f"{summary.path.name}: {text}" for summary in summaries for text in summary.suspicious()]
     if not figures["total"]:
         done = "the model was audited, not compared" if audited else "there is nothing to compare the model with"
         warnings.append(f"the data carry no energies, forces or stresses: {done}")

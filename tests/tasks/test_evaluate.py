@@ -185,6 +185,12 @@ def test_labels_and_units_are_told_and_implausible_ones_warned_about(model: Path
     assert "of 3 frames; unit eV/Angstrom" in result.report_html.read_text(encoding="utf-8")
 
 
+def test_a_misspelt_label_is_warned_about(model: Path, tmp_path: Path) -> None:
+    data = save(tmp_path / "test.extxyz", labelled(2))
+    result = evaluate(model, [data], tmp_path / "report", audit=False, labels=LabelConvention(energy="enrgy"))
+    assert any("no frame has the entry 'enrgy'" in warning for warning in result.warnings)
+
+
 def test_without_audit_nothing_is_said_to_be_audited(model: Path, tmp_path: Path) -> None:
     bare = [Structure(s.numbers, s.positions, s.cell, s.pbc) for s in labelled(2)]
     result = evaluate(model, [save(tmp_path / "test.extxyz", bare)], tmp_path / "report", audit=False)
