@@ -47,8 +47,19 @@ def share(amount: float, total: int) -> int:
     return max(1, round(amount * total)) if amount > 0 else 0
 
 
-def draw_split(usable: dict[str, Indices], *, valid: float, test: float, max_train: int | None, seed: int) -> Split:
+def draw_split(
+    usable: dict[str, Indices],
+    *,
+    valid: float,
+    test: float,
+    max_train: int | None,
+    seed: int,
+    fingerprint: NDArray[np.uint64] | None = None,
+) -> Split:
     """Draws the parts that have no file of their own from the training file.
+
+    A frame that repeats one drawn into an earlier part (test, then validation) is
+    left out of the later ones: errors on frames that were trained on mean nothing.
 
     Parameters
     ----------
@@ -60,6 +71,8 @@ def draw_split(usable: dict[str, Indices], *, valid: float, test: float, max_tra
         Largest number of training frames.
     seed
         Seed of the draw: the same frames and seed give the same parts.
+    fingerprint
+        Of every frame of the training file; frames are told apart by it.
     """
     order = np.random.default_rng(seed).permutation(usable["train"])
     total, taken = len(order), 0
@@ -69,6 +82,10 @@ def draw_split(usable: dict[str, Indices], *, valid: float, test: float, max_tra
             split[name] = Part(name, np.sort(usable[name]))
         elif (count := share(amount, total)) > 0:
             split[name] = Part("train", np.sort(order[taken : taken + count]))
+            rest = order[taken + count :]
+            if fingerprint is not None:
+                rest = rest[~np.isin(fingerprint[rest], fingerprint[split[name].indices])]
+            order = np.concatenate([order[: taken + count], rest])
             taken += count
     rest = order[taken:]
     split["train"] = Part("train", np.sort(rest[:max_train] if max_train else rest))

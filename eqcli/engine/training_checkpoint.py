@@ -7,6 +7,7 @@ goes into the header. Reading makes exactly that tree again and can run no code.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import re
@@ -51,7 +52,8 @@ class SafeCheckpointIO(CheckpointIO):
 def write_checkpoint(path: Path, tree: dict[str, Any]) -> None:
     """Writes a tree to a temporary name, makes sure that it is on the disk, then renames it."""
     tensors: dict[str, Tensor] = {}
-    header = {"version": VERSION, "tree": encode(tree, tensors)}
+    encoded = encode(tree, tensors)
+    header = {"version": VERSION, "tree": encoded, "hash": content_hash(tensors)}
     with atomic_path(path) as temporary:
         save_file(tensors, temporary, metadata={FORMAT: json.dumps(header)})
         with temporary.open("rb") as file:
@@ -75,8 +77,19 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
             Where(path),
             "Update eqcli.",
         )
+    if header.get("hash", content_hash(tensors)) != content_hash(tensors):
+        raise InputError("this checkpoint is damaged: its numbers are not those that were written", Where(path))
     tree: dict[str, Any] = decode(header["tree"], tensors)
     return tree
+
+
+def content_hash(tensors: dict[str, Tensor]) -> str:
+    """SHA-256 of tensors and their names."""
+    digest = hashlib.sha256()
+    for name in sorted(tensors):
+        digest.update(name.encode())
+        digest.update(tensors[name].reshape(-1).view(torch.uint8).numpy().tobytes())
+    return digest.hexdigest()
 
 
 def list_checkpoints(folder: Path) -> list[Path]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from pathlib import Path
 from typing import Any
@@ -9,11 +10,15 @@ from typing import Any
 import yaml
 
 from eqcli.errors import InputError, Where
-from eqcli.files import atomic_path
+from eqcli.files import atomic_path, sha256
 from eqcli.locks import LOCK_FILE, FolderLock
 
 FREE = ("training.workers", "training.checkpoint.every_minutes", "training.loggers", "training.valid_batch")
 """Settings that may change on resume, since the weights do not depend on them."""
+
+
+INPUTS = ("data.train", "data.valid", "data.test")
+"""Files that may move between start and resume, but not change."""
 
 
 class RunFolder:
@@ -131,13 +136,28 @@ class RunFolder:
         epochs = "training.max_epochs"
         if epochs in changed and new[epochs] > old[epochs]:
             changed.remove(epochs)
+        if any(key in INPUTS for key in changed) and self._same_content(old, new):
+            changed = [key for key in changed if key not in INPUTS]
         if changed:
             listed = "; ".join(f"{key}: {old.get(key)!r} -> {new.get(key)!r}" for key in changed)
             raise InputError(
                 f"the recipe is not the one this run was started with: {listed}",
                 Where(self.recipe),
-                "Resume with the recipe of the run (training.max_epochs may grow), or start a new run with -o.",
+                "Resume with the recipe of the run (training.max_epochs may grow, data files may move), "
+                "or start a new run with -o.",
             )
+
+    def _same_content(self, old: dict[str, Any], new: dict[str, Any]) -> bool:
+        """Whether the data files, under whatever names, are still those that the run noted the content of."""
+        before, now = ([_names(recipe.get(key)) for key in INPUTS] for recipe in (old, new))
+        if not self.provenance.is_file() or [len(names) for names in before] != [len(names) for names in now]:
+            return False
+        noted = json.loads(self.provenance.read_text(encoding="utf-8")).get("data", [])
+        return [entry["sha256"] for entry in noted] == [sha256(name) for names in now for name in names]
+
+
+def _names(files: Any) -> list[str]:
+    return [files] if isinstance(files, str) else list(files or ())
 
 
 def flatten(tree: dict[str, Any], prefix: str = "") -> dict[str, Any]:

@@ -140,12 +140,26 @@ class Session:
         save_model(self.folder.model, potential, training=training, provenance=provenance())
 
     def _newest_checkpoint(self) -> tuple[Path | None, Progress]:
-        """The newest checkpoint that can be read, and where it stands; (None, start) without one."""
+        """The newest checkpoint that can be read, and where it stands; (None, start) without any.
+
+        Raises InputError where none of those that are there can be read: starting again would replace the model.
+        """
+        damaged = []
         for path in list_checkpoints(self.folder.checkpoints):
             try:
-                return path, Progress(**read_checkpoint(path)[STATE_KEY]["progress"])
+                progress = Progress(**read_checkpoint(path)[STATE_KEY]["progress"])
             except InputError as error:
-                self.report.warning(f"{error.message} ({path}); the one before it is used")
+                damaged.append(f"{error.message} ({path})")
+                continue
+            for text in damaged:
+                self.report.warning(f"{text}; the one before it is used")
+            return path, progress
+        if damaged:
+            raise InputError(
+                f"no checkpoint of this run can be read: {'; '.join(damaged)}",
+                Where(self.folder.path),
+                "Put a good copy there, or add --overwrite in place of --resume to start the run again.",
+            )
         return None, Progress()
 
     def _largest_batch_edges(self) -> int:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from eqcli.errors import EqcliError, ErrorGroup, Failure, InputError, Where
 from eqcli.progress import Reporter, Silent
+from eqcli.tasks.check_faults import TERMS, data_files, find_faults
 
 if TYPE_CHECKING:
     import numpy as np
@@ -16,8 +17,6 @@ if TYPE_CHECKING:
     from eqcli.data.split import Split
     from eqcli.data.statistics import DataStatistics
     from eqcli.recipe.schema import TrainRecipe
-
-TERMS = ("energy", "forces", "stress")
 
 
 @dataclass
@@ -65,12 +64,6 @@ def check_data(recipe: TrainRecipe, *, report: Reporter | None = None) -> CheckR
     return inspect(recipe, report or Silent()).report
 
 
-def data_files(recipe: TrainRecipe) -> dict[str, tuple[str, ...]]:
-    """The files of each source that the recipe names."""
-    named = {"train": recipe.data.train, "valid": recipe.data.valid, "test": recipe.data.test}
-    return {source: (files,) if isinstance(files, str) else tuple(files) for source, files in named.items() if files}
-
-
 def inspect(recipe: TrainRecipe, report: Reporter, *, store: Path | None = None) -> Inspection:
     """`check_data`, with its by-products; frames are stored in the folder `store` as they pass by."""
     failures: list[Failure] = []
@@ -96,8 +89,10 @@ def inspect(recipe: TrainRecipe, report: Reporter, *, store: Path | None = None)
     if "train" in split and len(split["train"]):
         statistics = _statistics(recipe, tables, split, errors)
     result = CheckReport(facts=_columns_taken(recipe))
+    if len(split.get("train", ())):
+        # Before what could not be made of them: a label that is missing is the reason, not the consequence.
+        errors[:0] = find_faults(recipe, tables, split, result.warnings)
     if statistics is not None:
-        errors += _faults(recipe, tables, split, result)
         _describe(recipe, tables, split, statistics, result)
     if errors or statistics is None:
         raise ErrorGroup(errors)
@@ -139,7 +134,17 @@ def _split(recipe: TrainRecipe, tables: dict[str, FrameTable]) -> tuple[Split, l
     if drawn >= total:
         found = f"{drawn} structures are wanted for validation and test, of {total} that are not isolated atoms"
         return {}, [InputError(f"nothing is left to train on: {found}", Where(key="data.split"))]
-    split = draw_split(usable, valid=section.valid, test=section.test, max_train=recipe.data.max_train, seed=seed)
+    split = draw_split(
+        usable,
+        valid=section.valid,
+        test=section.test,
+        max_train=recipe.data.max_train,
+        seed=seed,
+        fingerprint=tables["train"].fingerprint,
+    )
+    if not len(split["train"]):
+        found = "every structure that is not held out repeats one that is"
+        return split, [InputError(f"nothing is left to train on: {found}", Where(key="data.split"))]
     if not len(split.get("valid", ())):
         hint = "Name a file in data.valid, or give data.split.valid a share, e.g. 0.1."
         return split, [InputError("there are no validation structures", Where(key="data.split.valid"), hint)]
@@ -156,67 +161,6 @@ def _statistics(
     except EqcliError as error:
         errors.append(error)
         return None
-
-
-def _faults(recipe: TrainRecipe, tables: dict[str, FrameTable], split: Split, result: CheckReport) -> list[EqcliError]:
-    """Faults of labels, elements and options; what is only odd goes into the warnings."""
-    from eqcli.elements import SYMBOLS
-
-    errors: list[EqcliError] = []
-    trained = set(tables["train"].elements(split["train"].indices))
-    for name, part in split.items():
-        table = tables[part.source]
-        foreign = set(table.elements(part.indices)) - trained
-        if foreign:
-            symbols = ", ".join(SYMBOLS[z] for z in sorted(foreign))
-            errors.append(
-                InputError(
-                    f"{symbols} occur in the {name} structures and in no training structure",
-                    Where(key=f"data.{part.source}"),
-                    "Take those structures out, or add training structures with these elements.",
-                )
-            )
-        for term in TERMS:
-            if getattr(recipe.loss, term) > 0:
-                errors += _label_faults(recipe, name, term, table, part.indices, result)
-    if "tensorboard" in recipe.training.loggers:
-        from eqcli.engine.training_log import summary_writer
-
-        try:
-            summary_writer()
-        except EqcliError as error:
-            errors.append(error)
-    return errors
-
-
-def _label_faults(
-    recipe: TrainRecipe, name: str, term: str, table: FrameTable, frames: np.ndarray, result: CheckReport
-) -> list[EqcliError]:
-    have = int(table.labelled(term)[frames].sum())
-    if have == len(frames):
-        return []
-    if have or name == "test":
-        result.warnings.append(f"{len(frames) - have} of {len(frames)} {name} structures have no {term}")
-        return []
-    files = data_files(recipe)
-    source = name if name in files else "train"
-    return [
-        InputError(
-            f"no {name} structure has {term}, which has the weight {getattr(recipe.loss, term):g} in the loss; "
-            f"{_found_columns(files[source][0], recipe)}",
-            Where(file=files[source][0], key=f"loss.{term}"),
-            f"Name the column in data.labels.{term}, or set loss.{term}: 0.",
-        )
-    ]
-
-
-def _found_columns(path: str, recipe: TrainRecipe) -> str:
-    """What the first frame of a file offers besides the labels that were taken."""
-    from eqcli.io import read_structures
-
-    first = next(iter(read_structures(path, recipe.data.labels, on_failure=lambda _: None)), None)
-    names = sorted({*first.info, *first.arrays}) if first is not None else []
-    return f"other columns of the file: {', '.join(names)}" if names else "the file has no other columns"
 
 
 def _describe(
@@ -248,6 +192,9 @@ def _describe(
         result.warnings.append(
             f"{lonely} atoms in the training structures have no neighbour within {recipe.model.cutoff:g} Å"
         )
+    drawn = sum(len(part) for part in split.values() if part.source == "train")
+    if recipe.data.max_train is None and (left := len(table) - isolated - drawn):
+        result.warnings.append(f"{left} structures repeat a held-out one and are left out of the training")
     if repeated := duplicates(table, train.indices):
         result.warnings.append(f"{repeated} training structures repeat another one")
     for name in ("valid", "test"):

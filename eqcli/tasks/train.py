@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 from eqcli.errors import EqcliError, ExitCode, Failure
 from eqcli.files import atomic_path
 from eqcli.progress import Reporter, Silent
-from eqcli.tasks.check import data_files, inspect, reference_text
+from eqcli.tasks.check import inspect, reference_text
+from eqcli.tasks.check_faults import data_files
 
 if TYPE_CHECKING:
     from eqcli.data.prepare import Prepared

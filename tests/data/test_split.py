@@ -34,3 +34,20 @@ def test_the_seed_decides() -> None:
     usable = {"train": np.arange(40)}
     hashes = [split_hash(draw_split(usable, valid=5, test=0, max_train=None, seed=seed)) for seed in (0, 0, 1)]
     assert hashes[0] == hashes[1] != hashes[2]
+
+
+def test_repeated_frames_are_not_trained_on_and_held_out() -> None:
+    fingerprint = np.arange(60, dtype=np.uint64) // 3
+    split = draw_split({"train": np.arange(60)}, valid=10, test=10, max_train=None, seed=0, fingerprint=fingerprint)
+    found = {name: set(fingerprint[part.indices].tolist()) for name, part in split.items()}
+    assert not found["train"] & (found["valid"] | found["test"])
+    assert not found["valid"] & found["test"]
+    assert len(split["valid"]) == len(split["test"]) == 10
+    assert found["train"] | found["valid"] | found["test"] == set(range(20))
+
+
+def test_fingerprints_that_differ_change_nothing() -> None:
+    options = {"valid": 5, "test": 3, "max_train": 20, "seed": 1}
+    plain = draw_split({"train": np.arange(40)}, **options)  # type: ignore[arg-type]
+    told = draw_split({"train": np.arange(40)}, **options, fingerprint=np.arange(40, dtype=np.uint64))  # type: ignore[arg-type]
+    assert split_hash(plain) == split_hash(told)

@@ -160,3 +160,21 @@ def test_real_copper_with_the_wrong_sign(shared: Path) -> None:
 
     assert warnings("vasp") == []
     assert any("VASP sign" in w for w in warnings("ase"))
+
+
+def test_a_missing_energy_is_told_beside_what_it_makes_impossible(tmp_path: Path) -> None:
+    frames = molecules(30)
+    for frame in frames:
+        frame.info["my_energy"], frame.energy, frame.forces = frame.energy, None, None
+    text = faults(tmp_path, frames)
+    assert text.index("no train structure has energy") < text.index("reference energies cannot be fitted")
+    assert "no train structure has forces" in text
+    assert "my_energy" in text
+
+
+def test_repeated_frames_do_not_leak_into_training(tmp_path: Path) -> None:
+    frames = molecules(15)
+    warnings = check(tmp_path, [*frames, *frames, *isolated_atoms()]).warnings
+    assert not any("identical to a training structure" in w for w in warnings)
+    assert any("repeat a held-out one and are left out of the training" in w for w in warnings)
+    assert "nothing is left to train on" in faults(tmp_path, molecules(1) * 30)

@@ -178,6 +178,34 @@ def test_resume_refuses_another_recipe(data: Path, tmp_path: Path) -> None:
         train(other, tmp_path / "run", device="cpu", resume=True)
 
 
+def test_data_files_may_move_but_not_change(data: Path, tmp_path: Path) -> None:
+    first = tmp_path / "a.h5"
+    first.write_bytes(data.read_bytes())
+    before = train(short(first), tmp_path / "run", device="cpu")
+    moved = first.rename(tmp_path / "b.h5")
+    after = train(short(moved), tmp_path / "run", device="cpu", resume=True)
+    assert after.metrics == before.metrics
+    other = write(tmp_path / "c.h5", molecules(40, seed=3) + isolated_atoms())
+    with pytest.raises(InputError, match=r"data\.train: .*b\.h5.* -> .*c\.h5"):
+        train(short(other), tmp_path / "run", device="cpu", resume=True)
+    again = moved.rename(tmp_path / "e.h5")
+    assert train(short(again), tmp_path / "run", device="cpu", resume=True).metrics == before.metrics
+
+
+def test_a_run_without_a_sound_checkpoint_keeps_its_model(data: Path, tmp_path: Path) -> None:
+    result = train(short(data), tmp_path / "run", device="cpu")
+    before = result.model.read_bytes()
+    (path,) = list_checkpoints(tmp_path / "run" / "checkpoints")
+    whole = path.read_bytes()
+    # A bit of a number, and a file that is cut off.
+    for broken in (whole[:-3] + bytes([whole[-3] ^ 1]) + whole[-2:], whole[:1000]):
+        path.write_bytes(broken)
+        longer = short(data, training={"max_epochs": 3})
+        with pytest.raises(InputError, match=r"no checkpoint of this run can be read.*damaged"):
+            train(longer, tmp_path / "run", device="cpu", resume=True)
+        assert result.model.read_bytes() == before
+
+
 def test_resume_of_a_finished_run_changes_nothing_and_may_go_further(data: Path, tmp_path: Path) -> None:
     schedule = {"schedule": {"name": "constant"}}
     run = tmp_path / "run"
