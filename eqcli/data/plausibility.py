@@ -21,6 +21,12 @@ SIGN_CORRELATION, SIGN_SIGNIFICANCE = -0.25, -4.0
 Both are weak in data at many temperatures (0.31 and 5.5 for the mlearn copper set), and never negative.
 """
 
+PER_ATOM_RATIO = 3.0
+"""How much better energies fit their composition as energies per atom before they look like ones.
+
+5 to 20 for the mlearn sets as they stand; at most 0.5 for energies of whole structures.
+"""
+
 SAMPLE = 20_000
 """Frames that a correlation is taken over."""
 
@@ -38,6 +44,11 @@ def energy_warnings(table: FrameTable, frames: Indices, reference: ReferenceEner
             f"the energies look like all-electron total energies in {unit}, not in eV; "
             f"if so, set data.labels.energy_unit to {unit}"
         )
+    if looks_per_atom(table, frames):
+        found.append(
+            "the energies do not grow with the number of atoms; if they are per atom, "
+            "set data.labels.energy_per_atom to true"
+        )
     if reference is not None and reference.true_atoms:
         interaction = interaction_per_atom(table, frames, reference)
         known = interaction[np.isfinite(interaction)]
@@ -48,6 +59,26 @@ def energy_warnings(table: FrameTable, frames: Indices, reference: ReferenceEner
                 f"(mean {known.mean():.4g}); were the reference energies made with the same method and unit?"
             )
     return found
+
+
+def looks_per_atom(table: FrameTable, frames: Indices) -> bool:
+    """Whether the energies follow the composition better as energies per atom than as total energies.
+
+    Each reading is fitted by one energy per element, and judged by what is left of it relative to its size.
+    """
+    frames = frames[np.isfinite(table.energy[frames])]
+    frames = frames[:: max(1, len(frames) // SAMPLE)]
+    atoms = table.n_atoms[frames]
+    elements = table.elements(frames)
+    if len(frames) < 3 + len(elements) or atoms.max() < 2 * atoms.min():
+        return False
+    shares = table.composition(frames, elements) / atoms[:, None]
+    remaining = []
+    for energies in (table.energy[frames], table.energy[frames] / atoms):
+        fit = shares @ np.linalg.lstsq(shares, energies, rcond=None)[0]
+        size = float(np.sqrt((energies**2).mean()))
+        remaining.append(float(np.sqrt(((energies - fit) ** 2).mean())) / size if size else 1.0)
+    return PER_ATOM_RATIO * remaining[0] < remaining[1]
 
 
 def all_electron_unit(table: FrameTable, frames: Indices) -> str | None:

@@ -31,6 +31,14 @@ BOUNDS = {
     "less_than_equal": ("le", "must be at most"),
 }
 
+ENTRIES = {
+    "literal_error": "another word",
+    "float_type": "a number",
+    "int_type": "a whole number",
+    "string_type": "text",
+}
+"""What an entry of a list or of a free section must be, where pydantic says no more."""
+
 
 def explain(error: ValidationError, root: Node, model: Model, prefix: KeyPath = ()) -> list[EqcliError]:
     """One error per place that the schema objects to; `prefix` is put before the keys that they name.
@@ -45,6 +53,10 @@ def explain(error: ValidationError, root: Node, model: Model, prefix: KeyPath = 
     grouped: dict[KeyPath, list[dict[str, Any]]] = {}
     for detail in error.errors(include_url=False):
         grouped.setdefault(_place(detail, root), []).append(dict(detail))
+    # A section where a word might stand too is judged by its entries alone.
+    for path in [path for path, (detail, *more) in grouped.items() if detail["type"] == "literal_error" and not more]:
+        if any(other[:-1] == path for other in grouped):
+            del grouped[path]
     return [_explain_one(path, details, root, model, prefix) for path, details in grouped.items()]
 
 
@@ -112,6 +124,9 @@ def _explain_one(path: KeyPath, details: list[dict[str, Any]], root: Node, model
     choices = literals(annotation_of(info)) if info is not None else []
     if choices and isinstance(value, str) and any(d["type"] == "literal_error" for d in details):
         return InputError(f"expected {_expected(info)}; found {found(value)}", where, _choice_hint(value, choices))
+    if len(details) == 1 and section is None and kind in ENTRIES:
+        expected = details[0].get("ctx", {}).get("expected", ENTRIES[kind])
+        return InputError(f"expected {expected}; found {found(value)}", where)
     if len(details) == 1:
         return InputError(_single(details[0], info, value), where)
     return InputError(f"expected {_expected(info)}; found {found(value)}", where)

@@ -49,6 +49,8 @@ ONE_MISTAKE = [
     ("training: {schedule: cosine}", "training.schedule", "a section; found 'cosine'", ""),
     ("training: {batch: {atoms: 3, edges: 4}}", "training.batch", "exactly one of", ""),
     ("training: {loggers: csv}", "training.loggers", "a list", ""),
+    ("training: {loggers: [cvs]}", "training.loggers.0", "'csv' or 'tensorboard'; found 'cvs'", ""),
+    ("loss: {config_weights: {slab: x}}", "loss.config_weights.slab", "expected a number; found 'x'", ""),
     ("loss: {energy: 0, forces: 0}", "loss", "positive weight", ""),
     ("task: trian", "task", "one of train, pipeline; found 'trian'", "train"),
     ("eqcli: 2", "eqcli", "expected 1; found 2", ""),
@@ -74,7 +76,7 @@ def test_one_mistake_is_one_error(write: Write, text: str, key: str, message: st
         ("{name: mace, chanels: 3}", "model.chanels", "unknown key", "channels"),
         ("{name: mace, num_chanels: 3}", "model.num_chanels", "unknown key", "num_channels"),
         ("{name: mace, correlation: 9}", "model.correlation", "at most 3; found 9", ""),
-        ("{name: mace, radial_MLP: [64, x]}", "model.radial_MLP.1", "whole numbers; found 'x'", ""),
+        ("{name: mace, radial_MLP: [64, x]}", "model.radial_MLP.1", "expected a whole number; found 'x'", ""),
         ("{name: mace, MLP_irreps: 16x1o}", "model.MLP_irreps", "'16x0e'", ""),
         ("{name: mace, zbl: {num_cutof_basis: 6}}", "model.zbl.num_cutof_basis", "unknown key", "num_cutoff_basis"),
         ("{name: mace, cutoff: 5, r_max: 5}", "model.r_max", "two names of one thing", ""),
@@ -85,6 +87,13 @@ def test_mistakes_in_the_model(write: Write, model: str, key: str, message: str,
     assert (error.where.line, error.where.key) == (3, key)
     assert message in error.message
     assert hint in error.hint
+
+
+def test_a_wrong_reference_energy_is_one_error(write: Write) -> None:
+    path = write("name: a\nmodel: {name: mace}\ndata:\n  train: data.extxyz\n  reference_energies: {H: abc, C: -1.0}\n")
+    (error,) = mistakes(path)
+    assert (error.where.line, error.where.key) == (5, "data.reference_energies.H")
+    assert error.message == "expected a number; found 'abc'"
 
 
 def test_all_mistakes_at_once_in_order(write: Write) -> None:

@@ -178,3 +178,24 @@ def test_repeated_frames_do_not_leak_into_training(tmp_path: Path) -> None:
     assert not any("identical to a training structure" in w for w in warnings)
     assert any("repeat a held-out one and are left out of the training" in w for w in warnings)
     assert "nothing is left to train on" in faults(tmp_path, molecules(1) * 30)
+
+
+@pytest.mark.parametrize("per_atom", [False, True])
+def test_energies_per_atom_that_are_not_declared(tmp_path: Path, per_atom: bool) -> None:
+    random = np.random.default_rng(0)
+    frames = []
+    for n in (2, 3, 4, 5) * 10:
+        frame = labelled([int(z) for z in random.choice([1, 6], n)], BASE[:n] + random.normal(0, 0.08, (n, 3)))
+        assert frame.energy is not None
+        frame.energy /= n if per_atom else 1
+        frames.append(frame)
+    found = any("energy_per_atom" in w for w in check(tmp_path, frames).warnings)
+    assert found == per_atom
+
+
+def test_real_energies_per_atom(shared: Path) -> None:
+    for element in ("Cu", "Si", "Li"):
+        data = {"train": str(shared / "mlearn" / f"{element}.json"), "split": {"valid": 20}}
+        for declared in (True, False):
+            recipe = make_recipe(Path(), data={**data, "labels": {"energy_per_atom": declared}})
+            assert any("energy_per_atom" in w for w in check_data(recipe).warnings) != declared
