@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from eqcli.errors import EqcliError, ErrorGroup, Failure, InputError, Where
 from eqcli.progress import Reporter, Silent
-from eqcli.tasks.check_faults import TERMS, data_files, find_faults
+from eqcli.tasks.check_faults import TERMS, data_files, find_faults, repeated_files
 
 if TYPE_CHECKING:
     import numpy as np
@@ -67,7 +67,7 @@ def check_data(recipe: TrainRecipe, *, report: Reporter | None = None) -> CheckR
 def inspect(recipe: TrainRecipe, report: Reporter, *, store: Path | None = None) -> Inspection:
     """`check_data`, with its by-products; frames are stored in the folder `store` as they pass by."""
     failures: list[Failure] = []
-    errors: list[EqcliError] = []
+    errors = repeated_files(recipe)
     tables = _read(recipe, report, store, failures, errors)
     errors += [InputError(failure.reason, failure.where) for failure in failures]
     errors += [

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from eqcli.errors import EqcliError, InputError, Where
@@ -20,6 +21,21 @@ def data_files(recipe: TrainRecipe) -> dict[str, tuple[str, ...]]:
     """The files of each source that the recipe names."""
     named = {"train": recipe.data.train, "valid": recipe.data.valid, "test": recipe.data.test}
     return {source: (files,) if isinstance(files, str) else tuple(files) for source, files in named.items() if files}
+
+
+def repeated_files(recipe: TrainRecipe) -> list[EqcliError]:
+    """An error for every file that is to be trained on and held out, or read twice."""
+    errors: list[EqcliError] = []
+    first: dict[Path, str] = {}
+    for source, files in data_files(recipe).items():
+        for name in files:
+            path = Path(name).resolve()
+            if path in first:
+                message = f"this file stands under data.{first[path]} already"
+                hint = "Errors on frames that were trained on mean nothing; data.split draws parts from one file."
+                errors.append(InputError(message, Where(file=name, key=f"data.{source}"), hint))
+            first.setdefault(path, source)
+    return errors
 
 
 def find_faults(

@@ -199,3 +199,10 @@ def test_real_energies_per_atom(shared: Path) -> None:
         for declared in (True, False):
             recipe = make_recipe(Path(), data={**data, "labels": {"energy_per_atom": declared}})
             assert any("energy_per_atom" in w for w in check_data(recipe).warnings) != declared
+
+
+def test_a_file_is_not_for_training_and_for_testing(tmp_path: Path) -> None:
+    data = {"train": str(tmp_path / "train.h5"), "test": str(tmp_path / "." / "train.h5")}
+    text = faults(tmp_path, molecules(30), data=data)
+    assert "this file stands under data.train already" in text
+    assert "data.test" in text
