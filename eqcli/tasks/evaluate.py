@@ -6,6 +6,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +14,7 @@ from eqcli.errors import Failure, InputError
 from eqcli.progress import Reporter, Silent
 from eqcli.tasks.evaluate_result import EvaluateResult
 from eqcli.tasks.inference import inference_provenance, load_for_inference, read_all, readable_files
-from eqcli.tasks.label_lines import tell_labels
+from eqcli.tasks.label_lines import reference_labels, tell_labels, with_reference
 
 if TYPE_CHECKING:
     from eqcli.engine.model_file import ModelFile
@@ -79,10 +80,13 @@ def evaluate(
     refuse_report(output, overwrite)
     sources = readable_files(data)
     begun = time.monotonic()
-    summaries = tell_labels(sources, labels, report)
+    conventions = [reference_labels(path, labels) for path in sources]
+    summaries = [tell_labels([path], own, report)[0] for path, own in zip(sources, conventions, strict=True)]
     loaded = load_for_inference(model, device, precision)
     result = EvaluateResult(output, output / PAGE, output / DATA)
-    stream = read_all(sources, labels, result.failures.append)
+    stream = chain.from_iterable(
+        _labelled(path, own, result.failures.append) for path, own in zip(sources, conventions, strict=True)
+    )
     pairs = labelled_and_predicted(Predictor(loaded, batch_atoms=batch_atoms), stream, result.failures.append)
     run = _Run(seed, keep_predictions=predictions)
     report.start("evaluate", None, "structures")
@@ -103,6 +107,15 @@ def evaluate(
     result.seconds = time.monotonic() - begun
     _write(result, loaded, summaries, run)
     return result
+
+
+def _labelled(path: Path, labels: LabelConvention, on_failure: Callable[[Failure], None]) -> Iterator[Structure]:
+    """Structures with the labels that a model is to be compared with."""
+    from eqcli.io.formats import Format, format_of
+
+    fixed = format_of(path) is Format.DATASET
+    for structure in read_all([path], labels, on_failure):
+        yield with_reference(structure) if fixed else structure
 
 
 class _Run:

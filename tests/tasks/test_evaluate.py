@@ -19,6 +19,7 @@ from eqcli.io.conventions import LabelConvention
 from eqcli.io.structure import Structure
 from eqcli.models.potentials.config import POTENTIALS
 from eqcli.tasks.evaluate import CANDIDATES, evaluate, labelled_and_predicted
+from eqcli.tasks.predict import predict
 from tests.audit import broken
 from tests.listener import Listener
 from tests.toy import ToyConfig
@@ -66,6 +67,17 @@ def test_known_errors_are_found(model: Path, tmp_path: Path) -> None:
     assert set(result.figures["by_config_type"]) == {"crystal", "molecule"}
     assert result.exit_code == ExitCode.OK
     assert ("structures", "9") in result.summary()
+
+
+@pytest.mark.parametrize("suffix", ["extxyz", "h5"])
+def test_a_file_of_predictions_is_compared_with_its_reference_labels(model: Path, tmp_path: Path, suffix: str) -> None:
+    data = save(tmp_path / "test.extxyz", labelled(6, energy=0.05, force=0.2, stress=0.01))
+    predicted = tmp_path / f"predicted.{suffix}"
+    predict(model, [data], predicted)
+    figures = [evaluate(model, [p], tmp_path / p.stem, audit=False).figures["total"] for p in (data, predicted)]
+    for name in ("energy_per_atom", "forces", "stress"):
+        assert figures[1][name]["mae"] == pytest.approx(figures[0][name]["mae"], rel=1e-9)
+        assert figures[0][name]["mae"] > 1
 
 
 def test_report_files(model: Path, tmp_path: Path) -> None:
