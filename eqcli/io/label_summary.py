@@ -116,7 +116,7 @@ class LabelReport:
 
     def suspicious(self) -> list[str]:
         """Named labels that are nowhere, and sizes that a wrong unit gives more often than an unusual structure."""
-        found = self._missing()
+        found = self.missing()
         if self.force_squares and np.mean(self.force_squares) > HIGH_FORCE**2:
             rms = float(np.sqrt(np.mean(self.force_squares)))
             found.append(f"the forces have an RMS of {rms:.1f} eV/Angstrom: is labels.energy_unit right (kcal/mol)?")
@@ -139,7 +139,7 @@ class LabelReport:
             "warnings": self.warnings(),
         }
 
-    def _missing(self) -> list[str]:
+    def missing(self) -> list[str]:
         """Labels that the convention names and no frame has."""
         if self.own_units or self.frames == self.malformed:
             return []

@@ -6,7 +6,7 @@ import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from eqcli.errors import ExitCode, Failure, InputError, Where
 from eqcli.files import refuse_existing, require_file
@@ -14,6 +14,9 @@ from eqcli.io.conventions import LabelConvention
 from eqcli.io.formats import FORMATS, readable_format, writable_format
 from eqcli.io.structure import Structure
 from eqcli.progress import Reporter, Silent
+
+if TYPE_CHECKING:
+    from eqcli.io.label_summary import LabelReport
 
 
 @dataclass(frozen=True)
@@ -124,7 +127,9 @@ def _convert_structures(
     refuse_existing(output, overwrite)
     for path in paths:
         readable_format(path)
-    labelled = any(any(summary.has.values()) for summary in tell_labels(paths, labels, tell))
+    summaries = tell_labels(paths, labels, tell)
+    _require_named_labels(summaries)
+    labelled = any(any(summary.has.values()) for summary in summaries)
     if labelled and not FORMATS[written].labels and written != "csv":
         tell.warning(f"{written.upper()} files have no place for energies, forces and stresses: they are left out")
     tell.start("convert", None, "structures")
@@ -145,6 +150,15 @@ def _convert_structures(
         raise
     finally:
         tell.finish()
+
+
+def _require_named_labels(summaries: Sequence[LabelReport]) -> None:
+    """Raises InputError for a label that was named and that no structure of any file has."""
+    absent = set.intersection(*(set(summary.missing()) for summary in summaries))
+    if absent and all(summary.complete for summary in summaries):
+        raise InputError(
+            "; ".join(sorted(absent)), Where(summaries[0].path), "`eqcli info FILE` shows the names that there are."
+        )
 
 
 def _all_structures(

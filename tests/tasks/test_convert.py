@@ -96,3 +96,11 @@ def test_model_files_are_passed_on(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     result = convert([tmp_path / "a.model"], tmp_path / "a.safetensors")
     assert calls == [(tmp_path / "a.model", tmp_path / "a.safetensors")]
     assert result.structures == 0
+
+
+def test_a_named_label_that_nothing_has_is_refused_before_anything_is_written(tmp_path: Path) -> None:
+    source = tmp_path / "a.xyz"
+    source.write_text("1\nenergy=-13.6\nH 0 0 0\n")
+    with pytest.raises(InputError, match="no frame has the entry 'enrgy'"):
+        convert([source], tmp_path / "b.h5", labels=LabelConvention(energy="enrgy"))
+    assert not (tmp_path / "b.h5").exists()
