@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 import signal
 import sys
 from collections.abc import Iterator
@@ -35,6 +36,9 @@ SYSTEM = (
     errno.EMFILE,
 )
 """Errors of the operating system that are the machine's or the person's, not the program's."""
+
+DISK_FULL = os.strerror(errno.ENOSPC)
+"""What every library passes on in its message, if not in the type of its error."""
 
 
 class Result(Protocol):
@@ -87,6 +91,8 @@ def session(*, quiet: bool = False, as_json: bool = False, on_interrupt: str = "
             code = _missing_package(console, error)
         elif interrupted:
             code = _interrupted(console, on_interrupt)
+        elif DISK_FULL in str(error):
+            code = _disk_full(console, error)
         elif isinstance(error, OSError) and error.errno in SYSTEM:
             code = _refused_by_system(console, error)
         else:
@@ -128,6 +134,26 @@ def _refused_by_system(console: Console, error: OSError) -> int:
     told = InputError(f"the system refused: {error.strerror}", Where(error.filename))
     console.error(told)
     console.document({"error": told.as_dict()})
+    return told.exit_code
+
+
+def _disk_full(console: Console, error: Exception) -> int:
+    from eqcli.errors import InputError, Where
+
+    # HDF5 names the file in its text alone.
+    named = re.search(r"filename = '([^']+)'", str(error))
+    file = named.group(1) if named else getattr(error, "filename", None)
+    told = InputError(
+        "the disk is full", Where(file), "Make room, then give the command again; a training goes on with --resume."
+    )
+    console.error(told)
+    console.document({"error": told.as_dict()})
+    if named:
+        # HDF5 would try to write once more when its objects go, and crash with another exit code.
+        _stop(console)
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(told.exit_code)
     return told.exit_code
 
 

@@ -142,7 +142,8 @@ def run_pipeline(
 
     A step whose arguments, input files and earlier steps are as they were, and
     whose outputs are still there unchanged, is not run again; nor are steps that
-    need one that failed. An interrupted training goes on from its checkpoint.
+    need one that failed. A training that was interrupted,
+    by a full disk for instance, goes on from its checkpoint.
 
     Parameters
     ----------
@@ -208,7 +209,8 @@ class _Run:
         except EqcliError as error:
             outcome.exit_code, outcome.message = error.exit_code, _one_line(error)
         except Exception as error:
-            self._remember(step, StepState(key, FAILED, message=f"{type(error).__name__}: {error}"))
+            # Not the step's fault: what it has done so far counts, as after a kill.
+            self._remember(step, StepState(key, RUNNING, message=f"{type(error).__name__}: {error}"))
             raise
         else:
             outcome.exit_code, outcome.failures = ExitCode(result.exit_code), list(result.failures)

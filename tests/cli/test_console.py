@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import io
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -147,3 +149,26 @@ def test_json_takes_what_results_hold() -> None:
 )
 def test_durations(seconds: float, text: str) -> None:
     assert duration(seconds) == text
+
+
+@pytest.mark.parametrize(
+    "raised",
+    [
+        "OSError(28, 'No space left on device', '/tmp/x.csv')",
+        "RuntimeError(\"Can't close dataset (file write failed, filename = '/tmp/x.csv', No space left on device)\")",
+    ],
+)
+def test_a_full_disk_is_no_defect(raised: str) -> None:
+    # In a process of its own: the exit code must survive the crash of HDF5 at the end.
+    crash = "import atexit, os; atexit.register(os.abort)\n" if "filename =" in raised else ""
+    code = (
+        f"{crash}import typer\n"
+        "from eqcli.cli.session import session\n"
+        "try:\n    with session():\n"
+        f"        raise {raised}\n"
+        "except typer.Exit as stop:\n    raise SystemExit(stop.exit_code)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    assert "/tmp/x.csv: the disk is full" in done.stderr
+    assert "defect" not in done.stderr

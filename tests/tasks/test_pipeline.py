@@ -182,6 +182,18 @@ def test_missing_and_changed_outputs_are_made_again(world: World, harm: Callable
     assert world.run()[1] == ["predict"]
 
 
+def test_a_training_that_the_system_stopped_goes_on_from_its_checkpoint(world: World) -> None:
+    def full() -> Any:
+        raise OSError(28, "No space left on device")
+
+    world.behaviour["two"] = full
+    with pytest.raises(OSError, match="No space"):
+        world.run()
+    world.behaviour.clear()
+    assert world.run()[1] == ["two", "predict", "relax", "evaluate"]
+    assert (world.options["two"]["resume"], world.options["two"]["overwrite"]) == (True, False)
+
+
 def test_only_one_process_runs_a_pipeline_in_a_folder(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     world.run()
 
