@@ -32,12 +32,14 @@ def train(
     The recipe and its data are checked before any work. The run's folder gets
     model.safetensors, the resolved recipe, the split, logs and checkpoints.
     """
-    hint = "The same command with --resume goes on from the last checkpoint."
+    instead = " in place of --overwrite" if overwrite else ""
+    hint = f"The same command with --resume{instead} goes on from the last checkpoint."
     with session(quiet=quiet, as_json=json, on_interrupt=hint) as console:
         from eqcli.recipe.load import load_train_recipe
 
         changes = [*(overrides or []), *([f"seed={seed}"] if seed is not None else [])]
-        loaded = load_train_recipe(recipe, changes)
+        # A run keeps its own copy of the data: the files may be gone when it goes on.
+        loaded = load_train_recipe(recipe, changes, files_must_exist=not resume)
         folder = output or Path("runs") / loaded.name
         from eqcli.tasks.train import train as run
 

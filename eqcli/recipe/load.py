@@ -19,12 +19,14 @@ from eqcli.recipe.tree import KeyPath, Node, planted
 from eqcli.recipe.yaml12 import dump_yaml
 
 
-def load_recipe(path: str | Path, overrides: Sequence[str] = ()) -> TrainRecipe | PipelineRecipe:
+def load_recipe(
+    path: str | Path, overrides: Sequence[str] = (), *, files_must_exist: bool = True
+) -> TrainRecipe | PipelineRecipe:
     """The recipe in a file, with `key=value` overrides applied.
 
-    All file names in it are absolute and exist; training recipes that a pipeline
-    names are read too and stand in its steps. Raises ErrorGroup with one
-    InputError per mistake.
+    All file names in it are absolute and exist (the data of a training may be gone
+    where it is not asked for); training recipes that a pipeline names are read too
+    and stand in its steps. Raises ErrorGroup with one InputError per mistake.
     """
     errors: list[EqcliError] = []
     try:
@@ -36,7 +38,9 @@ def load_recipe(path: str | Path, overrides: Sequence[str] = ()) -> TrainRecipe 
     if model is PipelineRecipe:
         _resolve_steps(root, errors)
     else:
-        resolve_paths(root, model, errors)
+        absent: list[EqcliError] = []
+        resolve_paths(root, model, absent)
+        errors.extend(absent if files_must_exist else [])
     recipe = _validated(root, model, errors)
     if errors or recipe is None:
         raise ErrorGroup(_ordered(errors))
@@ -44,9 +48,9 @@ def load_recipe(path: str | Path, overrides: Sequence[str] = ()) -> TrainRecipe 
     return recipe
 
 
-def load_train_recipe(path: str | Path, overrides: Sequence[str] = ()) -> TrainRecipe:
+def load_train_recipe(path: str | Path, overrides: Sequence[str] = (), *, files_must_exist: bool = True) -> TrainRecipe:
     """As :func:`load_recipe`, for a recipe that trains a model. Raises InputError for any other."""
-    recipe = load_recipe(path, overrides)
+    recipe = load_recipe(path, overrides, files_must_exist=files_must_exist)
     if isinstance(recipe, TrainRecipe):
         return recipe
     raise InputError("this recipe is a pipeline", Where(path, key="task"), f"Run it with `eqcli run {path}`.")
