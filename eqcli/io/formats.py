@@ -71,7 +71,7 @@ FORMATS: dict[Format, FormatSpec] = {
     Format.CIF: FormatSpec(
         (".cif",), "eqcli.io.cif", cell="needed", gzip=True, description="CIF of a crystal (or mmCIF, by content)"
     ),
-    Format.MMCIF: FormatSpec((".mmcif",), "eqcli.io.pdb", writes=False, gzip=True, description="macromolecular CIF"),
+    Format.MMCIF: FormatSpec((".mmcif",), "eqcli.io.mmcif", gzip=True, description="macromolecular CIF"),
     Format.POSCAR: FormatSpec(
         (".vasp", ".poscar"),
         "eqcli.io.poscar",

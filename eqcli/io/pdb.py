@@ -17,7 +17,7 @@ from eqcli.io.frame import Item, Items, atomic_number, unknown_element
 from eqcli.io.pdb_atoms import Atom, element_from_name, to_frame
 from eqcli.io.pdb_writer import write as write
 from eqcli.io.structure import FloatArray
-from eqcli.io.text import Lines, is_text, not_text, open_text, read_text
+from eqcli.io.text import Lines, is_text, not_text, open_text
 
 ATOMS = ("ATOM  ", "HETATM")
 
@@ -28,9 +28,6 @@ def read(path: Path) -> Items:
     The atoms of a file are those of the asymmetric unit: only with the space group P 1
     is the cell a period of the structure.
     """
-    if path.name.lower().removesuffix(".gz").endswith(".mmcif"):
-        yield from read_mmcif(path, read_text(path))
-        return
     with open_text(path) as file:
         found = False
         for item in _models(Lines(path, file)):

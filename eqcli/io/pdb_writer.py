@@ -60,11 +60,11 @@ def _model(structure: Structure, number: int) -> str:
 def _atoms(structure: Structure, positions: FloatArray) -> list[str]:
     n = len(structure)
     symbols = [SYMBOLS[z] for z in structure.numbers.tolist()]
-    names = _column(structure, "atom_name", symbols)
-    residues = _column(structure, "residue_name", ["UNL"] * n)
-    chains = _column(structure, "chain", ["A"] * n)
-    sequence = _column(structure, "residue_number", ["1"] * n)
-    insertions = _column(structure, "insertion_code", [""] * n)
+    names = column(structure, "atom_name", symbols)
+    residues = column(structure, "residue_name", ["UNL"] * n)
+    chains = column(structure, "chain", ["A"] * n)
+    sequence = column(structure, "residue_number", ["1"] * n)
+    insertions = column(structure, "insertion_code", [""] * n)
     hetero = structure.arrays.get("hetero", np.ones(n, dtype=bool))
     occupancy = structure.arrays.get("occupancy", np.ones(n))
     b_factor = structure.arrays.get("b_factor", np.zeros(n))
@@ -83,6 +83,7 @@ def _atoms(structure: Structure, positions: FloatArray) -> list[str]:
     return lines
 
 
-def _column(structure: Structure, key: str, otherwise: list[str]) -> list[str]:
+def column(structure: Structure, key: str, otherwise: list[str]) -> list[str]:
+    """The array `key` as texts, or `otherwise` where the structure has none."""
     values = structure.arrays.get(key)
     return otherwise if values is None else [str(v) for v in values.tolist()]

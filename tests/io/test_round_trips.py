@@ -94,6 +94,25 @@ def test_pdb_keeps_three_decimals(tmp_path: Path, structure: Structure) -> None:
 
 
 @fewer
+@given(structures(rich=False))
+def test_mmcif_keeps_all_digits(tmp_path: Path, structure: Structure) -> None:
+    if structure.pbc.all():
+        structure.positions = spread_out(structure).positions
+    n = len(structure)
+    structure.arrays["atom_name"] = np.array([f"X{i}'" for i in range(n)])
+    structure.arrays["formal_charge"] = np.array([-1] + [0] * (n - 1))
+    back, again = round_trip(tmp_path / "a.mmcif", [structure, structure])
+    np.testing.assert_array_equal(back.numbers, structure.numbers)
+    assert back.arrays["atom_name"].tolist() == structure.arrays["atom_name"].tolist()
+    assert back.arrays["formal_charge"].tolist() == structure.arrays["formal_charge"].tolist()
+    if structure.pbc.all():
+        np.testing.assert_allclose(distances(back), distances(structure), atol=1e-9)
+    else:
+        np.testing.assert_array_equal(back.positions, structure.positions)
+    np.testing.assert_array_equal(again.positions, back.positions)
+
+
+@fewer
 @given(structures(periodic=False, rich=False), st.integers(-2, 2))
 def test_sdf_keeps_four_decimals(tmp_path: Path, structure: Structure, charge: int) -> None:
     structure.arrays["formal_charge"] = np.array([charge] + [0] * (len(structure) - 1))
@@ -160,7 +179,7 @@ def test_left_handed_crystals_are_not_mirrored(tmp_path: Path) -> None:
     cell = np.diag([8.0, 9.0, -10.0])
     positions = np.array([[1.0, 1, -1], [2.5, 1, -1], [1, 3, -1], [1, 1, -4]])
     structure = Structure(np.array([6, 1, 9, 17]), positions, cell, np.array([True] * 3))
-    for name in ("a.cif", "a.pdb"):
+    for name in ("a.cif", "a.pdb", "a.mmcif"):
         write_structures(tmp_path / name, [structure])
         (back,) = list(read_structures(tmp_path / name))
         triple = np.linalg.det(_nearest(back)) / np.linalg.det(_nearest(structure))
