@@ -81,7 +81,7 @@ class Session:
         )
         checkpoint, progress = self._newest_checkpoint()
         plan = self._plan("train", section.batch, seed=self.recipe.seed)
-        self.report.start("training", plan.count(0) * section.max_epochs, "step")
+        self.report.start("training", plan.count(0) * section.max_epochs, "steps")
         if checkpoint is not None:
             self.report.message(f"going on after step {progress.step} (epoch {progress.epoch + 1})")
             self.report.advance(progress.step)

@@ -105,7 +105,7 @@ def _read(
     from eqcli.data.prepare import scan, store_path
 
     tables = {}
-    report.start("reading the data", None, "frame")
+    report.start("reading the data", None, "frames")
     for source, files in data_files(recipe).items():
         try:
             tables[source] = scan(

@@ -79,7 +79,7 @@ def _structures(path: Path, report: Reporter) -> dict[str, Any]:
     atoms: list[int] = []
     last: Structure | None = None
     frames = read_structures(path, on_failure=failures.append)
-    report.start("reading", None, "frame")
+    report.start("reading", None, "frames")
     for structure in islice(frames, FRAMES):
         formulas[formula(structure.numbers)] += 1
         periods["".join("xyz"[i] for i in range(3) if structure.pbc[i]) or "none"] += 1
