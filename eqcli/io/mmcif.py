@@ -9,11 +9,10 @@ from typing import Any
 
 import numpy as np
 
-from eqcli.elements import SYMBOLS
 from eqcli.io.cells import cell_matrix, cell_parameters, require_cell, right_handed_fractions
 from eqcli.io.frame import Items, plain
 from eqcli.io.pdb import read_mmcif
-from eqcli.io.pdb_writer import column
+from eqcli.io.pdb_writer import column, site_names
 from eqcli.io.structure import FloatArray, Structure, formula
 from eqcli.io.text import read_text
 
@@ -72,12 +71,7 @@ def _set_cell(block: Any, structure: Structure) -> FloatArray:
 
 def _rows(structure: Structure, positions: FloatArray) -> list[list[str]]:
     n = len(structure)
-    symbols = [SYMBOLS[z] for z in structure.numbers.tolist()]
-    names = column(structure, "atom_name", symbols)
-    residues = column(structure, "residue_name", ["UNL"] * n)
-    chains = column(structure, "chain", ["A"] * n)
-    sequence = column(structure, "residue_number", ["1"] * n)
-    insertions = column(structure, "insertion_code", [""] * n)
+    symbols, names, residues, chains, sequence, insertions = site_names(structure)
     hetero = structure.arrays.get("hetero", np.ones(n, dtype=bool))
     occupancy = column(structure, "occupancy", ["1.0"] * n)
     b_factor = column(structure, "b_factor", ["0.0"] * n)

@@ -59,12 +59,7 @@ def _model(structure: Structure, number: int) -> str:
 
 def _atoms(structure: Structure, positions: FloatArray) -> list[str]:
     n = len(structure)
-    symbols = [SYMBOLS[z] for z in structure.numbers.tolist()]
-    names = column(structure, "atom_name", symbols)
-    residues = column(structure, "residue_name", ["UNL"] * n)
-    chains = column(structure, "chain", ["A"] * n)
-    sequence = column(structure, "residue_number", ["1"] * n)
-    insertions = column(structure, "insertion_code", [""] * n)
+    symbols, names, residues, chains, sequence, insertions = site_names(structure)
     hetero = structure.arrays.get("hetero", np.ones(n, dtype=bool))
     occupancy = structure.arrays.get("occupancy", np.ones(n))
     b_factor = structure.arrays.get("b_factor", np.zeros(n))
@@ -81,6 +76,15 @@ def _atoms(structure: Structure, positions: FloatArray) -> list[str]:
             f"{min(float(b_factor[i]), 999.99):6.2f}          {symbols[i].upper():>2}{charge}"
         )
     return lines
+
+
+def site_names(structure: Structure) -> tuple[list[str], ...]:
+    """Symbol, atom name, residue name, chain, residue number and insertion code of each atom."""
+    n = len(structure)
+    symbols = [SYMBOLS[z] for z in structure.numbers.tolist()]
+    defaults = {"residue_name": "UNL", "chain": "A", "residue_number": "1", "insertion_code": ""}
+    others = (column(structure, key, [value] * n) for key, value in defaults.items())
+    return symbols, column(structure, "atom_name", symbols), *others
 
 
 def column(structure: Structure, key: str, otherwise: list[str]) -> list[str]:
