@@ -29,12 +29,6 @@ STRESS: Final[dict[str, float]] = {
 }
 """Factors from each stress unit to eV/Å^3."""
 
-COULOMB_CONSTANT: Final[float] = 14.399645478425668
-"""e^2 / (4 pi eps0) in eV Å."""
-
-DEBYE: Final[float] = 0.20819433442462576
-"""1 Debye in e Å."""
-
 BOLTZMANN: Final[float] = 8.617333262145e-5
 """eV/K."""
 

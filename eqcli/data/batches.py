@@ -68,11 +68,6 @@ class BatchPlan:
         self.world = world
         self._last: tuple[int, NDArray[np.int64], NDArray[np.int64]] | None = None
 
-    @property
-    def oversized(self) -> int:
-        """How many frames exceed the budget alone."""
-        return int((self.sizes > self.budget.limit).sum())
-
     def count(self, epoch: int) -> int:
         """Batches of this process in an epoch."""
         return -(-(len(self._layout(epoch)[1]) - 1) // self.world)

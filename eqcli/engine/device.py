@@ -4,14 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Literal
 
 import torch
 
 from eqcli.data.memory import physical_memory
 from eqcli.errors import InputError
-
-DeviceName = Literal["auto", "cpu", "cuda"]
 
 PRECISIONS: dict[str, torch.dtype] = {"float32": torch.float32, "float64": torch.float64}
 

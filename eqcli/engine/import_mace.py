@@ -172,7 +172,7 @@ def _copy(source: _Source, potential: MACE) -> None:
         potential.zbl.factor.copy_(scale)
     atoms = torch.atleast_2d(t["atomic_energies_fn.atomic_energies"])[source.head].double()[order]
     # mace-torch leaves the energy of an element's own features in the interaction; here it belongs to the atom.
-    potential.reference_energies.copy_(atoms + shift + scale * potential._isolated().double())
+    potential.reference_energies.copy_(atoms + shift + scale * potential.isolated_energies().double())
 
 
 def _copy_interaction(source: _Source, prefix: str, layer: Any, config: MACEConfig, order: Tensor) -> None:

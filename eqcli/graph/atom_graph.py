@@ -14,9 +14,6 @@ from eqcli.graph.neighbours import neighbour_list
 if TYPE_CHECKING:
     from torch import Tensor
 
-PER_STRUCTURE = ("energy", "stress", "charge", "weight", "index")
-"""Optional targets and tags with one row per structure."""
-
 
 class AtomGraph(Data):  # type: ignore[misc]
     """Atoms and their neighbours, alone or as a batch.

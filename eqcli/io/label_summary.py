@@ -15,8 +15,8 @@ from eqcli.files import require_file
 from eqcli.io.conventions import LabelConvention
 from eqcli.io.formats import Format, readable_format
 from eqcli.io.frame import Frame, Item
-from eqcli.io.labels import Taken, interpret
-from eqcli.io.reading import read_items, resolve
+from eqcli.io.labels import Taken, choose_stored, interpret
+from eqcli.io.reading import read_items
 from eqcli.io.structure import Structure
 
 FRAMES = 1000
@@ -194,9 +194,6 @@ def label_report(path: str | Path, labels: LabelConvention | None = None, *, fra
 def _interpret(item: Item, labels: LabelConvention) -> tuple[Structure, Taken]:
     if isinstance(item, Frame):
         return interpret(item, labels)
-    structure = resolve(item, labels)
-    reason = "stored in the dataset" if labels.pbc == "auto" else f"switched {labels.pbc}"
-    energy, forces, stress = (
-        name if getattr(structure, name) is not None else None for name in ("energy", "forces", "stress")
-    )
-    return structure, Taken(energy, forces, stress, None, reason)
+    if isinstance(item, Structure):
+        return choose_stored(item, labels)
+    raise item

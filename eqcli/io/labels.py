@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -74,8 +74,37 @@ def interpret(frame: Frame, labels: LabelConvention) -> tuple[Structure, Taken]:
         arrays=entries.arrays,
         where=frame.where,
     )
-    unused = tuple(sorted(name for name in (*entries.info, *entries.arrays) if name in LABEL_NAMES))
-    return structure, Taken(energy_key, forces_key, stress_key, virial_key, reason, unused, notes)
+    return structure, Taken(energy_key, forces_key, stress_key, virial_key, reason, _unused(structure), notes)
+
+
+def choose_stored(structure: Structure, labels: LabelConvention) -> tuple[Structure, Taken]:
+    """A structure from a dataset, with the entries that the convention names in place of the stored labels.
+
+    A dataset has its labels apart, in the tool's units; an entry that is not there leaves them as they are.
+    """
+    info, arrays = dict(structure.info), dict(structure.arrays)
+    names: dict[str, str | None] = {}
+    chosen: dict[str, Any] = {}
+    for name, entries in (("energy", info), ("forces", arrays), ("stress", info)):
+        named = getattr(labels, name)
+        if named is not None and entries.get(named) is not None:
+            value = entries.pop(named)
+            chosen[name] = float(value) if name == "energy" else np.asarray(value, dtype=np.float64).reshape(-1, 3)
+            names[name] = named
+        else:
+            names[name] = name if getattr(structure, name) is not None else None
+    structure = replace(structure, info=info, arrays=arrays, **chosen)
+    reason = "stored in the dataset"
+    if labels.pbc != "auto":
+        reason = f"switched {labels.pbc}"
+        structure.pbc, _ = decide_pbc(structure.cell, structure.pbc, structure.positions, labels.pbc, structure.where)
+        structure.stress = structure.stress if structure.pbc.all() else None
+    taken = Taken(names["energy"], names["forces"], names["stress"], None, reason, _unused(structure))
+    return structure, taken
+
+
+def _unused(structure: Structure) -> tuple[str, ...]:
+    return tuple(sorted(name for name in (*structure.info, *structure.arrays) if name in LABEL_NAMES))
 
 
 class _Entries:

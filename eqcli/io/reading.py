@@ -12,8 +12,7 @@ from eqcli.files import require_file
 from eqcli.io.conventions import LabelConvention
 from eqcli.io.formats import FORMATS, Format, readable_format
 from eqcli.io.frame import Frame, Item, Items
-from eqcli.io.labels import interpret
-from eqcli.io.periodicity import decide_pbc
+from eqcli.io.labels import choose_stored, interpret
 from eqcli.io.structure import Structure
 
 
@@ -68,10 +67,7 @@ def resolve(item: Item, labels: LabelConvention) -> Structure:
         raise item
     if isinstance(item, Frame):
         return interpret(item, labels)[0]
-    if labels.pbc != "auto":
-        item.pbc, _ = decide_pbc(item.cell, item.pbc, item.positions, labels.pbc, item.where)
-        item.stress = item.stress if item.pbc.all() else None
-    return item
+    return choose_stored(item, labels)[0]
 
 
 def read_items(path: Path) -> Items:

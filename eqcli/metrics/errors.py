@@ -55,10 +55,6 @@ class Errors:
         self._cosine = [0.0, 0.0]
         self._energy_errors = array("d")
 
-    @property
-    def any_labels(self) -> bool:
-        return any(self.labelled.values())
-
     def add(self, labelled: Structure, predicted: Structure) -> None:
         """Takes one structure with its labels and the same structure with predictions. Absent labels do not count."""
         self.structures += 1

@@ -208,6 +208,3 @@ class PipelineRecipe(Section):
         description="Name of the pipeline.", pattern=NAME, examples=["my-pipeline"], json_schema_extra={**NAME_FORM}
     )
     steps: tuple[Step, ...] = Field(min_length=1, description="The steps, in order.")
-
-
-Recipe = Annotated[TrainRecipe | PipelineRecipe, Field(discriminator="task")]

@@ -14,7 +14,7 @@ from eqcli.errors import Failure, InputError
 from eqcli.progress import Reporter, Silent
 from eqcli.tasks.evaluate_result import EvaluateResult
 from eqcli.tasks.inference import inference_provenance, load_for_inference, read_all, readable_files
-from eqcli.tasks.label_lines import reference_labels, tell_labels, with_reference
+from eqcli.tasks.label_lines import reference_labels, tell
 
 if TYPE_CHECKING:
     from eqcli.engine.model_file import ModelFile
@@ -80,13 +80,11 @@ def evaluate(
     refuse_report(output, overwrite)
     sources = readable_files(data)
     begun = time.monotonic()
-    conventions = [reference_labels(path, labels) for path in sources]
-    summaries = [tell_labels([path], own, report)[0] for path, own in zip(sources, conventions, strict=True)]
+    summaries = [reference_labels(path, labels) for path in sources]
+    tell(summaries, report)
     loaded = load_for_inference(model, device, precision)
     result = EvaluateResult(output, output / PAGE, output / DATA)
-    stream = chain.from_iterable(
-        _labelled(path, own, result.failures.append) for path, own in zip(sources, conventions, strict=True)
-    )
+    stream = chain.from_iterable(read_all([s.path], s.labels, result.failures.append) for s in summaries)
     pairs = labelled_and_predicted(Predictor(loaded, batch_atoms=batch_atoms), stream, result.failures.append)
     run = _Run(seed, keep_predictions=predictions)
     report.start("evaluate", None, "structures")
@@ -109,15 +107,6 @@ def evaluate(
     return result
 
 
-def _labelled(path: Path, labels: LabelConvention, on_failure: Callable[[Failure], None]) -> Iterator[Structure]:
-    """Structures with the labels that a model is to be compared with."""
-    from eqcli.io.formats import Format, format_of
-
-    fixed = format_of(path) is Format.DATASET
-    for structure in read_all([path], labels, on_failure):
-        yield with_reference(structure) if fixed else structure
-
-
 class _Run:
     """What is gathered while structures stream by."""
 
@@ -130,7 +119,6 @@ class _Run:
         self.counts: dict[str, int] = {}
         self.candidates: list[Structure] = []
         self.predicted: list[Structure] | None = [] if keep_predictions else None
-        self._seed = seed
         self._rng = np.random.default_rng([seed, 3])
 
     def add(self, labelled: Structure, predicted: Structure) -> None:

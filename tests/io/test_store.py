@@ -12,7 +12,15 @@ import numpy as np
 import pytest
 
 from eqcli.errors import Failure, InputError
-from eqcli.io import DatasetFile, DatasetWriter, Structure, read_structures
+from eqcli.io import (
+    DatasetFile,
+    DatasetWriter,
+    LabelConvention,
+    Structure,
+    label_report,
+    read_structures,
+    write_structures,
+)
 from eqcli.io import store_layout as layout
 from tests.io.structures import assert_same
 
@@ -279,3 +287,29 @@ def test_units_stand_in_the_file(dataset: Path) -> None:
         stress = structure(3).stress
         assert stress is not None
         assert file["frames/stress"][3][3] == stress[1, 2]
+
+
+def test_named_entries_of_a_dataset_stand_in_for_its_labels(tmp_path: Path) -> None:
+    stress = [1.0, 0, 0, 0, 2, 0, 0, 0, 3]
+    said = Structure(
+        np.array([8, 1]),
+        np.eye(3)[:2],
+        np.eye(3) * 5,
+        np.array([True] * 3),
+        energy=-1.0,
+        forces=np.zeros((2, 3)),
+        info={"REF_energy": -2.0, "REF_stress": stress},
+        arrays={"REF_forces": np.ones((2, 3))},
+    )
+    write_structures(tmp_path / "a.h5", [said])
+    labels = LabelConvention(energy="REF_energy", forces="REF_forces", stress="REF_stress")
+    (named,) = read_structures(tmp_path / "a.h5", labels)
+    assert named.energy == -2.0
+    assert named.forces is not None
+    assert (named.forces == 1).all()
+    assert named.stress is not None
+    assert named.stress.tolist() == np.reshape(stress, (3, 3)).tolist()
+    assert label_report(tmp_path / "a.h5", labels).taken["energy"] == {"REF_energy": 1}
+    (stored,) = read_structures(tmp_path / "a.h5", LabelConvention(energy="nothing"))
+    assert stored.energy == -1.0
+    assert label_report(tmp_path / "a.h5").unused == {"REF_energy": 1, "REF_forces": 1, "REF_stress": 1}

@@ -92,7 +92,7 @@ class MACE(Potential):
         for layer, readout in zip(self.layers, self.readouts, strict=True):
             h = layer(h, radial, harmonics, layout, self.avg_num_neighbors)
             learned = learned + readout(h.narrow(1, 0, 1).squeeze(1))
-        learned = learned - self._isolated().index_select(0, species)
+        learned = learned - self.isolated_energies().index_select(0, species)
         bonded = torch.tanh(learned.new_zeros(len(species)).index_add(0, layout.receiver, envelope))
         energy = self.scale.double() * learned.double() + self.shift.double() * bonded.double()
         if self.zbl is not None:
@@ -100,7 +100,7 @@ class MACE(Potential):
             energy = energy.index_add(0, layout.receiver, pairs.double())
         return energy if layout.inverse is None else energy.index_select(0, layout.inverse)
 
-    def _isolated(self) -> Tensor:
+    def isolated_energies(self) -> Tensor:
         """What the readouts give an atom of each element that has no neighbours, `[n_elements]`.
 
         Skip connections carry features of the element itself past empty messages; without
