@@ -80,7 +80,7 @@ def make_layout(species: Tensor, edge_index: Tensor) -> Layout:
         inverse[order] = torch.arange(len(order), device=order.device)
         edge_order = torch.argsort(inverse[receiver], stable=True)
         sender, receiver = inverse[sender[edge_order]], inverse[receiver[edge_order]]
-    blocks, block_inverse = _neighbour_blocks(receiver, species.numel())
+    blocks, block_inverse = neighbour_blocks(receiver, species.numel())
     return Layout(order, inverse, edge_order, sender, receiver, _element_ranges(species), blocks, block_inverse)
 
 
@@ -93,7 +93,8 @@ def _element_ranges(species: Tensor) -> list[tuple[int, int, int]]:
     return ranges
 
 
-def _neighbour_blocks(receiver: Tensor, n_atoms: int) -> tuple[list[NeighbourBlock], Tensor | None]:
+def neighbour_blocks(receiver: Tensor, n_atoms: int) -> tuple[list[NeighbourBlock], Tensor | None]:
+    """The `blocks` and `block_inverse` of edges sorted by `receiver`."""
     degree = torch.bincount(receiver, minlength=n_atoms)
     widths = degree.unique(sorted=True)
     if widths.numel() <= 1:
