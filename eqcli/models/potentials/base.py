@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import torch
@@ -12,6 +13,28 @@ if TYPE_CHECKING:
     from pydantic import BaseModel
 
     from eqcli.graph.atom_graph import AtomGraph
+
+
+@dataclass(frozen=True)
+class Capabilities:
+    """What an architecture can express, by which theory says which graphs it tells apart.
+
+    Attributes
+    ----------
+    depth
+        Message-passing layers.
+    edge_degree
+        Largest degree of the tensors made of edge directions.
+    message_degree
+        Largest degree of the features that one layer passes to the next.
+    factors
+        Neighbours that meet in one product within a layer: the body order minus one.
+    """
+
+    depth: int
+    edge_degree: int
+    message_degree: int
+    factors: int
 
 
 class Potential(nn.Module, ABC):
@@ -36,9 +59,12 @@ class Potential(nn.Module, ABC):
         Neighbour radius in Å.
     accepts_charge
         Whether the energy depends on the total charge; charged structures are refused otherwise.
+    depth_key
+        Field of `config` that counts the message-passing layers; None when there is none.
     """
 
     accepts_charge: ClassVar[bool] = False
+    depth_key: ClassVar[str | None] = None
 
     config: BaseModel
     elements: Tensor
@@ -73,6 +99,10 @@ class Potential(nn.Module, ABC):
     @abstractmethod
     def initialise(self, statistics: Statistics) -> None:
         """Sets the data-dependent constants (scale, shift, mean number of neighbours)."""
+
+    def capabilities(self) -> Capabilities | None:
+        """What the architecture can express; None when it says nothing about it."""
+        return None
 
     def species(self, graph: AtomGraph) -> Tensor:
         """Index of each atom's element in `elements`, `[N]`. Raises InputError for an element it does not know."""

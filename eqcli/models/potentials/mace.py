@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import torch
 from torch import Tensor, nn
 
 from eqcli.geometry.spherical_harmonics import SphericalHarmonics
 from eqcli.graph.layout import Layout, make_layout
-from eqcli.models.potentials.base import Potential, Statistics
+from eqcli.models.potentials.base import Capabilities, Potential, Statistics
 from eqcli.nn.convolution import Convolution
 from eqcli.nn.element_linear import DegreeLinear, ElementLinear
 from eqcli.nn.radial import (
@@ -41,6 +41,8 @@ class MACE(Potential):
     atom keeps its reference energy exactly.
     """
 
+    depth_key: ClassVar[str | None] = "num_interactions"
+
     config: MACEConfig
     layers: Any  # ModuleLists of Layer and of the readouts: torch types no elements
     readouts: Any
@@ -68,6 +70,10 @@ class MACE(Potential):
         self.register_buffer("scale", torch.tensor(1.0, dtype=torch.float64))
         self.register_buffer("shift", torch.tensor(0.0, dtype=torch.float64))
         self.register_buffer("avg_num_neighbors", torch.tensor(config.avg_num_neighbors or 1.0, dtype=torch.float64))
+
+    def capabilities(self) -> Capabilities:
+        c = self.config
+        return Capabilities(c.num_interactions, c.max_ell, c.max_L, c.correlation)
 
     def initialise(self, statistics: Statistics) -> None:
         self.scale.fill_(statistics.scale)
