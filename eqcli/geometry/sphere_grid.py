@@ -13,7 +13,7 @@ from math import prod, sqrt
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
+from torch import Tensor, nn
 
 from eqcli.geometry.constants import ConstantModule
 
@@ -21,7 +21,87 @@ DENSE_TO = 4
 """Highest degree up to which one matrix is faster than two smaller ones, one for each angle (measured)."""
 
 
-class SphereGrid(ConstantModule):
+class Synthesis(ConstantModule):
+    """Sums of separable functions on a grid: `f(beta, alpha) = sum_lm x_lm polar_ml(beta) wave_m(alpha)`.
+
+    Parameters
+    ----------
+    polar
+        `[2 lmax + 1, beta, lmax + 1]`: order, node, degree; zero where the degree is below the order.
+    wave
+        `[alpha, 2 lmax + 1]`.
+    dense
+        Whether one matrix does both angles; otherwise one matrix for each.
+    """
+
+    polar: Tensor
+    wave: Tensor
+    places: Tensor
+
+    def __init__(self, polar: Tensor, wave: Tensor, *, dense: bool) -> None:
+        super().__init__()
+        self.lmax, self.dense = polar.shape[2] - 1, dense
+        self.res_beta, self.res_alpha = polar.shape[1], wave.shape[0]
+        if dense:
+            order, degree = padded_places(self.lmax).unbind(1)
+            both = wave[:, None, order] * polar[order, :, degree].T
+            self.register_constant("wave", both.flatten(0, 1))  # [alpha beta, (lmax+1)^2]
+        else:
+            self.register_constant("polar", polar)
+            self.register_constant("wave", wave)
+            self.register_buffer("places", padded_places(self.lmax), persistent=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """`[..., (l+1)^2, C] -> [..., beta, alpha, C]` for any l <= lmax."""
+        degree = round(sqrt(x.shape[-2])) - 1
+        flat = components_first(x)  # [(l+1)^2, rows C]
+        if self.dense:
+            values = self.wave[:, : flat.shape[0]] @ flat
+        else:
+            orders = slice(self.lmax - degree, self.lmax + degree + 1)
+            rings = self.polar[orders, :, : degree + 1] @ pad_orders(flat, self.places, degree, self.lmax)
+            values = self.wave[:, orders] @ rings.flatten(1)
+        shape = (self.res_alpha, self.res_beta, *x.shape[:-2], x.shape[-1])
+        return values.reshape(shape).movedim((1, 0), (-3, -2))
+
+
+class Analysis(ConstantModule):
+    """Sums over a grid: `z_lm = sum f(beta, alpha) polar_ml(beta) wave_m(alpha)`, the transpose of a synthesis.
+
+    `polar` `[2 lmax + 1, lmax + 1, beta]` and `wave` `[2 lmax + 1, alpha]` hold the weights of the quadrature.
+    """
+
+    polar: Tensor
+    wave: Tensor
+    places: Tensor
+
+    def __init__(self, polar: Tensor, wave: Tensor, *, dense: bool) -> None:
+        super().__init__()
+        self.lmax, self.dense = polar.shape[1] - 1, dense
+        if dense:
+            order, degree = padded_places(self.lmax).unbind(1)
+            both = wave[order, :, None] * polar[order, degree, None, :]
+            self.register_constant("wave", both.flatten(1))  # [(lmax+1)^2, alpha beta]
+        else:
+            self.register_constant("polar", polar)
+            self.register_constant("wave", wave)
+            self.register_buffer("places", padded_places(self.lmax), persistent=False)
+
+    def forward(self, f: Tensor, lmax: int | None = None) -> Tensor:
+        """`[..., beta, alpha, C] -> [..., (lmax+1)^2, C]`."""
+        degree = self.lmax if lmax is None else lmax
+        values = grid_first(f)  # [alpha, beta, rows C]
+        if self.dense:
+            flat = self.wave[: (degree + 1) ** 2] @ values.flatten(0, 1)
+        else:
+            orders = slice(self.lmax - degree, self.lmax + degree + 1)
+            rings = (self.wave[orders] @ values.flatten(1)).reshape(2 * degree + 1, *values.shape[1:])
+            padded = self.polar[orders, : degree + 1] @ rings
+            flat = unpad_orders(padded, self.places, degree, self.lmax)
+        return flat.reshape((degree + 1) ** 2, *f.shape[:-3], f.shape[-1]).movedim(0, -2)
+
+
+class SphereGrid(nn.Module):
     """Gauss-Legendre nodes in cos(beta) times equally spaced alpha, for functions of degree up to lmax.
 
     The transforms are exact: a function of degrees up to l1 that was multiplied on the grid by one of degrees up
@@ -38,36 +118,20 @@ class SphereGrid(ConstantModule):
         One matrix for both angles, or one after the other; None is what is faster at this lmax.
     """
 
-    synthesis: Tensor
-    analysis: Tensor
-    polar: Tensor
-    polar_weighted: Tensor
-    azimuth: Tensor
-    azimuth_mean: Tensor
-    places: Tensor
-
     def __init__(self, lmax: int, res_beta: int, res_alpha: int, *, dense: bool | None = None) -> None:
         super().__init__()
         self.lmax, self.res_beta, self.res_alpha = lmax, res_beta, res_alpha
         self.dense = lmax <= DENSE_TO if dense is None else dense
-        if self.dense:
-            synthesis, analysis = _dense_matrices(lmax, res_beta, res_alpha)
-            self.register_constant("synthesis", synthesis)
-            self.register_constant("analysis", analysis)
-        else:
-            polar, weighted = _polar_matrices(lmax, res_beta)
-            azimuth = azimuthal(lmax, res_alpha)
-            self.register_constant("polar", polar)
-            self.register_constant("polar_weighted", weighted)
-            self.register_constant("azimuth", azimuth)
-            self.register_constant("azimuth_mean", azimuth.T / res_alpha)
-            self.register_buffer("places", padded_places(lmax), persistent=False)
+        polar, weighted = _polar_matrices(lmax, res_beta)
+        wave = azimuthal(lmax, res_alpha)
+        self.synthesis = Synthesis(polar, wave, dense=self.dense)
+        self.analysis = Analysis(weighted, wave.T / res_alpha, dense=self.dense)
 
     @classmethod
-    def for_product(cls, l1: int, l2: int, l3: int) -> SphereGrid:
+    def for_product(cls, l1: int, l2: int, l3: int, *, dense: bool | None = None) -> SphereGrid:
         """The smallest grid on which products of degrees l1 and l2 have exact coefficients up to l3."""
         total = l1 + l2 + l3
-        return cls(max(l1, l2, l3), total // 2 + 1, total + 1)
+        return cls(max(l1, l2, l3), total // 2 + 1, total + 1, dense=dense)
 
     @property
     def points(self) -> int:
@@ -82,29 +146,13 @@ class SphereGrid(ConstantModule):
 
     def to_grid(self, x: Tensor) -> Tensor:
         """Values of the functions with coefficients `[..., (l+1)^2, C]`, l <= lmax: `[..., res_beta, res_alpha, C]`."""
-        degree = round(sqrt(x.shape[-2])) - 1
-        flat = components_first(x)  # [(l+1)^2, rows C]
-        if self.dense:
-            values = self.synthesis[:, : flat.shape[0]] @ flat
-        else:
-            orders = slice(self.lmax - degree, self.lmax + degree + 1)
-            padded = pad_orders(flat, self.places, degree, self.lmax)
-            rings = self.polar[orders, :, : degree + 1] @ padded  # [m, beta, rows C]
-            values = self.azimuth[:, orders] @ rings.flatten(1)
-        return grid_last(values, x, self.res_alpha, self.res_beta)
+        values: Tensor = self.synthesis(x)
+        return values
 
     def from_grid(self, f: Tensor, lmax: int | None = None) -> Tensor:
         """Coefficients up to degree lmax of functions with values `[..., res_beta, res_alpha, C]`."""
-        degree = self.lmax if lmax is None else lmax
-        values = grid_first(f)  # [alpha beta, rows C]
-        if self.dense:
-            flat = self.analysis[: (degree + 1) ** 2] @ values
-        else:
-            orders = slice(self.lmax - degree, self.lmax + degree + 1)
-            rings = self.azimuth_mean[orders] @ values.unflatten(0, (self.res_alpha, -1)).flatten(1)
-            padded = self.polar_weighted[orders, : degree + 1] @ rings.unflatten(1, (self.res_beta, -1))
-            flat = unpad_orders(padded, self.places, degree, self.lmax)
-        return flat.unflatten(1, (*f.shape[:-3], f.shape[-1])).movedim(0, -2)
+        coefficients: Tensor = self.analysis(f, lmax)
+        return coefficients
 
     def multiply_adds(self, degree: int) -> int:
         """Of one transform of one function with degrees up to `degree`, either way."""
@@ -118,16 +166,10 @@ def components_first(x: Tensor) -> Tensor:
     return x.movedim(-2, 0).reshape(x.shape[-2], prod(x.shape[:-2]) * x.shape[-1])
 
 
-def grid_last(values: Tensor, x: Tensor, res_alpha: int, res_beta: int) -> Tensor:
-    """`[alpha beta or alpha, ...] -> [..., beta, alpha, C]`, a view: rows and channels are those of `x`."""
-    shape = (res_alpha, res_beta, *x.shape[:-2], x.shape[-1])
-    return values.reshape(shape).movedim((1, 0), (-3, -2))
-
-
 def grid_first(f: Tensor) -> Tensor:
-    """`[..., beta, alpha, C] -> [alpha beta, rows C]`: a view of what :func:`grid_last` gave."""
+    """`[..., beta, alpha, C] -> [alpha, beta, rows C]`: a view of what :meth:`Synthesis.forward` gave."""
     beta, alpha, channels = f.shape[-3:]
-    return f.movedim((-3, -2), (1, 0)).reshape(alpha * beta, prod(f.shape[:-3]) * channels)
+    return f.movedim((-3, -2), (1, 0)).reshape(alpha, beta, prod(f.shape[:-3]) * channels)
 
 
 def pad_orders(flat: Tensor, places: Tensor, degree: int, lmax: int) -> Tensor:
@@ -200,14 +242,3 @@ def _polar_matrices(lmax: int, n: int) -> tuple[Tensor, Tensor]:
     orders = np.abs(np.arange(-lmax, lmax + 1))
     table = legendre(lmax, nodes)[orders]  # [m, l, beta]
     return torch.from_numpy(np.ascontiguousarray(table.swapaxes(1, 2))), torch.from_numpy(table * weights)
-
-
-@cache
-def _dense_matrices(lmax: int, res_beta: int, res_alpha: int) -> tuple[Tensor, Tensor]:
-    """All harmonics at all nodes, `[alpha beta, (lmax+1)^2]`, and the quadrature, `[(lmax+1)^2, alpha beta]`."""
-    polar, weighted = _polar_matrices(lmax, res_beta)
-    order, degree = padded_places(lmax).unbind(1)
-    wave = azimuthal(lmax, res_alpha)[:, order]  # [alpha, K]
-    synthesis = wave[:, None] * polar[order, :, degree].T
-    analysis = wave[:, None] * weighted[order, degree].T / res_alpha
-    return synthesis.flatten(0, 1).contiguous(), analysis.flatten(0, 1).T.contiguous()
