@@ -117,6 +117,36 @@ def audits() -> str:
     return table(("check", "key", "limit", "claimed", "meaning"), rows)
 
 
+def expressivity() -> str:
+    """What MACE of several orders and depths tells apart: seeds out of ten, measured now."""
+    from eqcli.audit.gwl import gwl_tests
+    from eqcli.models.potentials.config import MACEConfig
+    from eqcli.models.potentials.mace import MACE
+
+    columns, head = [], []
+    for depth, message, factors, edge in MACE_ARCHITECTURES:
+        config = MACEConfig(
+            channels=4,
+            radial_MLP=(8, 8),
+            num_interactions=depth,
+            max_L=message,
+            correlation=factors,
+            max_ell=edge,
+        )
+        columns.append(gwl_tests(MACE(config, [6])))
+        head.append(f"T={depth} L={message} ν={factors} l={edge}")
+    rows = []
+    for group in zip(*columns, strict=True):
+        cells = [f"{'✓' if r.passed else '✗'} {r.separated}/{len(r.differences)}" for r in group]
+        assert all(result.agrees for result in group), f"theory and measurement disagree: {group[0].pair.title}"
+        rows.append((group[0].pair.title, group[0].pair.needs, *cells))
+    return table(("test", "needs", *head), rows)
+
+
+MACE_ARCHITECTURES = [(1, 1, 3, 3), (2, 1, 3, 3), (3, 1, 3, 2), (3, 0, 3, 3), (2, 1, 1, 3), (4, 2, 2, 5)]
+"""Layers, degree of the messages, factors of the product and degree of the harmonics."""
+
+
 def sections(model: type[BaseModel], prefix: str) -> Iterator[str]:
     """A heading and a table for a section and for each one below it."""
     from eqcli.recipe.fields import annotation_of, fields, models
@@ -179,6 +209,7 @@ PARTS: dict[str, Callable[[], str]] = {
     "label-convention": label_convention,
     "file-formats": file_formats,
     "audits": audits,
+    "expressivity": expressivity,
 }
 
 
