@@ -2,10 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor, nn
 
 from eqcli.graph.layout import Layout
+
+
+def mix_channels(x: Tensor, weights: Sequence[Tensor], dims: Sequence[int]) -> Tensor:
+    """One matrix `[C, C']` over channels for each group of `dims` components, `[N, sum(dims), C] -> [N, .., C']`.
+
+    One batched product with the component as the batch: it reads the channels of every
+    atom where they lie, while a product for each degree would first copy its slice.
+    """
+    each = [weight.expand(dim, -1, -1) for weight, dim in zip(weights, dims, strict=True)]
+    weight = torch.cat(each) if len(each) > 1 else each[0]
+    return torch.bmm(x.transpose(0, 1), weight).transpose(0, 1).contiguous()
 
 
 class DegreeLinear(nn.Module):
@@ -20,8 +33,7 @@ class DegreeLinear(nn.Module):
         weight = self.weight * self.weight.shape[1] ** -0.5
         if self.lmax == 0:
             return x @ weight[0]
-        degrees = x.split([2 * degree + 1 for degree in range(self.lmax + 1)], dim=1)
-        return torch.cat([part @ w for part, w in zip(degrees, weight.unbind(), strict=True)], dim=1)
+        return mix_channels(x, weight.unbind(), [2 * degree + 1 for degree in range(self.lmax + 1)])
 
 
 class ElementLinear(nn.Module):

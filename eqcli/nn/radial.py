@@ -3,65 +3,176 @@
 from __future__ import annotations
 
 from itertools import pairwise
-from math import pi, sqrt
+from math import comb, exp, expm1, log, pi, sqrt
 
 import torch
 from torch import Tensor, nn
 
 from eqcli.elements import COVALENT_RADII
 from eqcli.geometry.constants import ConstantModule
+from eqcli.nn.activation import SILU_SCALE, scaled_silu
+from eqcli.nn.envelope import ENVELOPES, Envelope, polynomial_cutoff
+from eqcli.units import LENGTH
 
-SILU_SCALE = 1.6765324703310907
-"""1 / sqrt(E[silu(z)^2]) for z ~ N(0, 1): keeps the variance of activations at one."""
+__all__ = [
+    "RADIAL_BASES",
+    "SILU_SCALE",
+    "AgnesiTransform",
+    "BernsteinBasis",
+    "BesselBasis",
+    "ExpNormalBasis",
+    "GaussianBasis",
+    "RadialBasis",
+    "RadialNetwork",
+    "SmoothBasis",
+    "SoftTransform",
+    "polynomial_cutoff",
+    "scaled_silu",
+]
+
+SERIES = 0.1
+"""Argument below which sin(x)/x is taken from its series: there the quotient loses digits in its derivatives."""
 
 
-def scaled_silu(x: Tensor) -> Tensor:
-    """SiLU with unit second moment for standard normal input."""
-    return SILU_SCALE * nn.functional.silu(x)
+class RadialBasis(ConstantModule):
+    """Functions of the distance r >= 0 in Å, `[E] -> [E, size]`, smooth at r = 0 too; no envelope is in them.
 
-
-def polynomial_cutoff(x: Tensor, p: int) -> Tensor:
-    """Envelope that falls from 1 at x = 0 to 0 at x = 1 with p - 1 vanishing derivatives there.
-
-    Gasteiger et al., ICLR 2020 (DimeNet), eq. 8; zero beyond 1.
+    Parameters
+    ----------
+    cutoff
+        In Å.
+    size
+        Number of functions.
+    trainable
+        Whether frequencies, centres, widths or decay are learned, from the values that they have otherwise.
     """
-    a, b, c = (p + 1) * (p + 2) / 2, p * (p + 2), p * (p + 1) / 2
-    envelope = 1.0 - x.pow(p) * (a - x * (b - c * x))
-    return torch.where(x < 1.0, envelope, torch.zeros_like(x))
+
+    def __init__(self, cutoff: float, size: int, *, trainable: bool = False) -> None:
+        super().__init__()
+        self.cutoff, self.size, self.trainable = cutoff, size, trainable
+
+    def hold(self, name: str, value: Tensor) -> None:
+        """Keeps float64 numbers as a parameter when the basis is trainable and as a constant when it is not."""
+        if self.trainable:
+            self.register_parameter(name, nn.Parameter(value.to(torch.get_default_dtype())))
+        else:
+            self.register_constant(name, value)
 
 
-class BesselBasis(ConstantModule):
-    """sqrt(2/rc) sin(n pi r / rc) / r for n = 1..N, `[E] -> [E, N]` (DimeNet eq. 7)."""
+class BesselBasis(RadialBasis):
+    """sqrt(2/rc) sin(n pi r / rc) / r for n = 1..N (DimeNet eq. 7): orthonormal in the ball of radius rc."""
 
     frequencies: Tensor
 
-    def __init__(self, cutoff: float, size: int) -> None:
-        super().__init__()
+    def __init__(self, cutoff: float, size: int, *, trainable: bool = False) -> None:
+        super().__init__(cutoff, size, trainable=trainable)
         self.prefactor = sqrt(2.0 / cutoff)
-        frequencies = torch.arange(1, size + 1, dtype=torch.float64) * (pi / cutoff)
-        self.register_constant("frequencies", frequencies)
+        self.hold("frequencies", torch.arange(1, size + 1, dtype=torch.float64) * (pi / cutoff))
 
     def forward(self, r: Tensor) -> Tensor:
         r = r.unsqueeze(-1)
-        return self.prefactor * torch.sin(r * self.frequencies) / r
+        x = r * self.frequencies
+        near = x < SERIES
+        # Where the series holds, the quotient is taken elsewhere, so that no gradient of it is infinite.
+        far = torch.sin(x) / torch.where(near, torch.ones_like(x), r)
+        square = x * x
+        series = 1.0 + square * (-1 / 6 + square * (1 / 120 + square * (-1 / 5040 + square * (1 / 362880))))
+        return self.prefactor * torch.where(near, self.frequencies * series, far)
 
 
-class GaussianBasis(ConstantModule):
-    """Gaussians on an even grid from 0 to the cutoff, as wide as the grid is fine, `[E] -> [E, N]`."""
+class GaussianBasis(RadialBasis):
+    """Gaussians on an even grid from 0 to the cutoff, as wide as the grid is fine (SchNet)."""
 
     centres: Tensor
+    exponent: Tensor
 
-    def __init__(self, cutoff: float, size: int) -> None:
-        super().__init__()
-        centres = torch.linspace(0.0, cutoff, size, dtype=torch.float64)
-        self.register_constant("centres", centres)
-        self.exponent = -0.5 * ((max(size, 2) - 1) / cutoff) ** 2
+    def __init__(self, cutoff: float, size: int, *, trainable: bool = False) -> None:
+        super().__init__(cutoff, size, trainable=trainable)
+        self.hold("centres", torch.linspace(0.0, cutoff, size, dtype=torch.float64))
+        exponent = -0.5 * ((max(size, 2) - 1) / cutoff) ** 2
+        self.hold("exponent", torch.full((size,), exponent, dtype=torch.float64))
 
     def forward(self, r: Tensor) -> Tensor:
         return torch.exp(self.exponent * (r.unsqueeze(-1) - self.centres) ** 2)
 
 
-RADIAL_BASES: dict[str, type[BesselBasis] | type[GaussianBasis]] = {"bessel": BesselBasis, "gaussian": GaussianBasis}
+class ExpNormalBasis(RadialBasis):
+    """exp(-b (exp(-a r) - mu_k)^2) with a = 5 / rc and mu_k even from exp(-5) to 1 (PhysNet eq. 7, TensorNet).
+
+    Gaussians of exp(-a r): fine at short distances and coarse at long ones.
+    """
+
+    centres: Tensor
+    widths: Tensor
+
+    def __init__(self, cutoff: float, size: int, *, trainable: bool = False) -> None:
+        super().__init__(cutoff, size, trainable=trainable)
+        self.decay = 5.0 / cutoff
+        lowest = exp(-5.0)
+        self.hold("centres", torch.linspace(lowest, 1.0, size, dtype=torch.float64))
+        self.hold("widths", torch.full((size,), (2.0 / size * (1.0 - lowest)) ** -2, dtype=torch.float64))
+
+    def forward(self, r: Tensor) -> Tensor:
+        return torch.exp(-self.widths * (torch.exp(-self.decay * r).unsqueeze(-1) - self.centres) ** 2)
+
+
+class BernsteinBasis(RadialBasis):
+    """Bernstein polynomials of exp(-g r), k = 0..N-1 (SpookyNet eq. 16, QHNet): positive, and 1 in sum.
+
+    The decay g, 1 / (2 Bohr) at first, is kept positive by a softplus. Up to 256 functions fit float32.
+    """
+
+    raw_decay: Tensor
+    orders: Tensor
+    factors: Tensor
+
+    def __init__(self, cutoff: float, size: int, *, trainable: bool = False) -> None:
+        super().__init__(cutoff, size, trainable=trainable)
+        self.hold("raw_decay", torch.tensor(log(expm1(0.5 / LENGTH["Bohr"])), dtype=torch.float64))
+        self.register_constant("orders", torch.arange(size, dtype=torch.float64))
+        binomials = [sqrt(comb(size - 1, k)) for k in range(size)]
+        self.register_constant("factors", torch.tensor(binomials, dtype=torch.float64))
+
+    def forward(self, r: Tensor) -> Tensor:
+        exponent = -nn.functional.softplus(self.raw_decay) * r.unsqueeze(-1)
+        # The root of the binomial goes to each power: the binomial itself leaves the range of float32.
+        rising = self.factors * torch.exp(exponent).pow(self.orders)
+        falling = self.factors * (-torch.expm1(exponent)).pow(self.orders.flip(0))
+        return rising * falling
+
+
+RADIAL_BASES: dict[str, type[RadialBasis]] = {
+    "bessel": BesselBasis,
+    "gaussian": GaussianBasis,
+    "expnormal": ExpNormalBasis,
+    "bernstein": BernsteinBasis,
+}
+"""Name -> radial basis for a cutoff in Å and a number of functions."""
+
+
+class SmoothBasis(nn.Module):
+    """A radial basis times an envelope, `[E] -> [E, size]`: zero from the cutoff on, as smooth as the envelope.
+
+    Parameters
+    ----------
+    basis, envelope
+        Names in :data:`RADIAL_BASES` and :data:`eqcli.nn.envelope.ENVELOPES`; KeyError when they have none such.
+    cutoff
+        In Å.
+    """
+
+    basis: RadialBasis
+    envelope: Envelope
+
+    def __init__(
+        self, basis: str, cutoff: float, size: int, *, envelope: str = "polynomial", trainable: bool = False
+    ) -> None:
+        super().__init__()
+        self.basis = RADIAL_BASES[basis](cutoff, size, trainable=trainable)
+        self.envelope = ENVELOPES[envelope](cutoff)
+
+    def forward(self, r: Tensor) -> Tensor:
+        return self.basis(r) * self.envelope(r).unsqueeze(-1)
 
 
 class AgnesiTransform(ConstantModule):
