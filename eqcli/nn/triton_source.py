@@ -10,13 +10,12 @@ same on every run. Names in the text: `h`, `y`, `g`, `w` are features, harmonics
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from eqcli.nn.message_maps import MessageForm, MessagePath, path_coupling
+from eqcli.nn.message_maps import MessageForm, MessagePath
+from eqcli.nn.sparse_coupling import nonzeros
 
-NEGLIGIBLE = 1e-12
-"""Coupling coefficients below this are rounding of an exact zero."""
+ZERO = "tl.zeros([BLOCK], dtype=features.dtype.element_ty)"
 
 
 @dataclass(frozen=True)
@@ -68,11 +67,13 @@ def forward_source(form: MessageForm, group: PathGroup, second: bool) -> str:
     """Kernel `forward`: rows of the messages of a group, or with `second` their derivative along (k, a, b)."""
     text = _Text()
     given = ["features", "weights", "harmonics", *(["of_features", "of_weights", "of_harmonics"] if second else [])]
-    text.add(0, f"def forward({', '.join(given)}, sender, pointer, result, channels, BLOCK: tl.constexpr):")
+    text.add(
+        0, f"def forward({', '.join(given)}, sender, pointer, result, channels: tl.constexpr, BLOCK: tl.constexpr):"
+    )
     _open_receiver(text)
     rows = [row for p in group.indices for row in _rows_out(form.paths[p])]
     for row in rows:
-        text.add(1, f"r{row} = tl.zeros([BLOCK], dtype=features.dtype.element_ty)")
+        text.add(1, f"r{row} = {ZERO}")
     _open_edge(text, form, group, second)
     for p in group.indices:
         path = form.paths[p]
@@ -103,7 +104,10 @@ def backward_source(form: MessageForm, group: PathGroup, second: bool) -> str:
     given = ["gradient", "features", "weights", "harmonics"]
     given += ["of_features", "of_weights", "of_harmonics"] if second else []
     made = ["to_features", "to_weights", "to_harmonics"]
-    text.add(0, f"def backward({', '.join(given + made)}, sender, pointer, edges, channels, BLOCK: tl.constexpr):")
+    text.add(
+        0,
+        f"def backward({', '.join(given + made)}, sender, pointer, edges, channels: tl.constexpr, BLOCK: tl.constexpr):",
+    )
     _open_receiver(text)
     text.add(1, f"at = gradient + atom * ({form.rows_out} * channels) + lane")
     for p in group.indices:
@@ -113,16 +117,20 @@ def backward_source(form: MessageForm, group: PathGroup, second: bool) -> str:
     text.add(2, f"to_h = to_features + edge * ({form.rows_in} * channels) + lane")
     for row in group.rows_in:
         zero = "tl.zeros([BLOCK], dtype=features.dtype.element_ty)"
-        text.add(2, f"o{row} = tl.load(to_h + {row} * channels, mask=inside)" if row in group.started else f"o{row} = {zero}")
+        text.add(
+            2, f"o{row} = tl.load(to_h + {row} * channels, mask=inside)" if row in group.started else f"o{row} = {zero}"
+        )
     for column in range(form.rows_edge):
-        text.add(2, f"s{column} = tl.zeros([BLOCK], dtype=features.dtype.element_ty)")
+        text.add(2, f"s{column} = {ZERO}")
     text.add(2, f"to_w = to_weights + edge * ({len(form.paths)} * channels) + lane")
     for p in group.indices:
         _backward_path(text, form.paths[p], p, second)
     for row in group.rows_in:
         text.add(2, f"tl.store(to_h + {row} * channels, o{row}, mask=inside)")
     for row in group.untouched:
-        text.add(2, f"tl.store(to_h + {row} * channels, tl.zeros([BLOCK], dtype=features.dtype.element_ty), mask=inside)")
+        text.add(
+            2, f"tl.store(to_h + {row} * channels, tl.zeros([BLOCK], dtype=features.dtype.element_ty), mask=inside)"
+        )
     text.add(2, f"to_y = to_harmonics + (tl.program_id(1).to(tl.int64) * edges + edge) * {form.rows_edge}")
     for column in range(form.rows_edge):
         text.add(2, f"tl.store(to_y + {column}, tl.sum(s{column}, axis=0))")
@@ -209,7 +217,7 @@ class _Scalars:
         self._text, self._path = text, path
         self._names: dict[str, str] = {}
         self.terms: dict[tuple[int, int], list[tuple[int, float]]] = {}
-        for m1, m2, m3, coefficient in _nonzeros(path):
+        for m1, m2, m3, coefficient in nonzeros(path):
             self.terms.setdefault((m1, m3), []).append((m2, coefficient))
 
     def coupled_to(self, m3: int) -> list[int]:
@@ -229,9 +237,3 @@ class _Scalars:
         """`sum_m3 G[m1, m3] g[m3]`."""
         terms = [f"{self.name(factor, m1, m3)} * g{row}" for m3, row in enumerate(rows_out) if (m1, m3) in self.terms]
         return " + ".join(terms) or "0.0"
-
-
-def _nonzeros(path: MessagePath) -> Iterator[tuple[int, int, int, float]]:
-    table = path_coupling(path.l1, path.l2, path.l3)
-    for m1, m2, m3 in (table.abs() > NEGLIGIBLE).nonzero().tolist():
-        yield m1, m2, m3, float(table[m1, m2, m3])
