@@ -1,9 +1,9 @@
 """The message pass through cuEquivariance, an optional library (package `cuequivariance-torch`).
 
 The form is written as a segmented polynomial in which each row of features and messages, each harmonic and each
-path's weights is one segment and each nonzero coupling coefficient one term, so that channels are the only mode: what its
-GPU method `uniform_1d` (package `cuequivariance-ops-torch-cu12` or `-cu13`) asks for. On a CPU its `naive` method
-computes the same, slowly. Whether sums on a GPU repeat bit by bit is up to the library.
+path's weights is one segment and each nonzero coupling coefficient one term, so that channels are the only mode: what
+its GPU method `uniform_1d` (package `cuequivariance-ops-torch-cu12` or `-cu13`) asks for. On a CPU its `naive`
+method computes the same, slowly. Whether sums on a GPU repeat bit by bit is up to the library.
 """
 
 from __future__ import annotations
@@ -41,8 +41,7 @@ class CuequivarianceMaps(DifferentiatedMaps):
     def messages(self, h: Tensor, w: Tensor, harmonics: Tensor, edges: MessageEdges) -> Tensor:
         channels = h.shape[-1]
         if not (len(edges.sender) and channels):
-            zero = h.sum() + w.sum() + harmonics.sum()  # keeps the derivatives defined
-            return h.new_zeros(edges.n_atoms, self.form.rows_out, channels) + 0.0 * zero
+            return self.no_messages(h, w, harmonics, edges)
         size = torch.empty(edges.n_atoms, 1, device=h.device)
         polynomial = _polynomial(self.form, channels, h.dtype, h.device)
         (found,) = polynomial([w, h.flatten(1), harmonics], {1: edges.sender}, {0: size}, {0: edges.receiver})
@@ -57,14 +56,9 @@ def _polynomial(form: MessageForm, channels: int, dtype: torch.dtype, device: to
     import cuequivariance_torch as cuet
 
     product = cue.SegmentedTensorProduct.from_subscripts("u,u,,u")
-    for operand, (count, shape) in enumerate(
-        [
-            (len(form.paths), (channels,)),
-            (form.rows_in, (channels,)),
-            (form.rows_edge, ()),
-            (form.rows_out, (channels,)),
-        ]
-    ):
+    rows, wide = (form.rows_in, form.rows_edge, form.rows_out), (channels,)
+    segments = [(len(form.paths), wide), (rows[0], wide), (rows[1], ()), (rows[2], wide)]
+    for operand, (count, shape) in enumerate(segments):
         for _ in range(count):
             product.add_segment(operand, shape)
     for p, path in enumerate(form.paths):

@@ -10,11 +10,18 @@ from abc import ABC, abstractmethod
 import torch
 from torch import Tensor
 
-from eqcli.nn.message_maps import MessageEdges
+from eqcli.nn.message_maps import MessageEdges, MessageForm
 
 
 class DifferentiatedMaps(ABC):
     """:class:`~eqcli.nn.message_maps.MessageMaps` whose derivatives are those of :meth:`messages`."""
+
+    form: MessageForm
+
+    def no_messages(self, h: Tensor, w: Tensor, harmonics: Tensor, edges: MessageEdges) -> Tensor:
+        """Zeros whose derivatives by each argument are defined: for a graph without edges."""
+        nothing = 0.0 * (h.sum() + w.sum() + harmonics.sum())
+        return nothing.expand(edges.n_atoms, self.form.rows_out, h.shape[-1])
 
     @abstractmethod
     def messages(self, h: Tensor, w: Tensor, harmonics: Tensor, edges: MessageEdges) -> Tensor:
@@ -27,8 +34,8 @@ class DifferentiatedMaps(ABC):
     def backward(
         self, g: Tensor, h: Tensor, w: Tensor, harmonics: Tensor, edges: MessageEdges
     ) -> tuple[Tensor, Tensor, Tensor]:
-        of_h, of_w, of_harmonics = self._gradient(g, _leaves(h, w, harmonics), edges, again=False)
-        return of_h, of_w, of_harmonics
+        h, w, harmonics = _leaf(h), _leaf(w), _leaf(harmonics)
+        return self._gradient(g, h, w, harmonics, edges, again=False)
 
     def double_backward(
         self,
@@ -41,16 +48,19 @@ class DifferentiatedMaps(ABC):
         of_harmonics: Tensor,
         edges: MessageEdges,
     ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        leaves = _leaves(g, h, w, harmonics)
-        gradient = self._gradient(leaves[0], leaves[1:], edges, again=True)
+        leaves = (_leaf(g), _leaf(h), _leaf(w), _leaf(harmonics))
+        gradient = self._gradient(*leaves, edges, again=True)
         by_g, by_h, by_w, by_harmonics = torch.autograd.grad(gradient, leaves, (of_h, of_w, of_harmonics))
         return by_g, by_h, by_w, by_harmonics
 
-    def _gradient(self, g: Tensor, leaves: list[Tensor], edges: MessageEdges, again: bool) -> tuple[Tensor, ...]:
+    def _gradient(
+        self, g: Tensor, h: Tensor, w: Tensor, harmonics: Tensor, edges: MessageEdges, again: bool
+    ) -> tuple[Tensor, Tensor, Tensor]:
         with torch.enable_grad():
-            messages = self.messages(*leaves, edges)
-            return torch.autograd.grad(messages, leaves, g, create_graph=again)
+            messages = self.messages(h, w, harmonics, edges)
+            of_h, of_w, of_harmonics = torch.autograd.grad(messages, (h, w, harmonics), g, create_graph=again)
+        return of_h, of_w, of_harmonics
 
 
-def _leaves(*tensors: Tensor) -> list[Tensor]:
-    return [t.detach().requires_grad_(True) for t in tensors]
+def _leaf(x: Tensor) -> Tensor:
+    return x.detach().requires_grad_(True)

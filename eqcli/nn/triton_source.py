@@ -15,6 +15,9 @@ from dataclasses import dataclass, field
 from eqcli.nn.message_maps import MessageForm, MessagePath
 from eqcli.nn.sparse_coupling import nonzeros
 
+SIZES = "channels: tl.constexpr, BLOCK: tl.constexpr"
+"""Both known when a kernel is compiled, so that offsets of rows are part of the instructions."""
+
 ZERO = "tl.zeros([BLOCK], dtype=features.dtype.element_ty)"
 
 
