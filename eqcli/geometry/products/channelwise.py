@@ -1,0 +1,157 @@
+"""Products of two factors with many copies each, where the first factor's channel is that of the result."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from eqcli.geometry.irreps import Irreps
+from eqcli.geometry.products.coupled import (
+    Coupling,
+    all_couplings,
+    separate_couplings,
+    split_blocks,
+)
+from eqcli.geometry.products.paired import PairedProduct
+
+
+class ComponentsFirstProduct(PairedProduct):
+    """Common part: components first, rows times channels last, so that every step is one matrix product or one
+    sweep over contiguous numbers."""
+
+    def _gather(self, parts: list[Tensor | None], rows: Tensor) -> Tensor:
+        """The result from blocks `[2l+1, n * mul]`; None stands for zeros."""
+        n = rows.shape[0]
+        filled = [
+            rows.new_zeros(n, dim * mul)
+            if part is None
+            else part.reshape(dim, n, mul).transpose(0, 1).reshape(n, dim * mul)
+            for part, (dim, mul) in zip(parts, self.shapes3, strict=True)
+        ]
+        return torch.cat(filled, dim=1)
+
+
+def _outer(x: Tensor, y: Tensor) -> Tensor:
+    """`[d1, N]`, `[d2, N]` -> `[d1 d2, N]`."""
+    return (x.unsqueeze(1) * y.unsqueeze(0)).flatten(0, 1)
+
+
+def _components_first(x: Tensor) -> Tensor:
+    """`[n, d, mul]` -> `[d, n * mul]`."""
+    return x.transpose(0, 1).reshape(x.shape[1], x.shape[0] * x.shape[2])
+
+
+class ChannelwiseProduct(ComponentsFirstProduct):
+    """Channel by channel: `z_ku = sum_p w_pu (x_u y_u)_k`, a weight per path and channel (mode "uuu" of e3nn)."""
+
+    name = "uuu"
+    mode = "uuu"
+    note = "paths to the same irrep of the result are added up"
+
+    def __init__(
+        self,
+        irreps_in1: Irreps,
+        irreps_in2: Irreps,
+        irreps_out: Irreps,
+        couplings: list[Coupling] | None = None,
+        weighted: bool = True,
+    ) -> None:
+        found = all_couplings(irreps_in1, irreps_in2, irreps_out) if couplings is None else couplings
+        super().__init__(irreps_in1, irreps_in2, irreps_out, found, weighted)
+
+    @classmethod
+    def separate(
+        cls, irreps_in1: Irreps, irreps_in2: Irreps, keep: Irreps | None = None, weighted: bool = True
+    ) -> ChannelwiseProduct:
+        """With a result of its own for every path, of the irreps in `keep` (all when None)."""
+        kept = None if keep is None else [ir for _, ir in keep]
+        irreps_out, couplings = separate_couplings(irreps_in1, irreps_in2, kept, lambda mul1, _: mul1)
+        return cls(irreps_in1, irreps_in2, irreps_out, couplings, weighted)
+
+    def _weight_shape(self, mul1: int, mul2: int, mul3: int) -> tuple[int, ...]:
+        return (mul1,)
+
+    def _terms(self, mul1: int, mul2: int) -> int:
+        return 1
+
+    def _fits(self, mul1: int, mul2: int, mul3: int) -> bool:
+        return mul1 == mul2 == mul3
+
+    def _multiply_adds(self, c: Coupling) -> int:
+        l1, l2, l3 = self.degrees(c)
+        return self.multiplicities(c)[0] * ((2 * l1 + 1) * (2 * l2 + 1) + 1) * (2 * l3 + 1)
+
+    def _blocks(self, x: Tensor, y: Tensor, weight: Tensor | None) -> Tensor:
+        n = x.shape[0]
+        out: list[Tensor | None] = [None] * len(self.irreps_out)
+        x_blocks = [_components_first(block) for block in split_blocks(x, self.shapes1)]
+        y_blocks = [_components_first(block) for block in split_blocks(y, self.shapes2)]
+        for number, (first, second, members) in enumerate(self._pairs):
+            coupled = getattr(self, f"coupling_{number}") @ _outer(x_blocks[first], y_blocks[second])
+            for i, part in zip(members, coupled.split(self._dims(members)), strict=True):
+                result = self.couplings[i].result
+                total = out[result]
+                if weight is None:
+                    out[result] = part if total is None else total + part
+                    continue
+                part = part.unflatten(1, (n, self.shapes3[result][1]))
+                w = self.path_weight(weight, i)
+                out[result] = part * w if total is None else torch.addcmul(total, part, w)
+        return self._gather(out, x)
+
+
+class ChannelPairProduct(ComponentsFirstProduct):
+    """A weight for each pair of channels: `z_ku = sum_p sum_v w_puv (x_u y_v)_k` (mode "uvu" of e3nn)."""
+
+    name = "uvu"
+    mode = "uvu"
+    note = "paths to the same irrep of the result are added up"
+
+    def __init__(
+        self, irreps_in1: Irreps, irreps_in2: Irreps, irreps_out: Irreps, couplings: list[Coupling] | None = None
+    ) -> None:
+        found = all_couplings(irreps_in1, irreps_in2, irreps_out) if couplings is None else couplings
+        super().__init__(irreps_in1, irreps_in2, irreps_out, found, weighted=True)
+
+    @classmethod
+    def separate(cls, irreps_in1: Irreps, irreps_in2: Irreps, keep: Irreps | None = None) -> ChannelPairProduct:
+        """With a result of its own for every path, of the irreps in `keep` (all when None)."""
+        kept = None if keep is None else [ir for _, ir in keep]
+        irreps_out, couplings = separate_couplings(irreps_in1, irreps_in2, kept, lambda mul1, _: mul1)
+        return cls(irreps_in1, irreps_in2, irreps_out, couplings)
+
+    def _weight_shape(self, mul1: int, mul2: int, mul3: int) -> tuple[int, ...]:
+        return (mul1, mul2)
+
+    def _terms(self, mul1: int, mul2: int) -> int:
+        return mul2
+
+    def _fits(self, mul1: int, mul2: int, mul3: int) -> bool:
+        return mul1 == mul3
+
+    def _multiply_adds(self, c: Coupling) -> int:
+        l1, l2, l3 = self.degrees(c)
+        mul1, mul2, _ = self.multiplicities(c)
+        return mul1 * (2 * l2 + 1) * (mul2 + (2 * l1 + 1) * (2 * l3 + 2))
+
+    def _blocks(self, x: Tensor, y: Tensor, weight: Tensor | None) -> Tensor:
+        assert weight is not None
+        out: list[Tensor | None] = [None] * len(self.irreps_out)
+        x_blocks = [_components_first(block) for block in split_blocks(x, self.shapes1)]
+        y_blocks = split_blocks(y, self.shapes2)
+        for number, (first, second, members) in enumerate(self._pairs):
+            tables = getattr(self, f"coupling_{number}").split(self._dims(members))
+            for i, table in zip(members, tables, strict=True):
+                mixed = _mixed(y_blocks[second], self.path_weight(weight, i))
+                part = table @ _outer(x_blocks[first], mixed)
+                result = self.couplings[i].result
+                total = out[result]
+                out[result] = part if total is None else total + part
+        return self._gather(out, x)
+
+
+def _mixed(y: Tensor, weight: Tensor) -> Tensor:
+    """Second factors `[n, d, v]` mixed by `[1 or n, u, v]`, components first: `[d, n * u]`."""
+    if weight.shape[0] == 1:
+        return (y.transpose(0, 1) @ weight[0].T).flatten(1)
+    return torch.bmm(y, weight.transpose(1, 2)).transpose(0, 1).flatten(1)

@@ -1,0 +1,115 @@
+"""Products of all channel pairs: the full product, and the one whose weights mix all pairs."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from eqcli.geometry.irreps import Irreps
+from eqcli.geometry.products.coupled import (
+    Coupling,
+    all_couplings,
+    separate_couplings,
+    split_blocks,
+)
+from eqcli.geometry.products.paired import PairedProduct
+
+
+class OuterProduct(PairedProduct):
+    """Common part: every pair of irreps gives all its couplings at once, `[n, sum of 2 l3 + 1, channel pairs]`."""
+
+    def _coupled(self, number: int, x: Tensor, y: Tensor) -> tuple[Tensor, ...]:
+        """Results of all paths of one pair of irreps, each `[n, 2 l3 + 1, mul1 * mul2]`."""
+        table: Tensor = getattr(self, f"coupling_{number}")
+        members = self._pairs[number][2]
+        n, d1, mul1 = x.shape
+        d2, mul2 = y.shape[1:]
+        if mul1 * mul2 == 1:
+            outer = (x * y.transpose(1, 2)).reshape(n, d1 * d2)
+            found = (outer @ table.T).unsqueeze(2)
+        else:
+            outer = (x[:, :, None, :, None] * y[:, None, :, None, :]).reshape(n, d1 * d2, mul1 * mul2)
+            found = torch.bmm(table.expand(n, -1, -1), outer)
+        return found.split(self._dims(members), dim=1)
+
+    def _multiply_adds(self, c: Coupling) -> int:
+        l1, l2, l3 = self.degrees(c)
+        mul1, mul2, _ = self.multiplicities(c)
+        return mul1 * mul2 * (2 * l1 + 1) * (2 * l2 + 1) * (2 * l3 + 1)
+
+
+class FullProduct(OuterProduct):
+    """All couplings of all channel pairs, without weights: e3nn's `FullTensorProduct` (mode "uvuv").
+
+    Channel u of the first and v of the second factor give channel `u * mul2 + v` of the result. The result has an
+    entry for every path, sorted; entries of the factors that have the same irrep are not merged.
+    `keep` names the irreps of the result to keep (all when None).
+    """
+
+    name = "full"
+    mode = "uvuv"
+    note = "the result grows with the product of both numbers of channels"
+
+    def __init__(self, irreps_in1: Irreps, irreps_in2: Irreps, keep: Irreps | None = None) -> None:
+        kept = None if keep is None else [ir for _, ir in keep]
+        irreps_out, couplings = separate_couplings(irreps_in1, irreps_in2, kept, lambda mul1, mul2: mul1 * mul2)
+        super().__init__(irreps_in1, irreps_in2, irreps_out, couplings, weighted=False)
+
+    def _weight_shape(self, mul1: int, mul2: int, mul3: int) -> tuple[int, ...]:
+        return ()
+
+    def _terms(self, mul1: int, mul2: int) -> int:
+        return 1
+
+    def _fits(self, mul1: int, mul2: int, mul3: int) -> bool:
+        return mul1 * mul2 == mul3
+
+    def _blocks(self, x: Tensor, y: Tensor, weight: Tensor | None) -> Tensor:
+        out: list[Tensor] = [x] * len(self.irreps_out)
+        x_blocks, y_blocks = split_blocks(x, self.shapes1), split_blocks(y, self.shapes2)
+        for number, (first, second, members) in enumerate(self._pairs):
+            for i, part in zip(members, self._coupled(number, x_blocks[first], y_blocks[second]), strict=True):
+                out[self.couplings[i].result] = part.flatten(1)
+        return torch.cat(out, dim=1) if out else x.new_zeros(x.shape[0], 0)
+
+
+class FullyConnectedProduct(OuterProduct):
+    """All couplings, and weights that mix all channel pairs: e3nn's `FullyConnectedTensorProduct` (mode "uvw")."""
+
+    name = "fully-connected"
+    mode = "uvw"
+
+    def __init__(
+        self, irreps_in1: Irreps, irreps_in2: Irreps, irreps_out: Irreps, couplings: list[Coupling] | None = None
+    ) -> None:
+        found = all_couplings(irreps_in1, irreps_in2, irreps_out) if couplings is None else couplings
+        super().__init__(irreps_in1, irreps_in2, irreps_out, found, weighted=True)
+
+    def _weight_shape(self, mul1: int, mul2: int, mul3: int) -> tuple[int, ...]:
+        return (mul1, mul2, mul3)
+
+    def _terms(self, mul1: int, mul2: int) -> int:
+        return mul1 * mul2
+
+    def _fits(self, mul1: int, mul2: int, mul3: int) -> bool:
+        return True
+
+    def _multiply_adds(self, c: Coupling) -> int:
+        mul1, mul2, mul3 = self.multiplicities(c)
+        return super()._multiply_adds(c) + (2 * self.degrees(c)[2] + 1) * mul1 * mul2 * mul3
+
+    def _blocks(self, x: Tensor, y: Tensor, weight: Tensor | None) -> Tensor:
+        assert weight is not None
+        out: list[Tensor | None] = [None] * len(self.irreps_out)
+        x_blocks, y_blocks = split_blocks(x, self.shapes1), split_blocks(y, self.shapes2)
+        for number, (first, second, members) in enumerate(self._pairs):
+            for i, part in zip(members, self._coupled(number, x_blocks[first], y_blocks[second]), strict=True):
+                w = self.path_weight(weight, i).flatten(1, 2)  # [1 or n, channel pairs, mul3]
+                mixed = part @ w[0] if w.shape[0] == 1 else torch.bmm(part, w)
+                total = out[self.couplings[i].result]
+                out[self.couplings[i].result] = mixed if total is None else total + mixed
+        filled = [
+            x.new_zeros(x.shape[0], dim * mul) if part is None else part.flatten(1)
+            for part, (dim, mul) in zip(out, self.shapes3, strict=True)
+        ]
+        return torch.cat(filled, dim=1)
