@@ -20,7 +20,7 @@ def sum_by_sender(of_edges, by_sender, pointer, result, width, BLOCK: tl.constex
         total += tl.load(of_edges + edge * width + lane, mask=inside, other=0.0)
     tl.store(result + atom * width + lane, total, mask=inside)
 """
-"""`[E, width]` -> `[N, width]`: a program per atom and block of columns adds the edges that the atom sends, in order."""
+"""`[E, width]` -> `[N, width]`: per atom and block of columns a program adds the edges that it sends, in order."""
 
 
 @cache

@@ -17,7 +17,8 @@ from torch import Tensor
 
 from eqcli.nn.message_maps import MessageEdges, MessageForm
 from eqcli.nn.triton_kernels import SUM_BY_SENDER, triton_function
-from eqcli.nn.triton_source import backward_source, forward_source, path_groups
+from eqcli.nn.triton_source import backward_source, forward_source
+from eqcli.nn.triton_text import path_groups
 
 LANES = 32
 """Channels of one program: one warp, so that what all channels share costs one instruction."""
