@@ -21,6 +21,9 @@ from eqcli.geometry.irreps import Irreps, natural
 from eqcli.geometry.products.base import Explanation, Product, ProductPath
 from eqcli.geometry.sphere_grid import gauss_legendre
 
+PIECE_BYTES = 1 << 20
+"""Size of the values of one factor in the pieces that rows are taken in on a CPU, so that they stay in its cache."""
+
 
 class SphericalProduct(Product):
     """A channel-wise product of functions on the sphere with weights per degree.
@@ -66,6 +69,24 @@ class SphericalProduct(Product):
         """The factors as `[..., (l+1)^2, C]`."""
         return x.unflatten(-1, (-1, self.channels)), y.unflatten(-1, (-1, self.channels2))
 
+    def forward(self, x: Tensor, y: Tensor, weight: Tensor | None = None) -> Tensor:
+        step = max(1, PIECE_BYTES // (self.points * self.channels * x.element_size()))
+        in_rows = x.dim() == 2 and x.shape[:-1] == y.shape[:-1]
+        if not in_rows or x.shape[0] <= step or x.is_cuda or torch.compiler.is_compiling():
+            return self.whole(x, y, weight)
+        weights = [weight] * -(-x.shape[0] // step) if weight is None or weight.dim() == 1 else weight.split(step)
+        pieces = zip(x.split(step), y.split(step), weights, strict=True)
+        return torch.cat([self.whole(*piece) for piece in pieces])
+
+    @property
+    @abstractmethod
+    def points(self) -> int:
+        """Values on the sphere that represent one function."""
+
+    @abstractmethod
+    def whole(self, x: Tensor, y: Tensor, weight: Tensor | None) -> Tensor:
+        """The product of all rows at once."""
+
     @abstractmethod
     def product_multiply_adds(self) -> int:
         """Of one channel, without the weights."""
@@ -108,7 +129,7 @@ class GauntProduct(SphericalProduct):
 
     scale: Tensor
 
-    def forward(self, x: Tensor, y: Tensor, weight: Tensor | None = None) -> Tensor:
+    def whole(self, x: Tensor, y: Tensor, weight: Tensor | None) -> Tensor:
         f, g = self.factors(x, y)
         after = self.scale
         if weight is not None:

@@ -50,9 +50,12 @@ class GauntFourier(GauntProduct):
         self.register_constant("azimuth", azimuthal(self.lmax, self.res_alpha))
         self.register_buffer("places", padded_places(self.lmax), persistent=False)
 
+    @property
+    def points(self) -> int:
+        return self.res_alpha * self.res_beta
+
     def multiply(self, f: Tensor, g: Tensor) -> Tensor:
-        values = self._values(f) * self._values(g)
-        return self._coefficients(values)
+        return self._coefficients(self._values(f) * self._values(g))
 
     def _values(self, f: Tensor) -> Tensor:
         """At equally spaced angles, `[alpha, beta, ..., C]`, by way of the Fourier coefficients."""
@@ -68,24 +71,22 @@ class GauntFourier(GauntProduct):
         """Of the harmonics, `[..., (lmax_out+1)^2, C]`, by way of the Fourier coefficients."""
         orders = self._orders(self.lmax_out)
         rows = values.shape[2:]
-        flat = values.reshape(self.res_alpha, -1 if values.numel() else 0)
-        rings = (self.azimuth[:, orders].T / self.res_alpha) @ flat
+        rings = (self.azimuth[:, orders].T / self.res_alpha) @ values.flatten(1)
         series = self.waves_back[orders] @ rings.reshape(rings.shape[0], self.res_beta, rows.numel())
         padded = self.from_fourier[orders, : self.lmax_out + 1] @ series
         coefficients = unpad_orders(padded, self.places, self.lmax_out, self.lmax)
-        return coefficients.reshape(-1 if values.numel() else (self.lmax_out + 1) ** 2, *rows).movedim(0, -2)
+        return coefficients.reshape((self.lmax_out + 1) ** 2, *rows).movedim(0, -2)
 
     def _orders(self, degree: int) -> slice:
         return slice(self.lmax - degree, self.lmax + degree + 1)
 
     def product_multiply_adds(self) -> int:
-        points = self.res_alpha * self.res_beta
         inputs = sum(
-            (2 * l + 1) * ((l + 1) * (l + 1 + self.res_beta) + points)
+            (2 * l + 1) * ((l + 1) * (l + 1 + self.res_beta) + self.points)
             for l in (self.lmax1, self.lmax2)  # noqa: E741 (the degree is called l everywhere)
         )
-        result = (2 * self.lmax_out + 1) * (points + self.res_beta * (self.res_beta + self.lmax_out + 1))
-        return inputs + points + result
+        result = (2 * self.lmax_out + 1) * (self.points + self.res_beta * (self.res_beta + self.lmax_out + 1))
+        return inputs + self.points + result
 
 
 def build(lmax: int, channels: int) -> GauntFourier:

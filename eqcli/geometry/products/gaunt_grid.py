@@ -21,6 +21,10 @@ class GauntGrid(GauntProduct):
         super().__init__(lmax1, lmax2, lmax_out, channels, channels2)
         self.grid = SphereGrid.for_product(lmax1, lmax2, lmax_out)
 
+    @property
+    def points(self) -> int:
+        return self.grid.points
+
     def multiply(self, f: Tensor, g: Tensor) -> Tensor:
         return self.grid.from_grid(self.grid.to_grid(f) * self.grid.to_grid(g), self.lmax_out)
 

@@ -67,7 +67,11 @@ class GauntVector(SphericalProduct):
         self.lmax_odd = _highest_odd(self.lmax1, self.lmax2, self.lmax_out)
         return natural(self.lmax_out, self.channels) + twisted(self.lmax_odd, self.channels)
 
-    def forward(self, x: Tensor, y: Tensor, weight: Tensor | None = None) -> Tensor:
+    @property
+    def points(self) -> int:
+        return self.grid.points
+
+    def whole(self, x: Tensor, y: Tensor, weight: Tensor | None) -> Tensor:
         f, g = self.factors(x, y)
         radial1, tangent1, radial2, tangent2, after = f, f, g, g, self.scale
         if weight is not None:

@@ -14,6 +14,7 @@ from torch import Tensor
 
 from eqcli.geometry.clebsch_gordan import clebsch_gordan
 from eqcli.geometry.irreps import Irrep, Irreps
+from eqcli.geometry.products import gaunt
 from eqcli.geometry.products.gaunt import SphericalProduct
 from eqcli.geometry.products.gaunt_fourier import GauntFourier
 from eqcli.geometry.products.gaunt_grid import GauntGrid
@@ -48,7 +49,7 @@ def harmonics(lmax: int) -> tuple[Tensor, Tensor]:
     return evaluate(v), slopes / norm[:, None]
 
 
-def gaunt(l1: int, l2: int, l3: int) -> Tensor:
+def integrals(l1: int, l2: int, l3: int) -> Tensor:
     """Integrals of three harmonics of all degrees up to these, `[K1, K2, K3]`."""
     _, weights = sphere()
     return torch.einsum("p,pi,pj,pk->ijk", weights, *(harmonics(degree)[0] for degree in (l1, l2, l3)))
@@ -93,12 +94,12 @@ def normalised(coefficients: Tensor, lowest: int = 0) -> Tensor:
 @pytest.mark.parametrize("kind", SCALAR)
 def test_coefficients_are_integrals_of_three_harmonics(kind: type, sizes: tuple[int, int, int]) -> None:
     found = whole(kind(*sizes, 1).double())
-    torch.testing.assert_close(found, normalised(gaunt(*sizes)), rtol=0, atol=1e-12)
+    torch.testing.assert_close(found, normalised(integrals(*sizes)), rtol=0, atol=1e-12)
 
 
 def test_the_integrals_are_coupling_coefficients_times_the_symbol_without_orders() -> None:
     nodes, weights = leggauss(12)
-    table = gaunt(3, 3, 3)
+    table = integrals(3, 3, 3)
     for l1, l2, l3 in pairs(range(4), repeat=3):
         block = table[l1 * l1 : (l1 + 1) ** 2, l2 * l2 : (l2 + 1) ** 2, l3 * l3 : (l3 + 1) ** 2]
         if not abs(l1 - l2) <= l3 <= l1 + l2:
@@ -125,7 +126,7 @@ def test_vector_fields_give_dot_and_cross_products(sizes: tuple[int, int, int]) 
             chosen[places[start] : places[start + 1]] = 1.0
         chosen[places[4] :] = 1.0
     # Of the even couplings the radial and the tangential ones count together.
-    both = torch.cat([gaunt(*sizes), dot])
+    both = torch.cat([integrals(*sizes), dot])
     even = normalised(both)
     size = (l3 + 1) ** 2
     found = whole(product, radial)
@@ -190,6 +191,19 @@ def test_one_channel_of_the_second_factor_meets_all(kind: type) -> None:
     repeated = y.unsqueeze(-1).expand(-1, -1, 3).flatten(-2)
     torch.testing.assert_close(one(x, y), many(x, repeated), rtol=0, atol=1e-13)
     assert one.irreps_in2 == Irreps("1x0e+1x1o")
+
+
+@pytest.mark.parametrize("kind", [*SCALAR, GauntVector])
+def test_rows_taken_in_pieces(kind: type, monkeypatch: pytest.MonkeyPatch) -> None:
+    product = kind(2, 2, 2, 2).double()
+    x, y, weight = normal(7, 18), normal(7, 18, seed=1), normal(7, product.weight_numel, seed=2)
+    expected = [product(x, y, w) for w in (None, weight[0], weight)]
+    monkeypatch.setattr(gaunt, "PIECE_BYTES", 3 * 8 * 2 * product.points)
+    parts: list[int] = []
+    monkeypatch.setattr(product, "whole", lambda *piece: parts.append(len(piece[0])) or kind.whole(product, *piece))
+    for w, whole_result in zip((None, weight[0], weight), expected, strict=True):
+        torch.testing.assert_close(product(x, y, w), whole_result, rtol=0, atol=1e-13)
+    assert parts == [3, 3, 1] * 3
 
 
 @pytest.mark.parametrize("kind", [*SCALAR, GauntVector])
