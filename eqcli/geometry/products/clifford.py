@@ -18,9 +18,9 @@ from torch import Tensor
 from eqcli.geometry.clifford_algebra import CliffordAlgebra, grade_triples
 from eqcli.geometry.irreps import Irreps
 from eqcli.geometry.products.base import Explanation, Product, ProductPath
+from eqcli.geometry.projective_geometry import PROJECTIVE
 
 EUCLIDEAN = CliffordAlgebra(3)
-PROJECTIVE = CliffordAlgebra(3, r=1)
 
 CL3_BLADES = ((0, 1), (1, 1), (2, 1), (4, 1), (6, 1), (5, -1), (3, 1), (7, 1))
 """Component in the order of the irreps -> bitwise blade and sign; e31 is -e13."""
