@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from eqcli.geometry.irreps import Irreps
 from eqcli.geometry.spherical_harmonics import SphericalHarmonics
 
 
@@ -28,3 +29,14 @@ def representation(rotation: Tensor, degree: int) -> Tensor:
 def full_representation(rotation: Tensor, lmax: int) -> Tensor:
     """Block-diagonal representation on all degrees up to lmax."""
     return torch.block_diag(*[representation(rotation, degree) for degree in range(lmax + 1)])
+
+
+def action(irreps: Irreps, matrix: Tensor) -> Tensor:
+    """The representation of an orthogonal matrix on tensors whose channels are last, `[dim, dim]` float64."""
+    proper = matrix * torch.linalg.det(matrix).sign()
+    improper = bool(torch.linalg.det(matrix) < 0)
+    parts = []
+    for mul, ir in irreps:
+        block = torch.kron(representation(proper, ir.l), torch.eye(mul, dtype=torch.float64))
+        parts.append(block * ir.p if improper else block)
+    return torch.block_diag(*parts)

@@ -13,7 +13,22 @@ import torch
 from e3nn.o3 import Irrep, Irreps
 from torch import Tensor
 
-__all__ = ["Irrep", "Irreps", "blocks", "from_e3nn", "join", "natural", "to_e3nn", "uniform_multiplicity"]
+__all__ = [
+    "Irrep",
+    "Irreps",
+    "Shape",
+    "blocks",
+    "from_e3nn",
+    "join",
+    "natural",
+    "shapes",
+    "split_blocks",
+    "to_e3nn",
+    "uniform_multiplicity",
+]
+
+Shape = tuple[int, int]
+"""2l+1 and multiplicity of one entry."""
 
 
 def natural(lmax: int, channels: int = 1) -> Irreps:
@@ -31,8 +46,18 @@ def uniform_multiplicity(irreps: Irreps) -> int:
 
 def blocks(x: Tensor, irreps: Irreps) -> list[Tensor]:
     """Views `[..., 2l+1, mul]` of a tensor `[..., irreps.dim]`, one for each entry of `irreps`."""
-    parts = x.split([mul * ir.dim for mul, ir in irreps], dim=-1)
-    return [part.unflatten(-1, (ir.dim, mul)) for part, (mul, ir) in zip(parts, irreps, strict=True)]
+    return split_blocks(x, shapes(irreps))
+
+
+def shapes(irreps: Irreps) -> list[Shape]:
+    """2l+1 and multiplicity of each entry, for :func:`split_blocks`."""
+    return [(int(ir.dim), int(mul)) for mul, ir in irreps]
+
+
+def split_blocks(x: Tensor, entries: list[Shape]) -> list[Tensor]:
+    """:func:`blocks` from :func:`shapes`: torch.compile traces plain numbers where it cannot trace `Irreps`."""
+    parts = x.split([dim * mul for dim, mul in entries], dim=-1)
+    return [part.unflatten(-1, shape) for part, shape in zip(parts, entries, strict=True)]
 
 
 def join(parts: list[Tensor]) -> Tensor:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cache
 from math import log, pi, sqrt
 
 import torch
@@ -27,16 +26,14 @@ class Activation:
         Elementwise, as it stands in the papers.
     parity
         1 when even, -1 when odd, 0 when neither: such a function may act on true scalars alone.
+    scale
+        1 / sqrt(E[f(z)^2]) for z ~ N(0, 1).
     """
 
     name: str
     function: Callable[[Tensor], Tensor]
     parity: int
-
-    @property
-    def scale(self) -> float:
-        """1 / sqrt(E[f(z)^2]) for z ~ N(0, 1)."""
-        return _scale(self.name)
+    scale: float
 
     def __call__(self, x: Tensor) -> Tensor:
         """The function with unit second moment for standard normal input."""
@@ -82,6 +79,22 @@ def smooth_leaky_relu(x: Tensor) -> Tensor:
     return 0.6 * x + 0.4 * x * (2.0 * torch.sigmoid(x) - 1.0)
 
 
+def normal_mean(values: Tensor, z: Tensor) -> Tensor:
+    """Mean over z ~ N(0, 1) of what has the given `values` at the nodes of :func:`normal_nodes`, last dimension."""
+    return (values * torch.exp(-0.5 * z * z)).sum(-1) * (float(z[1] - z[0]) / sqrt(2.0 * pi))
+
+
+def normal_nodes() -> Tensor:
+    """Nodes for :func:`normal_mean`, float64."""
+    return torch.linspace(-WIDTH, WIDTH, NODES, dtype=torch.float64)
+
+
+def unit_scale(function: Callable[[Tensor], Tensor]) -> float:
+    """1 / sqrt(E[f(z)^2]) for z ~ N(0, 1), to rounding."""
+    z = normal_nodes()
+    return float(normal_mean(function(z) ** 2, z) ** -0.5)
+
+
 _KINDS: list[tuple[str, Callable[[Tensor], Tensor], int]] = [
     ("silu", torch.nn.functional.silu, 0),
     ("softplus", shifted_softplus, 0),
@@ -93,7 +106,9 @@ _KINDS: list[tuple[str, Callable[[Tensor], Tensor], int]] = [
     ("identity", torch.clone, -1),
 ]
 
-ACTIVATIONS: dict[str, Activation] = {name: Activation(name, function, parity) for name, function, parity in _KINDS}
+ACTIVATIONS: dict[str, Activation] = {
+    name: Activation(name, function, parity, unit_scale(function)) for name, function, parity in _KINDS
+}
 """Smooth activations by name."""
 
 
@@ -102,19 +117,3 @@ def activation(name: str) -> Activation:
     if name not in ACTIVATIONS:
         raise ValueError(f"there is no activation {name!r}; there are {', '.join(ACTIVATIONS)}")
     return ACTIVATIONS[name]
-
-
-def normal_mean(values: Tensor, z: Tensor) -> Tensor:
-    """Mean over z ~ N(0, 1) of what has the given `values` at the nodes of :func:`normal_nodes`, last dimension."""
-    return (values * torch.exp(-0.5 * z * z)).sum(-1) * (float(z[1] - z[0]) / sqrt(2.0 * pi))
-
-
-def normal_nodes() -> Tensor:
-    """Nodes for :func:`normal_mean`, float64."""
-    return torch.linspace(-WIDTH, WIDTH, NODES, dtype=torch.float64)
-
-
-@cache
-def _scale(name: str) -> float:
-    z = normal_nodes()
-    return float(normal_mean(ACTIVATIONS[name].function(z) ** 2, z) ** -0.5)

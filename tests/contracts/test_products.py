@@ -12,7 +12,7 @@ from torch import Tensor
 from eqcli.geometry.irreps import Irreps
 from eqcli.geometry.products.base import Product
 from eqcli.geometry.products.family import PRODUCTS
-from tests.rotations import random_rotation, representation
+from tests.rotations import action, random_rotation
 
 EXACT = 1e-12
 """Relative error of an exact product in float64."""
@@ -41,17 +41,6 @@ def arguments(product: Product, seed: int = 0, dtype: torch.dtype = torch.float6
         y[1] = torch.tensor([0.0, -1.0, 0.0])
         y = torch.nn.functional.normalize(y, dim=-1)
     return normal(product.irreps_in1.dim).to(dtype), y.to(dtype), normal(product.weight_numel).to(dtype)
-
-
-def action(irreps: Irreps, matrix: Tensor) -> Tensor:
-    """The representation of an orthogonal matrix on tensors whose channels are last, `[dim, dim]` float64."""
-    proper = matrix * torch.linalg.det(matrix).sign()
-    improper = bool(torch.linalg.det(matrix) < 0)
-    parts = []
-    for mul, ir in irreps:
-        block = torch.kron(representation(proper, ir.l), torch.eye(mul, dtype=torch.float64))
-        parts.append(block * ir.p if improper else block)
-    return torch.block_diag(*parts)
 
 
 def operations(product: Product) -> list[Tensor]:
