@@ -8,16 +8,20 @@ gradient of these is a sum of the same maps. So three maps are all that a backen
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cache, cached_property
 from math import sqrt
-from typing import NamedTuple, Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 import torch
 from torch import Tensor
 
 from eqcli.geometry.clebsch_gordan import clebsch_gordan
 from eqcli.graph.layout import Layout, NeighbourBlock, neighbour_blocks
+
+if TYPE_CHECKING:
+    from eqcli.nn.edge_pieces import Piece
 
 
 class MessagePath(NamedTuple):
@@ -34,6 +38,17 @@ class MessagePath(NamedTuple):
     second: int
     result: int
     step: int
+
+
+class Coupling(NamedTuple):
+    """What a path is made from; results of the same `group`, a number, lie side by side."""
+
+    l1: int
+    l2: int
+    l3: int
+    first: int
+    second: int
+    group: int
 
 
 @dataclass(frozen=True)
@@ -54,12 +69,13 @@ class MessageForm:
     rows_out: int
 
     @classmethod
-    def grouped(cls, couplings: list[tuple[int, int, int, int, int, int]], rows_in: int, rows_edge: int) -> MessageForm:
+    def grouped(cls, couplings: Iterable[Coupling], rows_in: int, rows_edge: int) -> MessageForm:
         """Results of the same group side by side: a group of n paths of degree l3 is `[2 l3 + 1, n, C]`.
 
-        A coupling is `(l1, l2, l3, first, second, group)`; groups follow each other in the order of their
-        numbers, and within a group the paths keep the order of `couplings`.
+        Groups follow each other in the order of their numbers, and within a group the paths keep the order of
+        `couplings`. Raises ValueError when a group holds two degrees.
         """
+        couplings = list(couplings)
         sizes: dict[int, int] = {}
         degrees: dict[int, int] = {}
         for _, _, l3, _, _, group in couplings:
@@ -106,6 +122,8 @@ class MessageEdges:
         `[E]` int64 atoms; `receiver` ascends.
     n_atoms
         N.
+    pieces
+        Pieces that :func:`eqcli.nn.edge_pieces.edge_pieces` has cut, by their largest number of edges.
     """
 
     def __init__(
@@ -116,6 +134,7 @@ class MessageEdges:
         blocks: tuple[list[NeighbourBlock], Tensor | None] | None = None,
     ) -> None:
         self.sender, self.receiver, self.n_atoms = sender, receiver, n_atoms
+        self.pieces: dict[int, list[Piece]] = {}
         if blocks is not None:
             self.blocks = blocks
 

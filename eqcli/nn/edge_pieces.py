@@ -1,0 +1,130 @@
+"""Neighbour pairs in pieces that fit the cache of a processor."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from eqcli.graph.layout import NeighbourBlock
+from eqcli.nn.message_maps import MessageEdges
+
+NUMBERS_AT_ONCE = 2**16
+"""Edges times channels in a piece on a processor: enough to fill matrix products, few enough for the cache."""
+
+NUMBERS_AT_ONCE_CUDA = 2**24
+"""The same on a GPU, which wants much work at once."""
+
+
+@dataclass(frozen=True)
+class Piece:
+    """`n` receivers with `width` slots for edges each.
+
+    Attributes
+    ----------
+    atoms
+        The receivers: a range, or their places.
+    edges
+        The edge in each slot: a range, or places; a slot that stays empty names any edge.
+    real
+        The slots that hold an edge, or None when all do.
+    mask
+        `[n * width, 1]`, 1 where a slot holds an edge, or None when all do.
+    sender
+        `[n * width]`, the atom that sends the edge of each slot.
+    """
+
+    n: int
+    width: int
+    atoms: slice | Tensor
+    edges: slice | Tensor
+    real: Tensor | None
+    mask: Tensor | None
+    sender: Tensor
+
+    @property
+    def n_edges(self) -> int:
+        return self.n * self.width
+
+    def take_edges(self, x: Tensor) -> Tensor:
+        """Rows of `[E, ...]` for the slots; a view where they are a range."""
+        return x[self.edges] if isinstance(self.edges, slice) else x.index_select(0, self.edges)
+
+    def take_masked(self, x: Tensor) -> Tensor:
+        """Rows of `[E, k]` for the slots, zero where a slot is empty."""
+        rows = self.take_edges(x)
+        return rows if self.mask is None else rows * self.mask
+
+    def take_atoms(self, x: Tensor) -> Tensor:
+        """Rows of `[N, ...]` for the receivers."""
+        return x[self.atoms] if isinstance(self.atoms, slice) else x.index_select(0, self.atoms)
+
+    def put_atoms(self, out: Tensor, rows: Tensor) -> None:
+        if isinstance(self.atoms, slice):
+            out[self.atoms] = rows
+        else:
+            out.index_copy_(0, self.atoms, rows)
+
+    def put_edges(self, out: Tensor, rows: Tensor) -> None:
+        """Writes the rows of the slots that hold an edge."""
+        if isinstance(self.edges, slice):
+            out[self.edges] = rows
+        elif self.real is None:
+            out.index_copy_(0, self.edges, rows)
+        else:
+            out.index_copy_(0, self.edges[self.real], rows.index_select(0, self.real))
+
+
+def edge_pieces(edges: MessageEdges, channels: int) -> list[Piece]:
+    """The edges in pieces; atoms without neighbours are in none."""
+    at_once = NUMBERS_AT_ONCE_CUDA if edges.sender.is_cuda else NUMBERS_AT_ONCE
+    step = max(1, at_once // channels)
+    if step not in edges.pieces:
+        edges.pieces[step] = list(_pieces(edges, step))
+    return edges.pieces[step]
+
+
+def _pieces(edges: MessageEdges, step: int) -> Iterator[Piece]:
+    blocks, inverse = edges.blocks
+    order = None if inverse is None else torch.argsort(inverse)
+    first = 0
+    for block in blocks:
+        if block.width:
+            size = max(1, step // block.width)
+            for start in range(0, block.n, size):
+                stop = min(start + size, block.n)
+                atoms = slice(first + start, first + stop)
+                yield _piece(edges, block, start, stop, atoms if order is None else order[atoms])
+        first += block.n
+
+
+def _piece(edges: MessageEdges, block: NeighbourBlock, start: int, stop: int, atoms: slice | Tensor) -> Piece:
+    slots = slice(start * block.width, stop * block.width)
+    if block.edges is None:
+        return Piece(stop - start, block.width, atoms, slots, None, None, edges.sender[slots])
+    held = block.edges[slots]
+    mask = None if block.mask is None else block.mask[slots]
+    real = None if mask is None else mask.flatten().nonzero().flatten()
+    if real is not None and len(real) == len(held):
+        mask = real = None
+    return Piece(stop - start, block.width, atoms, held, real, mask, edges.sender[held])
+
+
+class Scratch:
+    """Buffers that every piece uses anew, so that they stay in the cache."""
+
+    def __init__(self, like: Tensor) -> None:
+        self.like = like
+        self.buffers: dict[str, Tensor] = {}
+
+    def __call__(self, name: str, *shape: int) -> Tensor:
+        """An uninitialised contiguous tensor; it is the same memory whenever `name` is."""
+        numel = 1
+        for n in shape:
+            numel *= n
+        buffer = self.buffers.get(name)
+        if buffer is None or buffer.numel() < numel:
+            buffer = self.buffers[name] = self.like.new_empty(numel)
+        return buffer[:numel].view(shape)
