@@ -33,9 +33,9 @@ def clebsch_gordan(l1: int, l2: int, l3: int) -> Tensor:
     if l1 + l2 + l3 > LARGEST_SUM:
         raise ValueError(f"degrees {l1}, {l2} and {l3} are too large: they may add up to {LARGEST_SUM} at most")
     # The phases (-i)^l in the change of basis make the result real.
-    real = np.tensordot(_real_to_complex(l1), _complex_coupling(l1, l2, l3), axes=(0, 0))
-    real = np.tensordot(_real_to_complex(l2), real, axes=(0, 1)).transpose(1, 0, 2)
-    found = (real @ _real_to_complex(l3).conj()).real * _selection_rules(l1, l2, l3)
+    real = np.tensordot(real_to_complex(l1), _complex_coupling(l1, l2, l3), axes=(0, 0))
+    real = np.tensordot(real_to_complex(l2), real, axes=(0, 1)).transpose(1, 0, 2)
+    found = (real @ real_to_complex(l3).conj()).real * _selection_rules(l1, l2, l3)
     return torch.from_numpy(np.ascontiguousarray(found / np.linalg.norm(found)))
 
 
@@ -81,7 +81,7 @@ def _selection_rules(l1: int, l2: int, l3: int) -> np.ndarray:
 
 
 @cache
-def _real_to_complex(l: int) -> np.ndarray:  # noqa: E741 (the degree is called l everywhere)
+def real_to_complex(l: int) -> np.ndarray:  # noqa: E741 (the degree is called l everywhere)
     """Unitary matrix U with `Y_complex = U @ Y_real`, times (-i)^l, rows m = -l..l."""
     matrix = np.zeros((2 * l + 1, 2 * l + 1), dtype=complex)
     matrix[l, l] = 1.0
