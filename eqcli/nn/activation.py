@@ -81,7 +81,7 @@ def smooth_leaky_relu(x: Tensor) -> Tensor:
 
 def normal_mean(values: Tensor, z: Tensor) -> Tensor:
     """Mean over z ~ N(0, 1) of what has the given `values` at the nodes of :func:`normal_nodes`, last dimension."""
-    return (values * torch.exp(-0.5 * z * z)).sum(-1) * (float(z[1] - z[0]) / sqrt(2.0 * pi))
+    return (values * torch.exp(-0.5 * z * z)).sum(-1) * (2.0 * WIDTH / (NODES - 1) / sqrt(2.0 * pi))
 
 
 def normal_nodes() -> Tensor:

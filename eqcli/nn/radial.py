@@ -123,22 +123,30 @@ class BernsteinBasis(RadialBasis):
     """
 
     raw_decay: Tensor
-    orders: Tensor
     factors: Tensor
 
     def __init__(self, cutoff: float, size: int, *, trainable: bool = False) -> None:
         super().__init__(cutoff, size, trainable=trainable)
         self.hold("raw_decay", torch.tensor(log(expm1(0.5 / LENGTH["Bohr"])), dtype=torch.float64))
-        self.register_constant("orders", torch.arange(size, dtype=torch.float64))
         binomials = [sqrt(comb(size - 1, k)) for k in range(size)]
         self.register_constant("factors", torch.tensor(binomials, dtype=torch.float64))
 
     def forward(self, r: Tensor) -> Tensor:
-        exponent = -nn.functional.softplus(self.raw_decay) * r.unsqueeze(-1)
+        exponent = -nn.functional.softplus(self.raw_decay) * r
         # The root of the binomial goes to each power: the binomial itself leaves the range of float32.
-        rising = self.factors * torch.exp(exponent).pow(self.orders)
-        falling = self.factors * (-torch.expm1(exponent)).pow(self.orders.flip(0))
+        rising = self.factors * powers(torch.exp(exponent), self.size)
+        falling = self.factors * powers(-torch.expm1(exponent), self.size).flip(-1)
         return rising * falling
+
+
+def powers(x: Tensor, n: int) -> Tensor:
+    """1, x, .. x^(n-1), `[...] -> [..., n]`: by products alone, whose derivatives exist at x = 0 to any order."""
+    factor = x.unsqueeze(-1)
+    table = torch.ones_like(factor)
+    while table.shape[-1] < n:
+        table = torch.cat([table, table * factor], dim=-1)
+        factor = factor * factor
+    return table.narrow(-1, 0, n)
 
 
 RADIAL_BASES: dict[str, type[RadialBasis]] = {

@@ -169,6 +169,7 @@ def test_a_batch_is_its_members(name: str) -> None:
     assert layer(x[:0]).shape == (0, layer.irreps_out.dim)
 
 
+@torch.no_grad()
 @pytest.mark.parametrize("name", NAMES)
 def test_float32_agrees_and_casts_keep_constants(name: str) -> None:
     layer = make(name)
