@@ -32,16 +32,14 @@ def cuequivariance_missing(device: torch.device) -> str | None:
     return None
 
 
-class CuequivarianceMaps(DifferentiatedMaps):
-    """:class:`~eqcli.nn.message_maps.MessageMaps` of `form`. Raises ImportError without the library."""
+class CuEquivarianceMaps(DifferentiatedMaps):
+    """:class:`~eqcli.nn.message_maps.MessageMaps` of `form`; calls raise RuntimeError where the library cannot run."""
 
     def __init__(self, form: MessageForm) -> None:
         self.form = form
 
     def messages(self, h: Tensor, w: Tensor, harmonics: Tensor, edges: MessageEdges) -> Tensor:
         channels = h.shape[-1]
-        if not (len(edges.sender) and channels):
-            return self.no_messages(h, w, harmonics, edges)
         size = torch.empty(edges.n_atoms, 1, device=h.device)
         polynomial = _polynomial(self.form, channels, h.dtype, h.device)
         (found,) = polynomial([w, h.flatten(1), harmonics], {1: edges.sender}, {0: size}, {0: edges.receiver})
@@ -52,6 +50,8 @@ class CuequivarianceMaps(DifferentiatedMaps):
 @cache
 def _polynomial(form: MessageForm, channels: int, dtype: torch.dtype, device: torch.device) -> Any:
     """The library's module for weights, features and harmonics -> messages."""
+    if reason := cuequivariance_missing(device):
+        raise RuntimeError(reason)
     import cuequivariance as cue
     import cuequivariance_torch as cuet
 

@@ -18,22 +18,24 @@ class DifferentiatedMaps(ABC):
 
     form: MessageForm
 
-    def no_messages(self, h: Tensor, w: Tensor, harmonics: Tensor, edges: MessageEdges) -> Tensor:
-        """Zeros whose derivatives by each argument are defined: for a graph without edges."""
-        nothing = 0.0 * (h.sum() + w.sum() + harmonics.sum())
-        return nothing.expand(edges.n_atoms, self.form.rows_out, h.shape[-1])
-
     @abstractmethod
     def messages(self, h: Tensor, w: Tensor, harmonics: Tensor, edges: MessageEdges) -> Tensor:
-        """`[N, rows_in, C]`, `[E, P C]`, `[E, rows_edge]` -> `[N, rows_out, C]`, twice differentiable."""
+        """`[N, rows_in, C]`, `[E, P C]`, `[E, rows_edge]` -> `[N, rows_out, C]`, twice differentiable.
+
+        Never called without edges or channels.
+        """
 
     def forward(self, h: Tensor, w: Tensor, harmonics: Tensor, edges: MessageEdges) -> Tensor:
+        if not (len(edges.sender) and h.shape[-1]):
+            return h.new_zeros(edges.n_atoms, self.form.rows_out, h.shape[-1])
         with torch.no_grad():
             return self.messages(h, w, harmonics, edges)
 
     def backward(
         self, g: Tensor, h: Tensor, w: Tensor, harmonics: Tensor, edges: MessageEdges
     ) -> tuple[Tensor, Tensor, Tensor]:
+        if not (len(edges.sender) and h.shape[-1]):
+            return torch.zeros_like(h), torch.zeros_like(w), torch.zeros_like(harmonics)
         h, w, harmonics = _leaf(h), _leaf(w), _leaf(harmonics)
         return self._gradient(g, h, w, harmonics, edges, again=False)
 
@@ -48,6 +50,8 @@ class DifferentiatedMaps(ABC):
         of_harmonics: Tensor,
         edges: MessageEdges,
     ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        if not (len(edges.sender) and h.shape[-1]):
+            return torch.zeros_like(g), torch.zeros_like(h), torch.zeros_like(w), torch.zeros_like(harmonics)
         leaves = (_leaf(g), _leaf(h), _leaf(w), _leaf(harmonics))
         gradient = self._gradient(*leaves, edges, again=True)
         by_g, by_h, by_w, by_harmonics = torch.autograd.grad(gradient, leaves, (of_h, of_w, of_harmonics))

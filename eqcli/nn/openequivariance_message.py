@@ -29,8 +29,8 @@ def openequivariance_missing(device: torch.device) -> str | None:
     return None if device.type == "cuda" else f"openequivariance runs on GPUs, not on {device.type}"
 
 
-class OpenequivarianceMaps(DifferentiatedMaps):
-    """:class:`~eqcli.nn.message_maps.MessageMaps` of `form`. Raises ImportError without the library."""
+class OpenEquivarianceMaps(DifferentiatedMaps):
+    """:class:`~eqcli.nn.message_maps.MessageMaps` of `form`; calls raise RuntimeError where the library cannot run."""
 
     def __init__(self, form: MessageForm) -> None:
         self.form = form
@@ -38,12 +38,10 @@ class OpenequivarianceMaps(DifferentiatedMaps):
     def messages(self, h: Tensor, w: Tensor, harmonics: Tensor, edges: MessageEdges) -> Tensor:
         """As the library forms them. Raises ValueError when an edge has no reverse edge."""
         channels = h.shape[-1]
-        if not (len(edges.sender) and channels):
-            return self.no_messages(h, w, harmonics, edges)
         order = sorted_both_ways(edges)
         if order.edges is not None:
             w, harmonics = w.index_select(0, order.edges), harmonics.index_select(0, order.edges)
-        convolve = _convolution(self.form, channels, h.dtype)
+        convolve = _convolution(self.form, channels, h.dtype, h.device)
         found = convolve(h.flatten(1), harmonics, w, edges.receiver, order.sender, order.reverse)
         rows = torch.tensor(rows_by_path(self.form), device=h.device)
         by_path: Tensor = found.reshape(edges.n_atoms, -1, channels)
@@ -102,8 +100,10 @@ def degrees_of_rows(rows: int, placed: set[tuple[int, int]]) -> list[tuple[int, 
 
 
 @cache
-def _convolution(form: MessageForm, channels: int, dtype: torch.dtype) -> Any:
+def _convolution(form: MessageForm, channels: int, dtype: torch.dtype, device: torch.device) -> Any:
     """The library's kernel. The form has no parities; with all even, as here, every coupling is allowed."""
+    if reason := openequivariance_missing(device):
+        raise RuntimeError(reason)
     import openequivariance as oeq
 
     inputs = degrees_of_rows(form.rows_in, {(p.first, p.l1) for p in form.paths})

@@ -26,6 +26,9 @@ LANES = 32
 ROW_BYTES = 288
 """Registers for messages, in bytes per channel: 72 rows in float32."""
 
+ONE_WARP: dict[str, Any] = {"num_warps": 1, "enable_fp_fusion": True}
+"""Programs of one warp each, multiply-adds in one instruction whatever the default of the version of Triton."""
+
 SUM_BLOCK = 128
 """Columns of one program of the sum by sender."""
 
@@ -46,6 +49,8 @@ def interpreted() -> bool:
 
 class TritonMaps:
     """:class:`~eqcli.nn.message_maps.MessageMaps` in Triton, for float32 and float64.
+
+    Calls raise RuntimeError where Triton cannot run.
 
     Parameters
     ----------
@@ -90,9 +95,9 @@ class TritonMaps:
             return h.new_zeros(shape)
         result = h.new_empty(shape)
         with _on(h):
-            for kernel in _kernels(self.form, self._budget(h), second)[0]:
+            for kernel in _kernels(self.form, self._budget(h), h.device, second)[0]:
                 kernel[self._grid(edges, channels)](
-                    *given, edges.sender, edges.receiver_pointer, result, channels, BLOCK=self.lanes, num_warps=1
+                    *given, edges.sender, edges.receiver_pointer, result, channels, BLOCK=self.lanes, **ONE_WARP
                 )
         return result
 
@@ -103,7 +108,7 @@ class TritonMaps:
         channels, n_edges = h.shape[-1], len(edges.sender)
         if not (edges.n_atoms and channels and n_edges):
             return torch.zeros_like(h), torch.zeros_like(w), torch.zeros_like(harmonics)
-        kernels = _kernels(self.form, self._budget(h), second)[1]
+        kernels = _kernels(self.form, self._budget(h), h.device, second)[1]
         grid = self._grid(edges, channels)
         of_neighbours = h.new_empty(n_edges, self.form.rows_in, channels)
         of_w = torch.empty_like(w)
@@ -112,7 +117,7 @@ class TritonMaps:
             for kernel, part in zip(kernels, of_harmonics, strict=True):
                 kernel[grid](
                     *given, of_neighbours, of_w, part, edges.sender, edges.receiver_pointer, n_edges, channels,
-                    BLOCK=self.lanes, num_warps=1,
+                    BLOCK=self.lanes, **ONE_WARP,
                 )  # fmt: skip
         return _sum_by_sender(of_neighbours, edges), of_w, of_harmonics.sum((0, 1))
 
@@ -124,8 +129,10 @@ class TritonMaps:
 
 
 @cache
-def _kernels(form: MessageForm, budget: int, second: bool) -> tuple[list[Any], list[Any]]:
+def _kernels(form: MessageForm, budget: int, device: torch.device, second: bool) -> tuple[list[Any], list[Any]]:
     """Kernels of the messages and of the derivatives, one of each for every group of paths."""
+    if reason := triton_missing(device):
+        raise RuntimeError(reason)
     groups = path_groups(form, budget)
     messages = [triton_function(forward_source(form, group, second)) for group in groups]
     return messages, [triton_function(backward_source(form, group, second)) for group in groups]

@@ -77,7 +77,7 @@ class KernelText:
 
 
 class SharedScalars:
-    """The numbers `G[m1, m3] = sum_m2 C[m1, m2, m3] Y[m2]` of one path and edge, each written where it is first used."""
+    """`G[m1, m3] = sum_m2 C[m1, m2, m3] Y[m2]` of one path and edge, each number written where it is first used."""
 
     def __init__(self, text: KernelText, path: MessagePath) -> None:
         self._text, self._path = text, path

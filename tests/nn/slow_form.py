@@ -1,0 +1,93 @@
+"""The multilinear form of message passing, edge by edge and path by path, differentiated by autograd."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from eqcli.nn.convolution import natural_paths
+from eqcli.nn.message_maps import MessageEdges, MessageForm, MessageMaps, path_coupling
+
+CPU = torch.device("cpu")
+
+
+def natural_form(l_in: int, l_edge: int, l_out: int) -> MessageForm:
+    """All couplings of natural parity among degrees up to these."""
+    couplings = [(*path, path.l1**2, path.l2**2, path.l3) for path in natural_paths(l_in, l_edge, l_out)]
+    return MessageForm.grouped(couplings, (l_in + 1) ** 2, (l_edge + 1) ** 2)
+
+
+def random_edges(degrees: list[int], symmetric: bool = False) -> MessageEdges:
+    """Atoms with these numbers of neighbours, drawn at random; with `symmetric`, the reverse of each edge too."""
+    generator = torch.Generator().manual_seed(3)
+    n = len(degrees)
+    receiver = torch.arange(n).repeat_interleave(torch.tensor(degrees, dtype=torch.int64))
+    sender = torch.randint(max(n, 1), receiver.shape, generator=generator)
+    if symmetric:
+        sender, receiver = torch.cat([sender, receiver]), torch.cat([receiver, sender])
+        order = torch.argsort(receiver, stable=True)
+        sender, receiver = sender[order], receiver[order]
+    return MessageEdges(sender, receiver, n)
+
+
+@dataclass
+class Case:
+    """Random arguments of the maps of one form on one graph."""
+
+    form: MessageForm
+    edges: MessageEdges
+    channels: int
+    dtype: torch.dtype = torch.float64
+
+    def __post_init__(self) -> None:
+        generator = torch.Generator().manual_seed(1)
+        n, e, c = self.edges.n_atoms, len(self.edges.sender), self.channels
+        shapes = [(n, self.form.rows_out, c)]
+        shapes += 2 * [(n, self.form.rows_in, c), (e, len(self.form.paths) * c), (e, self.form.rows_edge)]
+        drawn = [torch.randn(shape, generator=generator, dtype=torch.float64).to(self.dtype) for shape in shapes]
+        self.point, self.along = drawn[:4], drawn[4:]
+
+    def form_value(self, g: Tensor, h: Tensor, w: Tensor, y: Tensor) -> Tensor:
+        """T(g, h, w, Y)."""
+        total = 0.0 * g.sum() * h.sum() * w.sum() * y.sum()
+        c = self.channels
+        for e, (j, i) in enumerate(zip(self.edges.sender.tolist(), self.edges.receiver.tolist(), strict=True)):
+            for p, path in enumerate(self.form.paths):
+                rows = [path.result + m3 * path.step for m3 in range(2 * path.l3 + 1)]
+                total = total + torch.einsum(
+                    "abd,dc,c,ac,b->",
+                    path_coupling(path.l1, path.l2, path.l3).to(g.dtype),
+                    g[i, rows],
+                    w[e, p * c : (p + 1) * c],
+                    h[j, path.first : path.first + 2 * path.l1 + 1],
+                    y[e, path.second : path.second + 2 * path.l2 + 1],
+                )
+        return total
+
+    def expected(self) -> tuple[list[Tensor], list[Tensor]]:
+        """Derivatives of the form by g, h, w, Y, and those of their product with the directions, in float64."""
+        point = [x.double().requires_grad_(True) for x in self.point]
+        first = torch.autograd.grad(self.form_value(*point), point, create_graph=True)
+        product = sum((a.double() * f).sum() for a, f in zip(self.along, first[1:], strict=True))
+        assert isinstance(product, Tensor)
+        return [f.detach() for f in first], list(torch.autograd.grad(product, point))
+
+    def found(self, maps: MessageMaps, device: torch.device = CPU) -> tuple[list[Tensor], list[Tensor]]:
+        """The same from the maps of a backend, carried out on `device`."""
+        g, h, w, y, *along = (x.to(device) for x in (*self.point, *self.along))
+        edges = MessageEdges(self.edges.sender.to(device), self.edges.receiver.to(device), self.edges.n_atoms)
+        first = [maps.forward(h, w, y, edges), *maps.backward(g, h, w, y, edges)]
+        second = maps.double_backward(g, h, w, y, along[0], along[1], along[2], edges)
+        return [x.cpu() for x in first], [x.cpu() for x in second]
+
+
+def assert_equal_maps(case: Case, maps: MessageMaps, tolerance: float, device: torch.device = CPU) -> None:
+    """All derivatives within `tolerance` of the largest number of each."""
+    for found, expected in zip(case.found(maps, device), case.expected(), strict=True):
+        for x, y in zip(found, expected, strict=True):
+            assert x.shape == y.shape
+            assert x.dtype == case.dtype
+            if y.numel():
+                assert float((x.double() - y).abs().max()) <= tolerance * float(y.abs().max())
