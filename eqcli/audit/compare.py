@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import math
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -14,17 +14,27 @@ from eqcli.io.structure import FloatArray
 
 @dataclass(frozen=True)
 class Difference:
-    """Relative errors; `stress` is NaN where there is none to compare."""
+    """Relative errors; `forces` and `stress` are None where there is none to compare.
+
+    `atom` is the one whose force is worst, `others` the errors of further outputs.
+    """
 
     energy: float
-    forces: float
-    stress: float = math.nan
+    forces: float | None = None
+    stress: float | None = None
+    atom: int | None = None
+    others: Mapping[str, float] = field(default_factory=dict)
+
+    @property
+    def figures(self) -> dict[str, float]:
+        """The errors that there are, by output."""
+        named = {"energy": self.energy, "forces": self.forces, "stress": self.stress, **self.others}
+        return {name: figure for name, figure in named.items() if figure is not None}
 
     @property
     def worst(self) -> float:
-        """The largest; NaN when energy or forces are not numbers."""
-        figures = [self.energy, self.forces] + ([] if math.isnan(self.stress) else [self.stress])
-        return float("nan") if any(math.isnan(x) for x in figures) else max(figures)
+        """The largest; NaN when any is not a number."""
+        return worst(list(self.figures.values()))
 
 
 def rms(values: FloatArray) -> float:
@@ -47,20 +57,25 @@ def stress_scale(stress: FloatArray) -> float:
     return max(float(np.abs(stress).max()), STRESS_FLOOR)
 
 
-def difference(found: Outcome, expected: Outcome) -> Difference:
-    """Relative errors of `found`, whose atoms are in the order of those of `expected`."""
-    assert found.forces is not None
-    assert expected.forces is not None
-    energy = abs(found.interaction - expected.interaction)
-    forces = float(np.abs(found.forces - expected.forces).max(initial=0.0))
-    stress = math.nan
+def difference(found: Outcome, expected: Outcome, atoms: int = 1) -> Difference:
+    """Relative errors of `found`, whose atoms are in the order of those of `expected`.
+
+    `atoms` is how many there are, where there are no forces to tell it.
+    """
+    size = len(found.forces) if found.forces is not None else atoms
+    forces = stress = atom = None
+    if found.forces is not None and expected.forces is not None:
+        lengths = np.abs(found.forces - expected.forces).max(axis=1, initial=0.0)
+        forces = float(lengths.max(initial=0.0)) / force_scale(expected.forces)
+        atom = int(lengths.argmax()) if len(lengths) else None
     if found.stress is not None and expected.stress is not None:
         stress = float(np.abs(found.stress - expected.stress).max()) / stress_scale(expected.stress)
-    return Difference(
-        energy=energy / energy_scale(expected.interaction, len(expected.forces)),
-        forces=forces / force_scale(expected.forces),
-        stress=stress,
-    )
+    energy = abs(found.interaction - expected.interaction) / energy_scale(expected.interaction, size)
+    others = {
+        name: float(np.abs(found.others[name] - value).max(initial=0.0)) / (rms(value) or 1.0)
+        for name, value in expected.others.items()
+    }
+    return Difference(energy, forces, stress, atom, others)
 
 
 def worst(values: list[float]) -> float:

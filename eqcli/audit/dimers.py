@@ -1,8 +1,9 @@
 """Two atoms from contact to the cutoff: the short-range behaviour of every pair of elements.
 
-The measures are those of the homonuclear diatomics of Matbench Discovery:
-number of force sign changes, and tortuosity, the length of the energy curve up
-and down over the length that a curve with one well needs.
+The measures are those of the homonuclear diatomics of MLIP Arena and Matbench Discovery:
+number of force sign changes; tortuosity, the length of the energy curve up and down over
+the length that a curve with one well needs; and energy jump, the steps of the energy on
+either side of every turn of the curve.
 """
 
 from __future__ import annotations
@@ -25,6 +26,10 @@ SHORTEST = 0.5
 
 FORCE_NOISE = 1e-2
 """eV/Å: sign changes of smaller forces do not count."""
+
+
+ENERGY_NOISE = 1e-3
+"""eV: smaller steps of the energy are no turns."""
 
 
 def element_pairs(elements: Sequence[int], structures: Sequence[Structure], limit: int) -> list[tuple[int, int]]:
@@ -54,6 +59,7 @@ def scan(subject: Subject, pair: tuple[int, int], points: int) -> dict[str, Any]
         "repulsive": bool(force[0] > 0),
         "flips": sign_changes(force),
         "tortuosity": tortuosity(energy),
+        "jump": energy_jump(energy),
         "well_eV": float(energy.min()),
         "well_at": float(distances[int(energy.argmin())]),
     }
@@ -70,6 +76,17 @@ def tortuosity(energy: FloatArray) -> float:
     lowest = energy.min()
     straight = (energy[0] - lowest) + (energy[-1] - lowest)
     return float(np.abs(np.diff(energy)).sum() / straight) if straight > 1e-6 else 1.0
+
+
+def energy_jump(energy: FloatArray) -> float:
+    """Sum of the steps before and after every turn of the curve, eV; steps below the noise are left out.
+
+    A smooth curve turns where its steps are small; one that jumps turns in large ones.
+    """
+    steps = np.diff(energy)
+    steps = steps[np.abs(steps) > ENERGY_NOISE]
+    turns = np.flatnonzero(np.sign(steps[1:]) != np.sign(steps[:-1]))
+    return float(np.abs(steps[turns]).sum() + np.abs(steps[turns + 1]).sum())
 
 
 def check_dimers(subject: Subject, structures: Sequence[Structure], effort: Effort) -> list[Check]:
@@ -104,4 +121,12 @@ def check_dimers(subject: Subject, structures: Sequence[Structure], effort: Effo
         subject.precision,
         distribution=straight,
     )
-    return [repulsion, flips, winding]
+    jumps = [curve["jump"] for curve in curves]
+    jump = Check(
+        "dimer_jump",
+        float(np.max(jumps)),
+        f"{counted}; worst {curves[int(np.argmax(jumps))]['pair']}",
+        subject.precision,
+        distribution=jumps,
+    )
+    return [repulsion, flips, winding, jump]

@@ -23,16 +23,17 @@ STRAIN = 5e-4
 LADDER = (1e-1, 3e-2, 1e-2, 3e-3, 1e-3, 3e-4, 1e-4)
 """Å, steps of the plot of error against step."""
 
-_OFFSETS = (-2, -1, 1, 2)
-_WEIGHTS = np.array([1.0, -8.0, 8.0, -1.0]) / 12
+OFFSETS = (-2, -1, 1, 2)
+FIVE_POINT = np.array([1.0, -8.0, 8.0, -1.0]) / 12
+"""Points, in steps, and weights of the five-point formula for a first derivative (the middle has none)."""
 
 Path = Callable[[float], Structure]
 
 
 def five_point(subject: Subject, paths: Sequence[Path], step: float) -> FloatArray:
     """dE/ds at s = 0 along each path, `[len(paths)]`; the error falls with the fourth power of the step."""
-    moved = [path(offset * step) for path in paths for offset in _OFFSETS]
-    return subject.energies(moved).reshape(-1, 4) @ _WEIGHTS / step
+    moved = [path(offset * step) for path in paths for offset in OFFSETS]
+    return subject.energies(moved).reshape(-1, 4) @ FIVE_POINT / step
 
 
 def check_forces(subject: Subject, structures: Sequence[Structure], effort: Effort, seed: int) -> Check:

@@ -8,11 +8,12 @@ import numpy as np
 
 from eqcli.audit import transforms
 from eqcli.audit.compare import difference, worst
+from eqcli.audit.effort import Effort
 from eqcli.audit.result import Check
 from eqcli.audit.subject import Outcome, Subject
 from eqcli.elements import SYMBOLS
 from eqcli.errors import Where
-from eqcli.io.structure import Structure
+from eqcli.io.structure import FloatArray, Structure
 
 MARGIN = 1.0
 """Å beyond the cutoff that counts as out of reach."""
@@ -29,7 +30,7 @@ def check_extensivity(subject: Subject, structures: Sequence[Structure]) -> Chec
             bigger = [transforms.far_copies(structure, subject.cutoff + MARGIN)]
             labels = [f"{structure.name}, two copies"]
         one, *found = subject.predict([structure, *bigger], stress=True)
-        errors += [difference(outcome, _twice(one)).worst for outcome in found]
+        errors += [difference(outcome, _copies(one, 2, subject), 2 * len(structure)).worst for outcome in found]
         names += labels
     return Check(
         "extensivity",
@@ -41,9 +42,32 @@ def check_extensivity(subject: Subject, structures: Sequence[Structure]) -> Chec
     )
 
 
-def _twice(one: Outcome) -> Outcome:
-    assert one.forces is not None
-    return Outcome(2 * one.energy, 2 * one.interaction, np.concatenate([one.forces, one.forces]), one.stress)
+def check_supercell(subject: Subject, structures: Sequence[Structure], effort: Effort, seed: int) -> Check | None:
+    """Crystals in skewed supercells of two to four cells; None without crystals."""
+    errors, names = [], []
+    crystals = [structure for structure in structures if structure.pbc.any()]
+    for index, structure in enumerate(crystals):
+        rng = np.random.default_rng([seed, 601, index])
+        matrices = [transforms.random_supercell(structure.pbc, rng) for _ in range(effort.others)]
+        one, *found = subject.predict([structure, *(transforms.supercell(structure, m) for m in matrices)], stress=True)
+        for matrix, outcome in zip(matrices, found, strict=True):
+            count = round(float(np.linalg.det(matrix)))
+            errors.append(difference(outcome, _copies(one, count, subject), count * len(structure)).worst)
+            names.append(f"{structure.name}, supercell {matrix.tolist()}")
+    if not errors:
+        return None
+    found_words = f"{len(errors)} supercells of {len(crystals)} crystal{'s' if len(crystals) > 1 else ''}"
+    figures = {"worst_at": names[int(np.argmax(errors))]}
+    return Check("supercell", worst(errors), found_words, subject.precision, figures, errors)
+
+
+def _copies(one: Outcome, count: int, subject: Subject) -> Outcome:
+    """What `count` copies of a structure give together: what is per atom repeated, the stress and energies as sums."""
+    forces = None if one.forces is None else np.tile(one.forces, (count, 1))
+    others = {
+        name: np.concatenate([value] * count) for name, value in one.others.items() if subject.outputs[name].per_atom
+    }
+    return Outcome(count * one.energy, count * one.interaction, forces, one.stress, others)
 
 
 def check_isolated(subject: Subject, structures: Sequence[Structure]) -> Check:
@@ -63,7 +87,7 @@ def check_isolated(subject: Subject, structures: Sequence[Structure]) -> Check:
     tried = [*alone, *boxed, *apart]
     outcomes = subject.predict(tried)
     energies = [abs(outcome.interaction) / len(structure) for outcome, structure in zip(outcomes, tried, strict=True)]
-    forces = [float(np.abs(outcome.forces).max()) for outcome in outcomes if outcome.forces is not None]
+    forces = [0.0 if outcome.forces is None else float(np.abs(outcome.forces).max()) for outcome in outcomes]
     errors = np.maximum(energies, forces).tolist()
     return Check(
         "isolated",
@@ -86,7 +110,7 @@ def check_batch(subject: Subject, structures: Sequence[Structure]) -> Check:
     members = [structures[0], lone, *structures[1:], structures[0]]
     together = subject.predict(members, stress=True)
     single = subject.predict(members, stress=True, together=False)
-    errors = [difference(a, b).worst for a, b in zip(together, single, strict=True)]
+    errors = [difference(a, b, len(s)).worst for a, b, s in zip(together, single, members, strict=True)]
     return Check("batch", worst(errors), f"{len(members)} members", subject.precision, distribution=errors)
 
 
@@ -95,14 +119,19 @@ def check_determinism(subject: Subject, structures: Sequence[Structure]) -> Chec
     first = subject.predict(structures, stress=True)
     second = subject.predict(structures, stress=True)
     changed = sum(_changed(a, b) for a, b in zip(first, second, strict=True))
-    values = sum(1 + (0 if a.forces is None else a.forces.size) for a in first)
+    values = sum(value.size for a in first for value in a.values.values())
     return Check("determinism", float(changed), f"{values} values compared", subject.precision)
 
 
 def _changed(a: Outcome, b: Outcome) -> int:
     """How many values differ in any bit; NaN equals NaN here."""
     count = 0
-    for x, y in ((a.energy, b.energy), (a.forces, b.forces), (a.stress, b.stress)):
-        if x is not None and y is not None:
-            count += int(np.sum(np.asarray(x).view(np.int64) != np.asarray(y).view(np.int64)))
+    for name, x in a.values.items():
+        count += int(
+            np.sum(np.ascontiguousarray(x).view(np.int64) != np.ascontiguousarray(b.values[name]).view(np.int64))
+        )
     return count
+
+
+def _bits(values: FloatArray) -> np.ndarray:
+    return np.ascontiguousarray(values).view(np.int64)

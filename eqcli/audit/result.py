@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from eqcli.audit.tolerances import TOLERANCES, Tolerance
 from eqcli.errors import Failure
+from eqcli.io.structure import Structure
 
 
 @dataclass
@@ -34,6 +35,8 @@ class Check:
         Places where the model gave NaN or infinity during the check; any fails it.
     error
         What the model raised, when the check could not be carried out.
+    limit
+        In place of that of the table, for functions that are no potentials.
     """
 
     key: str
@@ -45,10 +48,12 @@ class Check:
     curves: dict[str, Any] = field(default_factory=dict)
     nonfinite: list[str] = field(default_factory=list)
     error: str | None = None
+    limit: float | None = None
 
     @property
     def tolerance(self) -> Tolerance:
-        return TOLERANCES[self.key]
+        listed = TOLERANCES[self.key]
+        return listed if self.limit is None else replace(listed, limit=self.limit)
 
     @property
     def passed(self) -> bool:
@@ -67,6 +72,7 @@ class Check:
         return {
             "key": self.key,
             "title": limit.title,
+            "group": limit.group,
             "status": self.status,
             "passed": self.passed,
             "claimed": limit.claimed,
@@ -100,6 +106,14 @@ class AuditReport:
         Seed of every random operation.
     precision
         Precision the model runs in.
+    groups
+        The groups of checks that were asked for.
+    worst_rotations
+        Axis, angle, structure, atom and error of the rotations with the largest errors, as run.
+    worst_frames
+        These rotations as pairs of structures, original and rotated, with predicted and expected forces.
+    note
+        What the structures are, where they are not data.
     """
 
     checks: list[Check]
@@ -108,6 +122,10 @@ class AuditReport:
     precision: str
     failures: list[Failure] = field(default_factory=list)
     seconds: float = 0.0
+    groups: list[str] = field(default_factory=list)
+    worst_rotations: list[dict[str, Any]] = field(default_factory=list)
+    worst_frames: list[Structure] = field(default_factory=list)
+    note: str = ""
 
     @property
     def passed(self) -> bool:
@@ -137,4 +155,7 @@ class AuditReport:
             "precision": self.precision,
             "failures": [failure.as_dict() for failure in self.failures],
             "seconds": self.seconds,
+            "groups": self.groups,
+            "note": self.note,
+            "worst_rotations": self.worst_rotations,
         }

@@ -5,22 +5,28 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
+from eqcli.audit.chirality import check_handedness
 from eqcli.audit.compare import rms
 from eqcli.audit.cutoff import check_cutoff
 from eqcli.audit.dimers import check_dimers
 from eqcli.audit.drift import check_drift
 from eqcli.audit.effort import Effort
+from eqcli.audit.expressivity import check_expressivity, require_testable
 from eqcli.audit.gradients import check_forces, check_stress
-from eqcli.audit.limits import check_batch, check_determinism, check_extensivity, check_isolated
-from eqcli.audit.orbit import circle, sphere
+from eqcli.audit.groups import STRUCTURES, applicable, require_outputs
+from eqcli.audit.hessian import check_hessian
+from eqcli.audit.limits import check_batch, check_determinism, check_extensivity, check_isolated, check_supercell
+from eqcli.audit.orbit import aggregate_view, circle, orbits, single_view
 from eqcli.audit.result import AuditReport, Check
 from eqcli.audit.subject import Subject
 from eqcli.audit.symmetry import check_run_symmetry, check_symmetry
-from eqcli.audit.tolerances import RATTLE_BELOW
+from eqcli.audit.tolerances import RATTLE_BELOW, TOLERANCES
 from eqcli.audit.transforms import bare, rattled
+from eqcli.audit.worst import as_structures, worst_rotations
 from eqcli.elements import SYMBOLS
 from eqcli.errors import Failure
 from eqcli.io.structure import Structure, formula
@@ -39,7 +45,8 @@ def run_audit(
     structures: Iterable[Structure],
     *,
     seed: int = 0,
-    n_structures: int = 4,
+    n_structures: int = STRUCTURES,
+    groups: Sequence[str] | None = None,
     report: Reporter | None = None,
 ) -> AuditReport:
     """Measures what a potential claims, in float64 and in the precision it runs in.
@@ -52,15 +59,30 @@ def run_audit(
         Candidates; `n_structures` of them are drawn, small ones and different compositions first.
     seed
         Of the draw and of every random operation.
+    groups
+        Names of `groups.GROUPS`; None takes those made by default that the model has the outputs for.
+
+    Raises
+    ------
+    InputError
+        A group was named that needs an output which the model does not declare.
     """
     report = report or Silent()
     begun = time.monotonic()
     run, exact = _subjects(potential)
+    if groups is None:
+        groups = applicable(run.outputs)
+    require_outputs(list(run.outputs), groups)
+    if "expressivity" in groups:
+        require_testable(potential)
     known, failures = _known(structures, run)
     chosen = [bare(structure) for structure in choose(known, n_structures, seed)]
     result = AuditReport([], [structure.name for structure in chosen], seed, run.precision, failures)
+    result.groups = list(groups)
     if chosen:
-        result.checks = _all_checks(run, exact, chosen, seed, report)
+        audit = _Audit(potential, run, exact, Effort.of(chosen), seed)
+        result.checks = audit.checks(chosen, groups, report)
+        result.worst_rotations, result.worst_frames = audit.worst_rotations, audit.worst_frames
     result.seconds = time.monotonic() - begun
     return result
 
@@ -76,11 +98,13 @@ def _subjects(potential: Potential | Subject) -> tuple[Subject, Subject]:
 def _known(structures: Iterable[Structure], subject: Subject) -> tuple[list[Structure], list[Failure]]:
     """The structures whose elements the model knows, and the others as failures."""
     known, failures = [], []
+    names = ", ".join(SYMBOLS[z] for z in subject.elements)
     for structure in structures:
         unknown = sorted({int(z) for z in structure.numbers} - set(subject.elements))
         if unknown:
-            names = ", ".join(SYMBOLS[z] for z in unknown)
-            failures.append(Failure(structure.name, f"not audited: the model does not know {names}", structure.where))
+            found = ", ".join(SYMBOLS[z] for z in unknown)
+            reason = f"not audited: the model does not know {found}; it was made for {names}"
+            failures.append(Failure(structure.name, reason, structure.where))
         elif len(structure):
             known.append(structure)
     return known, failures
@@ -100,79 +124,104 @@ def choose(structures: Sequence[Structure], count: int, seed: int) -> list[Struc
     return [structures[index] for _, index in sorted(ranked)[:count]]
 
 
-def _all_checks(run: Subject, exact: Subject, chosen: list[Structure], seed: int, report: Reporter) -> list[Check]:
-    effort = Effort.of(chosen)
-    stages: list[tuple[str, Callable[[list[Structure]], list[Check | None]]]] = [
-        ("rotation", lambda s: [*check_symmetry(exact, s, effort, seed)]),
-        ("run_symmetry", lambda s: [_run_symmetry(run, exact, s, effort, seed)]),
-        ("forces_fd", lambda s: [check_forces(exact, s, effort, seed)]),
-        ("stress_fd", lambda s: [check_stress(exact, s)]),
-        ("extensivity", lambda s: [check_extensivity(exact, s)]),
-        ("isolated", lambda s: [check_isolated(exact, s)]),
-        ("batch", lambda s: [check_batch(exact, s)]),
-        ("cutoff_energy", lambda s: [*check_cutoff(exact, s, effort, seed)]),
-        ("determinism", lambda s: [check_determinism(run, s)]),
-        ("drift", lambda s: [*check_drift(exact, s, effort, seed)]),
-        ("dimer_repulsion", lambda s: [*check_dimers(exact, s, effort)]),
-    ]
-    report.start("audit", len(stages) + 1, "checks")
-    finite, off_centre = _check_finite(exact, chosen, seed)
-    checks = [finite]
-    report.advance()
-    for key, stage in stages:
-        checks += _carry_out(key, stage, off_centre, (run, exact))
+Stage = Callable[[list[Structure]], Sequence[Check | None]]
+
+
+@dataclass
+class _Audit:
+    """One audit under way: `run` computes as the model runs, `exact` in float64."""
+
+    potential: Potential | Subject
+    run: Subject
+    exact: Subject
+    effort: Effort
+    seed: int
+
+    def __post_init__(self) -> None:
+        self.worst_rotations: list[dict[str, object]] = []
+        self.worst_frames: list[Structure] = []
+
+    def stages(self) -> list[tuple[str, Stage]]:
+        """The first check that each stage makes, and the stage."""
+        run, exact, effort, seed = self.run, self.exact, self.effort, self.seed
+        return [
+            ("rotation", lambda s: check_symmetry(exact, s, effort, seed)),
+            ("handedness", lambda s: [check_handedness(exact, s)]),
+            ("run_symmetry", lambda s: [self._run_symmetry(s)]),
+            ("determinism", lambda s: [check_determinism(run, s)]),
+            ("forces_fd", lambda s: [check_forces(exact, s, effort, seed)]),
+            ("stress_fd", lambda s: [check_stress(exact, s)]),
+            ("hessian", lambda s: check_hessian(exact, s, effort, seed)),
+            ("drift", lambda s: check_drift(exact, s, effort, seed)),
+            ("cutoff_energy", lambda s: check_cutoff(exact, s, effort, seed)),
+            ("dimer_repulsion", lambda s: check_dimers(exact, s, effort)),
+            ("extensivity", lambda s: [check_extensivity(exact, s)]),
+            ("supercell", lambda s: [check_supercell(exact, s, effort, seed)]),
+            ("isolated", lambda s: [check_isolated(exact, s)]),
+            ("batch", lambda s: [check_batch(exact, s)]),
+            ("gwl", lambda s: [check_expressivity(require_testable(self.potential), seed)]),
+        ]
+
+    def checks(self, chosen: list[Structure], groups: Sequence[str], report: Reporter) -> list[Check]:
+        """Whether the output is finite, then every stage of the groups, one after the other."""
+        wanted = [(key, stage) for key, stage in self.stages() if TOLERANCES[key].group in groups]
+        report.start("audit", len(wanted) + 1, "checks")
+        finite, off_centre = self._finite(chosen)
+        checks = [finite]
         report.advance()
-    report.finish()
-    return checks
+        for key, stage in wanted:
+            checks += self._carry_out(key, stage, off_centre)
+            report.advance()
+        report.finish()
+        return checks
+
+    def _carry_out(self, key: str, stage: Stage, structures: list[Structure]) -> list[Check]:
+        """The checks of one stage; a model that raises has failed it, and the other stages go on."""
+        for subject in (self.run, self.exact):
+            subject.nonfinite.clear()
+        try:
+            checks = [check for check in stage(structures) if check is not None]
+        except Exception as error:
+            found = "the model could not be evaluated"
+            return [Check(key, math.nan, found, error=f"{type(error).__name__}: {error}")]
+        places = list(dict.fromkeys(place for subject in (self.run, self.exact) for place in subject.nonfinite))
+        for check in checks:
+            check.nonfinite = places
+        return checks
+
+    def _finite(self, structures: list[Structure]) -> tuple[Check, list[Structure]]:
+        """Whether predictions are numbers, and the structures with those moved off centre whose forces vanish."""
+        (check,) = self._carry_out("finite", lambda s: [_check_finite(self.exact, s)], structures)
+        forces = check.curves.pop("forces", [math.inf] * len(structures))
+        rng = np.random.default_rng([self.seed, 2])
+        moved = [
+            rattled(structure, RATTLE, rng) if scale < RATTLE_BELOW else structure
+            for structure, scale in zip(structures, forces, strict=True)
+        ]
+        check.figures["rattled"] = int(sum(scale < RATTLE_BELOW for scale in forces))
+        return check, moved
+
+    def _run_symmetry(self, structures: list[Structure]) -> Check:
+        """The check in the run precision, with the error over the rotation group, which is shown and not judged."""
+        run, effort = self.run, self.effort
+        check = check_run_symmetry(run, structures, effort, self.seed)
+        every = orbits(run, structures, effort)
+        shown = every[-1].structure
+        subjects = {self.exact.precision: self.exact, run.precision: run}
+        check.curves["circle"] = {name: circle(each, shown, effort.orbit, self.seed) for name, each in subjects.items()}
+        check.curves["orbit"] = single_view(every[-1])
+        check.curves["orbits"] = aggregate_view(every[:-1])
+        worst = worst_rotations(every)
+        self.worst_rotations = [rotation.as_dict() for rotation in worst]
+        self.worst_frames = as_structures(run, worst)
+        check.figures["worst_at"] = str(worst[0])
+        return check
 
 
-def _carry_out(
-    key: str,
-    stage: Callable[[list[Structure]], list[Check | None]],
-    structures: list[Structure],
-    subjects: tuple[Subject, Subject],
-) -> list[Check]:
-    """The checks of one stage; a model that raises has failed it, and the other stages go on."""
-    for subject in subjects:
-        subject.nonfinite.clear()
-    try:
-        checks = [check for check in stage(structures) if check is not None]
-    except Exception as error:
-        found = "the model could not be evaluated"
-        return [Check(key, math.nan, found, error=f"{type(error).__name__}: {error}")]
-    places = list(dict.fromkeys(place for subject in subjects for place in subject.nonfinite))
-    for check in checks:
-        check.nonfinite = places
-    return checks
-
-
-def _check_finite(subject: Subject, structures: list[Structure], seed: int) -> tuple[Check, list[Structure]]:
-    """Whether predictions are numbers, and the structures with those moved off centre whose forces vanish."""
-    checks = _carry_out("finite", lambda s: [_finite(subject, s)], structures, (subject, subject))
-    forces = checks[0].curves.pop("forces", [math.inf] * len(structures))
-    rng = np.random.default_rng([seed, 2])
-    moved = [
-        rattled(structure, RATTLE, rng) if scale < RATTLE_BELOW else structure
-        for structure, scale in zip(structures, forces, strict=True)
-    ]
-    checks[0].figures["rattled"] = int(sum(scale < RATTLE_BELOW for scale in forces))
-    return checks[0], moved
-
-
-def _finite(subject: Subject, structures: list[Structure]) -> Check:
+def _check_finite(subject: Subject, structures: list[Structure]) -> Check:
     outcomes = subject.predict(structures, stress=True)
     count = len(subject.nonfinite)
-    values = sum(1 + (outcome.forces.size if outcome.forces is not None else 0) for outcome in outcomes)
-    scales = [rms(outcome.forces) if outcome.forces is not None else 0.0 for outcome in outcomes]
+    values = sum(value.size for outcome in outcomes for value in outcome.values.values())
+    scales = [rms(outcome.forces) if outcome.forces is not None else math.inf for outcome in outcomes]
     found = f"{values} values on {len(structures)} structures"
     return Check("finite", float(count), found, subject.precision, curves={"forces": scales})
-
-
-def _run_symmetry(run: Subject, exact: Subject, structures: list[Structure], effort: Effort, seed: int) -> Check:
-    """The check in the run precision, with the curves over orbits, which are shown and not judged."""
-    check = check_run_symmetry(run, structures, effort, seed)
-    structure = next((s for s in structures if len(s) > 1), structures[0])
-    subjects = {exact.precision: exact, run.precision: run}
-    check.curves["circle"] = {name: circle(each, structure, effort.orbit, seed) for name, each in subjects.items()}
-    check.curves["sphere"] = sphere(run, structure, effort.axes)
-    return check

@@ -3,29 +3,30 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
+from eqcli.audit.laws import OUTPUTS, Law
 from eqcli.io.structure import FloatArray, Structure
 
 if TYPE_CHECKING:
     import torch
+    from torch import Tensor
 
     from eqcli.graph.atom_graph import AtomGraph
     from eqcli.models.potentials.base import Potential
-    from eqcli.models.prediction import Prediction
 
 EDGES_PER_BATCH = {"cpu": 2048, "cuda": 65536}
 """Directed neighbour pairs evaluated at once, by kind of device: what keeps caches or cores busy."""
 
 
 class Evaluator(Protocol):
-    """What predicts: a graph in, energies and on request their derivatives out."""
+    """What predicts: a graph in, energies, on request forces and stresses, and whatever else is declared out."""
 
-    def __call__(self, graph: AtomGraph, *, forces: bool, stress: bool) -> Prediction: ...
+    def __call__(self, graph: AtomGraph, *, forces: bool, stress: bool) -> Mapping[str, Tensor]: ...
 
 
 @dataclass(frozen=True)
@@ -34,13 +35,22 @@ class Outcome:
 
     `energy` in eV, `interaction` the energy without reference energies in eV,
     `forces` `[N, 3]` eV/Å, `stress` `[3, 3]` eV/Å^3; the last two None where not
-    asked for or not defined.
+    asked for, not declared or not defined. `others` are further declared outputs by name.
     """
 
     energy: float
     interaction: float
     forces: FloatArray | None
     stress: FloatArray | None
+    others: Mapping[str, FloatArray] = field(default_factory=dict)
+
+    @property
+    def values(self) -> dict[str, FloatArray]:
+        """Every output that is there, by name; the energy without reference energies."""
+        found: dict[str, FloatArray] = {"energy": np.asarray(self.interaction)}
+        found |= {} if self.forces is None else {"forces": self.forces}
+        found |= {} if self.stress is None else {"stress": self.stress}
+        return found | dict(self.others)
 
 
 class Subject:
@@ -58,6 +68,8 @@ class Subject:
         Name of the arithmetic, for the report.
     device
         Where graphs are sent.
+    outputs
+        What it declares to give, `energy` among it, with the transformation laws.
     """
 
     def __init__(
@@ -68,12 +80,14 @@ class Subject:
         reference_energies: dict[int, float],
         precision: str = "float64",
         device: torch.device | str = "cpu",
+        outputs: Mapping[str, Law] = OUTPUTS,
     ) -> None:
         self.evaluate = evaluate
         self.cutoff = cutoff
         self.reference_energies = reference_energies
         self.precision = precision
         self.device = device
+        self.outputs = dict(outputs)
         self.nonfinite: list[str] = []
 
     @classmethod
@@ -85,7 +99,7 @@ class Subject:
         if dtype is not None and dtype != potential.dtype:
             model = copy.deepcopy(potential).to(dtype)
 
-        def predict(graph: AtomGraph, *, forces: bool, stress: bool) -> Prediction:
+        def predict(graph: AtomGraph, *, forces: bool, stress: bool) -> Mapping[str, Tensor]:
             return evaluate(model, graph, forces=forces, stress=stress)
 
         references = zip(model.elements.tolist(), model.reference_energies.tolist(), strict=True)
@@ -95,6 +109,7 @@ class Subject:
             reference_energies=dict(references),
             precision=str(model.dtype).removeprefix("torch."),
             device=model.elements.device,
+            outputs={name: OUTPUTS[name] for name in model.outputs},
         )
 
     @property
@@ -109,8 +124,12 @@ class Subject:
     def predict(
         self, structures: Sequence[Structure], *, forces: bool = True, stress: bool = False, together: bool = True
     ) -> list[Outcome]:
-        """Predictions in order; what is not finite is noted in `nonfinite`. `together=False` makes no batches."""
+        """Predictions in order; what is not finite is noted in `nonfinite`. `together=False` makes no batches.
+
+        Forces and stresses are left out where they are not declared.
+        """
         outcomes: list[Outcome] = []
+        forces, stress = forces and "forces" in self.outputs, stress and "stress" in self.outputs
         budget = EDGES_PER_BATCH.get(str(self.device).partition(":")[0], EDGES_PER_BATCH["cpu"])
         for members in self._batches(structures, budget if together else 0):
             outcomes += self._predict_batch(members, forces, stress)
@@ -119,6 +138,11 @@ class Subject:
     def energies(self, structures: Sequence[Structure]) -> FloatArray:
         """Energies without reference energies, `[len(structures)]` eV; cheaper than `predict`."""
         return np.array([outcome.interaction for outcome in self.predict(structures, forces=False)])
+
+    def is_random(self, structure: Structure) -> bool:
+        """Whether two equal calls differ in any bit."""
+        first, second = (self.predict([structure])[0].values for _ in range(2))
+        return any(not np.array_equal(value, second[name], equal_nan=True) for name, value in first.items())
 
     def _batches(
         self, structures: Sequence[Structure], edges_per_batch: int
@@ -147,13 +171,16 @@ class Subject:
         arrays = {key: value.detach().cpu().double().numpy() for key, value in prediction.items()}
         starts = np.cumsum([0] + [len(structure) for structure, _ in members])
         outcomes = []
+        others = {name: law for name, law in self.outputs.items() if name not in OUTPUTS}
         for k, (structure, _) in enumerate(members):
             energy = float(arrays["energy"][k])
+            rows = slice(starts[k], starts[k + 1])
             outcome = Outcome(
                 energy=energy,
                 interaction=energy - self.reference(structure),
-                forces=arrays["forces"][starts[k] : starts[k + 1]] if forces else None,
+                forces=arrays["forces"][rows] if forces else None,
                 stress=arrays["stress"][k] if stress and structure.pbc.all() else None,
+                others={name: arrays[name][rows if law.per_atom else k] for name, law in others.items()},
             )
             self._note_nonfinite(structure, outcome)
             outcomes.append(outcome)
@@ -167,3 +194,4 @@ class Subject:
             self.nonfinite.append(f"{structure.name}: force on atom {atom}")
         if outcome.stress is not None and not np.isfinite(outcome.stress).all():
             self.nonfinite.append(f"{structure.name}: stress")
+        self.nonfinite += [f"{structure.name}: {key}" for key, x in outcome.others.items() if not np.isfinite(x).all()]

@@ -81,6 +81,49 @@ def other_basis(structure: Structure, rng: np.random.Generator) -> Structure:
     return bare(structure, cell=cell)
 
 
+def other_origin(structure: Structure, fraction: FloatArray) -> Structure:
+    """All atoms moved by `fraction` (`[3]`) of each lattice vector and wrapped into the cell; open directions stay."""
+    periodic = np.flatnonzero(structure.pbc)
+    inverse = np.linalg.pinv(structure.cell[periodic])  # [3, P]
+    fractional = structure.positions @ inverse + fraction[periodic]
+    # Back by whole lattice vectors alone: what lies off the periodic directions is not touched.
+    back = (fraction[periodic] - np.floor(fractional)) @ structure.cell[periodic]
+    return bare(structure, positions=structure.positions + back)
+
+
+def supercell(structure: Structure, matrix: np.ndarray) -> Structure:
+    """The crystal with lattice vectors `matrix @ cell`, `matrix` `[3, 3]` integers of positive determinant n.
+
+    Copy k of the N atoms stands in rows k N to (k + 1) N - 1, k = 0 .. n - 1. Open directions must be left
+    alone by `matrix`.
+    """
+    count = round(abs(float(np.linalg.det(matrix))))
+    reach = int(np.abs(matrix).sum())
+    steps = np.arange(-reach, reach + 1)
+    points = np.stack(np.meshgrid(steps, steps, steps, indexing="ij"), axis=-1).reshape(-1, 3)
+    # Lattice points inside the supercell: fractions from 0 to 1, the end left out.
+    inside = points @ np.linalg.inv(matrix)
+    chosen = points[((inside > -1e-9) & (inside < 1 - 1e-9)).all(axis=1)]
+    assert len(chosen) == count
+    shifts = chosen @ structure.cell
+    return bare(
+        structure,
+        numbers=np.tile(structure.numbers, count),
+        positions=(structure.positions[None] + shifts[:, None]).reshape(-1, 3),
+        cell=matrix @ structure.cell,
+    )
+
+
+def random_supercell(pbc: np.ndarray, rng: np.random.Generator, largest: int = 4) -> np.ndarray:
+    """A skewed integer matrix of determinant 2 to `largest` that leaves open directions alone, `[3, 3]`."""
+    periodic = np.flatnonzero(pbc)
+    while True:
+        matrix = np.eye(3, dtype=np.int64)
+        matrix[np.ix_(periodic, periodic)] = rng.integers(-2, 3, size=(len(periodic), len(periodic)))
+        if 2 <= round(float(np.linalg.det(matrix))) <= largest:
+            return matrix
+
+
 def strained(structure: Structure, strain: FloatArray) -> Structure:
     """Positions and cell under `1 + strain`, strain symmetric `[3, 3]`."""
     deform = np.eye(3) + strain

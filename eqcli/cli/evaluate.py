@@ -7,26 +7,40 @@ from typing import Annotated
 
 import typer
 
+from eqcli.audit.groups import ALL, DEFAULT, GROUPS, STRUCTURES
 from eqcli.cli import options
 from eqcli.cli.options import examples, label_options
 from eqcli.cli.session import finish, session
+from eqcli.errors import InputError
 
 
 @label_options
 def evaluate(
     model: options.ModelFile,
-    data: Annotated[list[Path], typer.Argument(metavar="DATA", help="Files of labelled structures.")],
     labels: options.Labels,
+    data: Annotated[
+        list[Path] | None,
+        typer.Argument(metavar="[DATA]...", help="Files of labelled structures; without any, an audit alone."),
+    ] = None,
     output: Annotated[
         Path | None,
-        typer.Option("--output", "-o", help="Folder of the report; by default evaluation-<data> beside the model."),
+        typer.Option("--output", "-o", help="Folder of the report; by default evaluation-<data>, or audit, beside it."),
     ] = None,
     device: options.Device = "auto",
     precision: options.PrecisionOption = None,
-    audit: Annotated[bool, typer.Option(help="Audit symmetry, forces, drift, smoothness and limits.")] = True,
+    audit: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--audit",
+            metavar="GROUPS",
+            help=f"What to audit: {ALL}, or some of {', '.join(GROUPS)}, with commas or repeated; "
+            f"by default {', '.join(DEFAULT)}.",
+        ),
+    ] = None,
+    no_audit: Annotated[bool, typer.Option("--no-audit", help="Measure errors alone.")] = False,
     audit_structures: Annotated[
         int, typer.Option("--audit-structures", min=1, help="Structures that the audit looks at.")
-    ] = 4,
+    ] = STRUCTURES,
     seed: Annotated[int, typer.Option("--seed", min=0, help="Seed of the audit's rotations and of its choice.")] = 0,
     batch_atoms: options.BatchAtoms = None,
     overwrite: options.Overwrite = False,
@@ -39,16 +53,20 @@ def evaluate(
     """
     with session(quiet=quiet, as_json=json) as console:
         conventions = labels()
+        if audit and no_audit:
+            raise InputError("--audit and --no-audit exclude each other")
+        files = data or []
+        name = f"evaluation-{files[0].stem}" if files else "audit"
         from eqcli.tasks.evaluate import evaluate as run
 
         result = run(
             model,
-            data,
-            output or model.parent / f"evaluation-{data[0].stem}",
+            files,
+            output or model.parent / name,
             device=device,
             precision=precision.value if precision else None,
             labels=conventions,
-            audit=audit,
+            audit=False if no_audit else audit or True,
             audit_structures=audit_structures,
             seed=seed,
             batch_atoms=batch_atoms,
@@ -63,6 +81,7 @@ def add_to(app: typer.Typer) -> None:
     epilog = examples(
         "eqcli evaluate runs/x/model.safetensors test.extxyz -o report/",
         "eqcli evaluate runs/x/model.safetensors test.extxyz --no-audit --json",
+        "eqcli evaluate runs/x/model.safetensors --audit equivariance,conservation -o audit/",
         "eqcli evaluate runs/x/model.safetensors kcal.extxyz --energy-unit kcal/mol",
     )
     app.command(epilog=epilog)(evaluate)

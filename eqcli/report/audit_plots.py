@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -10,16 +9,12 @@ import numpy as np
 
 from eqcli.audit.symmetry import KINDS
 from eqcli.audit.tolerances import TOLERANCES
-from eqcli.io.structure import FloatArray
 from eqcli.report.numbers import show
-from eqcli.report.style import DENSITY
-from eqcli.report.svg import INK, MUTED, SERIES, Plot, document_of, figure, logarithmic, power
+from eqcli.report.orbit_plots import EXACT, all_orbits, full_turn, single_orbit
+from eqcli.report.svg import INK, MUTED, SERIES, Plot, document_of, figure, logarithmic
 
 if TYPE_CHECKING:
     from eqcli.audit.result import AuditReport
-
-EXACT = 1e-17
-"""Where errors of exactly zero are drawn on a logarithmic axis."""
 
 WIDTH, HEIGHT = 5.6, 3.5
 
@@ -33,8 +28,9 @@ def _plots(audit: AuditReport) -> Iterator[Plot]:
     run = audit.check("run_symmetry")
     if run and run.curves and _finite(run.distribution):
         yield symmetry_strip(audit)
-        yield circle(run.curves["circle"])
-        yield sphere(run.curves["sphere"], run.precision)
+        yield full_turn(run.curves["circle"])
+        yield single_orbit(run.curves["orbit"], run.precision)
+        yield all_orbits(run.curves["orbits"], run.precision)
     gradients = audit.check("forces_fd")
     if gradients and gradients.curves and _finite(gradients.curves["ladder"]["five_point"]):
         yield ladder(gradients.curves["ladder"])
@@ -89,67 +85,6 @@ def symmetry_strip(audit: AuditReport) -> Plot:
 def _largest(rows: Mapping[str, Mapping[str, Sequence[float]]]) -> float:
     values = [v for errors in rows.values() for group in errors.values() for v in group]
     return float(np.nanmax([*values, EXACT]))
-
-
-def circle(curves: Mapping[str, Mapping[str, Any]]) -> Plot:
-    """Energy and force error once around an axis."""
-    with figure(WIDTH, HEIGHT) as drawn:
-        axes = drawn.add_subplot()
-        for index, (precision, curve) in enumerate(curves.items()):
-            for quantity, style in (("forces", "-"), ("energy", ".:")):
-                values = np.array(curve[quantity])
-                values = np.where(values > 0, values, np.nan)
-                axes.plot(
-                    curve["angle"], values, style, markersize=3, color=SERIES[index], label=f"{quantity}, {precision}"
-                )
-        logarithmic(axes, "y")
-        axes.set_xticks(range(0, 361, 60))
-        axes.set_xlim(0, 360)
-        axes.set_xlabel("angle of rotation (°)")
-        axes.set_ylabel("relative error")
-        drawn.legend(loc="outside upper center", ncols=2)
-        document = document_of(drawn)
-    first = next(iter(curves.values()))
-    largest = {precision: max(curve["forces"]) for precision, curve in curves.items()}
-    words = ", ".join(f"{show(value, 2)} in {precision}" for precision, value in largest.items())
-    caption = (
-        f"{first['structure']} turned once around a random axis. Force error at most {words}. "
-        "Rounding gives flat noise; bumps at certain angles mean a preferred direction."
-    )
-    return Plot("orbit", "Error along a full turn", caption, caption, document)
-
-
-def sphere(curve: Mapping[str, Any], precision: str) -> Plot:
-    """Force error of rotations about every axis, on a map of the axes."""
-    errors = np.maximum(np.array(curve["forces"]), EXACT)
-    longitude, latitude = np.array(curve["longitude"]), np.array(curve["latitude"])
-    lon, lat = np.meshgrid(np.linspace(-np.pi, np.pi, 145), np.linspace(-np.pi / 2, np.pi / 2, 73))
-    centres = (lon[:-1, :-1] + lon[1:, 1:]) / 2, (lat[:-1, :-1] + lat[1:, 1:]) / 2
-    nearest = (_unit(*centres) @ _unit(longitude, latitude).T).argmax(axis=-1)
-    from matplotlib.colors import LinearSegmentedColormap
-
-    with figure(WIDTH, HEIGHT) as drawn:
-        axes = drawn.add_subplot(projection="mollweide")
-        colours = LinearSegmentedColormap.from_list("density", DENSITY)
-        exponent = math.floor(math.log10(np.nanmax(errors)))
-        mesh = axes.pcolormesh(lon, lat, errors[nearest] / 10.0**exponent, cmap=colours, rasterized=True)
-        axes.grid(visible=False)
-        axes.set_xticks([])
-        axes.set_yticks([])
-        bar = drawn.colorbar(mesh, ax=axes, orientation="horizontal", shrink=0.75, aspect=30, pad=0.06)
-        bar.set_label(f"relative force error in units of {power(10.0**exponent)}, {precision}")
-        bar.outline.set_visible(False)
-        document = document_of(drawn)
-    caption = (
-        f"Rotations by 120° about {len(errors)} axes spread over the sphere: {show(float(errors.min()), 2)} to "
-        f"{show(float(errors.max()), 2)}. A random patchwork is rounding; a pattern would be a preferred axis."
-    )
-    return Plot("sphere", "Error by axis of rotation", caption, caption, document)
-
-
-def _unit(longitude: FloatArray, latitude: FloatArray) -> FloatArray:
-    parts = [np.cos(latitude) * np.cos(longitude), np.cos(latitude) * np.sin(longitude), np.sin(latitude)]
-    return np.stack(parts, axis=-1)
 
 
 def ladder(curve: Mapping[str, Any]) -> Plot:

@@ -28,6 +28,8 @@ def audit_section(audit: Mapping[str, Any], plots: Sequence[Plot]) -> Iterator[M
     if not audit["checks"]:
         yield tag("p", "There was no structure that the model could be audited on.")
         return
+    if audit["note"]:
+        yield tag("p", _sentence(audit["note"]), cls="callout")
     yield tag(
         "p",
         f"Made on {count(len(audit['structures']), 'structure')} ({', '.join(audit['structures'])}), "
@@ -36,12 +38,45 @@ def audit_section(audit: Mapping[str, Any], plots: Sequence[Plot]) -> Iterator[M
         "is worth knowing before the model is used for dynamics or far from its training data.",
         cls="quiet",
     )
-    yield table(
-        ["Property", "Verdict", "Measured", "Limit", "What it means"],
-        [_row(check) for check in audit["checks"]],
-        numbers=(2, 3),
-    )
+    yield from _groups(audit)
+    if audit["worst_rotations"]:
+        yield tag("h3", "Worst rotations")
+        yield _rotations(audit["worst_rotations"])
+    yield tag("h3", "Plots")
     yield plot_grid(plots, wide=True)
+
+
+def _groups(audit: Mapping[str, Any]) -> Iterator[Markup]:
+    """A table for each group of checks; what belongs to none stands first."""
+    for group in dict.fromkeys(check["group"] for check in audit["checks"]):
+        if group:
+            yield tag("h3", group.capitalize())
+        yield table(
+            ["Property", "Verdict", "Measured", "Limit", "What it means"],
+            [_row(check) for check in audit["checks"] if check["group"] == group],
+            numbers=(2, 3),
+        )
+
+
+def _rotations(rotations: Sequence[Mapping[str, Any]]) -> Markup:
+    """The rotations with the largest errors, and where to look at them."""
+    rows = []
+    for r in rotations:
+        axis = ", ".join(f"{x:.3f}" for x in r["axis"]).replace("-", "−")
+        atom = "–" if r["atom"] is None else f"{r['atom']} ({r['element']})"
+        rows.append([r["structure"], f"({axis})", f"{r['angle_degrees']:.1f}°", show(r["relative_error"], 2), atom])
+    words = tag(
+        "p",
+        "As run. Both structures of each, with predicted and expected forces, are in ",
+        tag("code", "worst-rotations.extxyz"),
+        ".",
+        cls="quiet",
+    )
+    return join([words, table(["Structure", "Axis", "Angle", "Relative error", "Worst atom"], rows, numbers=(2, 3))])
+
+
+def _sentence(text: str) -> str:
+    return f"{text[0].upper()}{text[1:]}."
 
 
 def _row(check: Mapping[str, Any]) -> list[object]:

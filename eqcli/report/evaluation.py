@@ -52,7 +52,7 @@ def evaluation_page(evaluation: Evaluation) -> str:
 
 
 def _body(evaluation: Evaluation) -> Iterator[Markup]:
-    sections = ["Accuracy"] + (["Audit"] if evaluation.audit else [])
+    sections = (["Accuracy"] if evaluation.data else []) + (["Audit"] if evaluation.audit else [])
     sections += (["Failures"] if evaluation.failures else []) + ["Provenance"]
     links = [tag("a", name, href=f"#{name.lower()}") for name in sections]
     yield tag(
@@ -66,7 +66,8 @@ def _body(evaluation: Evaluation) -> Iterator[Markup]:
     yield tag("div", *_cards(evaluation), cls="cards")
     for warning in evaluation.warnings:
         yield tag("p", tag("strong", "Look here: "), with_code(warning), cls="callout")
-    yield from _accuracy(evaluation)
+    if evaluation.data:
+        yield from _accuracy(evaluation)
     if evaluation.audit:
         yield from audit_section(evaluation.audit, evaluation.audit_plots)
     if evaluation.failures:
@@ -76,6 +77,8 @@ def _body(evaluation: Evaluation) -> Iterator[Markup]:
 
 def _subtitle(evaluation: Evaluation) -> str:
     figures = evaluation.figures
+    if not evaluation.data:
+        return "Audited without data"
     size = f"{count(figures['structures'], 'structure')} with {count(figures['atoms'], 'atom')}"
     return f"{size} from {', '.join(str(entry['file']) for entry in evaluation.data)}"
 
@@ -97,6 +100,8 @@ def _cards(evaluation: Evaluation) -> Iterator[Markup]:
         yield card("Stress error (MAE)", show(gpa["mae"]), "GPa", f"{show(stress['mae'])} meV/Å³")
     if evaluation.audit:
         yield audit_card(evaluation.audit)
+    if not evaluation.data:
+        return
     failed = len(evaluation.failures)
     yield card(
         "Evaluated",
@@ -239,19 +244,20 @@ def _provenance(evaluation: Evaluation) -> Iterator[Markup]:
     yield tag("h2", "Provenance", id="provenance")
     yield tag("h3", "Model")
     yield facts((name.replace("_", " "), _value(value)) for name, value in evaluation.model.items() if value != "")
-    yield tag("h3", "Data")
-    header = ["File", "Structures", "Labels", "SHA-256"]
-    rows = [
-        [e["file"], f"{e['structures']:,}", join(e["labels"], Markup("<br>")), tag("code", e["sha256"][:16] + "…")]
-        for e in evaluation.data
-    ]
-    yield table(header, rows, numbers=(1,))
+    if evaluation.data:
+        yield tag("h3", "Data")
+        header = ["File", "Structures", "Labels", "SHA-256"]
+        rows = [
+            [e["file"], f"{e['structures']:,}", join(e["labels"], Markup("<br>")), tag("code", e["sha256"][:16] + "…")]
+            for e in evaluation.data
+        ]
+        yield table(header, rows, numbers=(1,))
     yield tag("h3", "This evaluation")
     yield facts((name.replace("_", " "), _value(value)) for name, value in evaluation.provenance.items())
     yield tag(
         "footer",
         tag("p", "Every figure on this page, with full hashes and all audit data, is in ", tag("code", "report.json"),
-            "; every plot is an SVG file under ", tag("code", "plots/"), "."),
+            "; every plot is an SVG and a PNG file under ", tag("code", "plots/"), "."),
     )  # fmt: skip
 
 

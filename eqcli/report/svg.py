@@ -1,4 +1,4 @@
-"""Figures as SVG text that follows the theme of the page it stands in.
+"""Figures as SVG text that follows the theme of the page it stands in, and as PNG.
 
 Figures are matplotlib objects that nobody else can see: pyplot and its state
 are never used.
@@ -51,19 +51,27 @@ _RC: dict[str, Any] = {
 
 
 @dataclass(frozen=True)
+class Drawing:
+    """One figure twice: an SVG document in stand-in colours, and a PNG image in the light palette on white."""
+
+    svg: str
+    png: bytes
+
+
+@dataclass(frozen=True)
 class Plot:
-    """A drawn figure: `name` of its file, title, caption, text for those who cannot see it, SVG document."""
+    """A drawn figure: `name` of its file, title, caption, text for those who cannot see it, the drawing."""
 
     name: str
     title: str
     caption: str
     alt: str
-    document: str
+    document: Drawing
     full: bool = False
 
     def inline(self) -> str:
         """The `<svg>` element for a page; colours are the page's variables."""
-        body = self.document[self.document.index("<svg") :]
+        body = self.document.svg[self.document.svg.index("<svg") :]
         body = re.sub(r"<metadata>.*?</metadata>", "", body, flags=re.S)
         body = re.sub(r'(<svg[^>]*?) width="[^"]*"', r"\1", body, count=1)
         body = re.sub(r'(<svg[^>]*?) height="[^"]*"', r"\1", body, count=1)
@@ -75,7 +83,7 @@ class Plot:
     def standalone(self) -> str:
         """An SVG file with a white ground."""
         document = re.sub(
-            r"(<svg[^>]*>)", r'\1<rect width="100%" height="100%" fill="#ffffff"/>', self.document, count=1
+            r"(<svg[^>]*>)", r'\1<rect width="100%" height="100%" fill="#ffffff"/>', self.document.svg, count=1
         )
         return _coloured(document, LIGHT)
 
@@ -96,11 +104,50 @@ def figure(width: float, height: float) -> Iterator[Figure]:
         yield Figure(figsize=(width, height), layout="constrained")
 
 
-def document_of(drawn: Figure) -> str:
-    """The SVG document of a figure, the same bytes every time. Call inside the `figure` block."""
+def document_of(drawn: Figure) -> Drawing:
+    """A figure as SVG and PNG, the same bytes every time. Call inside the `figure` block, last: colours change."""
     buffer = io.StringIO()
     drawn.savefig(buffer, format="svg", transparent=True, dpi=160, metadata={"Date": None, "Creator": None})
-    return re.sub(r"'DejaVu Sans'(, sans-serif)?", FONT, buffer.getvalue())
+    svg = re.sub(r"'DejaVu Sans'(, sans-serif)?", FONT, buffer.getvalue())
+    _recolour(drawn)
+    image = io.BytesIO()
+    drawn.savefig(image, format="png", facecolor="#ffffff", dpi=160, metadata={"Software": None})
+    return Drawing(svg, image.getvalue())
+
+
+def _recolour(drawn: Figure) -> None:
+    """Gives every artist the colour of the light palette that its stand-in stands for."""
+    from matplotlib.collections import Collection
+    from matplotlib.lines import Line2D
+    from matplotlib.patches import Patch
+    from matplotlib.text import Text
+
+    for artist in drawn.findobj():
+        if isinstance(artist, Line2D):
+            artist.set_color(_light(artist.get_color()))
+            artist.set_markerfacecolor(_light(artist.get_markerfacecolor()))
+            artist.set_markeredgecolor(_light(artist.get_markeredgecolor()))
+        elif isinstance(artist, Text):
+            artist.set_color(_light(artist.get_color()))
+        elif isinstance(artist, Patch):
+            artist.set_facecolor(_light(artist.get_facecolor()))
+            artist.set_edgecolor(_light(artist.get_edgecolor()))
+        elif isinstance(artist, Collection):
+            artist.set_edgecolor([_light(colour) for colour in artist.get_edgecolor()])
+            # Colours that come from values are no stand-ins.
+            if artist.get_array() is None:
+                artist.set_facecolor([_light(colour) for colour in artist.get_facecolor()])
+
+
+def _light(colour: Any) -> Any:
+    """A colour of the light palette for its stand-in, transparency kept; any other colour as it is."""
+    from matplotlib.colors import same_color, to_hex, to_rgba
+
+    if isinstance(colour, str) and same_color(colour, "none"):
+        return colour
+    rgba = to_rgba(colour)
+    name = next((name for name, stand_in in STAND_INS.items() if stand_in == to_hex(rgba)), None)
+    return (*to_rgba(LIGHT[name])[:3], rgba[3]) if name else colour
 
 
 def power(value: float, position: object = None) -> str:

@@ -33,8 +33,10 @@ def write_report(folder: Path, page: str, data: Mapping[str, Any], plots: Sequen
     drawn = folder / PLOTS
     for plot in plots:
         _write(drawn / f"{plot.name}.svg", plot.standalone())
-    for old in drawn.glob("*.svg"):
-        if old.stem not in {plot.name for plot in plots}:
+        with atomic_path(drawn / f"{plot.name}.png") as temporary:
+            temporary.write_bytes(plot.document.png)
+    for old in drawn.glob("*"):
+        if old.suffix in (".svg", ".png") and old.stem not in {plot.name for plot in plots}:
             old.unlink()
     _write(folder / DATA, json.dumps(finite(data), indent=1, ensure_ascii=False, allow_nan=False) + "\n")
     # Last, so that a page that is there is complete.

@@ -10,13 +10,15 @@ from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from eqcli.errors import Failure, InputError
+from eqcli.audit.groups import STRUCTURES, chosen_groups, require_outputs
+from eqcli.errors import Failure, InputError, Where
 from eqcli.progress import Reporter, Silent
 from eqcli.tasks.evaluate_result import EvaluateResult
 from eqcli.tasks.inference import inference_provenance, load_for_inference, read_all, readable_files
 from eqcli.tasks.label_lines import reference_labels, tell
 
 if TYPE_CHECKING:
+    from eqcli.audit.result import AuditReport
     from eqcli.engine.model_file import ModelFile
     from eqcli.engine.predictor import Predictor
     from eqcli.io.conventions import LabelConvention
@@ -26,6 +28,9 @@ if TYPE_CHECKING:
 
 CANDIDATES = 64
 """Structures kept from the data, drawn at random, for the audit to choose from."""
+
+WORST = "worst-rotations.extxyz"
+"""Beside the report: the rotations with the largest errors."""
 
 _ORDER = "_eqcli_order"
 
@@ -38,8 +43,8 @@ def evaluate(
     device: str = "auto",
     precision: str | None = None,
     labels: LabelConvention | None = None,
-    audit: bool = True,
-    audit_structures: int = 4,
+    audit: bool | Sequence[str] = True,
+    audit_structures: int = STRUCTURES,
     seed: int = 0,
     batch_atoms: int | None = None,
     predictions: bool = False,
@@ -48,6 +53,8 @@ def evaluate(
 ) -> EvaluateResult:
     """Compares a model with labelled structures and audits it on a few of them.
 
+    Without data the model is audited alone, on structures made for its elements.
+
     Parameters
     ----------
     model
@@ -55,11 +62,14 @@ def evaluate(
     data
         Files of structures; those without labels are audited only.
     output
-        Folder that receives `index.html`, `report.json` and `plots/`.
+        Folder that receives `index.html`, `report.json`, `plots/` and, from the audit, `worst-rotations.extxyz`.
     precision
         `float32` or `float64`; None is what the model was saved in.
     labels
         What the columns of the data mean.
+    audit
+        Groups of checks by name (see :data:`eqcli.audit.groups.GROUPS`, or `all`); True makes those that are made by
+        default and that the model has the outputs for, False none.
     audit_structures
         How many structures the audit looks at.
     seed
@@ -70,7 +80,8 @@ def evaluate(
     Raises
     ------
     InputError
-        The output exists, a file is missing or of unknown format, or nothing in them could be evaluated.
+        The output exists, a file is missing or of unknown format, nothing in them could be evaluated, there is
+        nothing to do, or a group of audits needs what the model does not give.
     """
     from eqcli.engine.predictor import Predictor
     from eqcli.report.write import DATA, PAGE, refuse_report
@@ -78,33 +89,53 @@ def evaluate(
     report = report or Silent()
     output = Path(output)
     refuse_report(output, overwrite)
-    sources = readable_files(data)
+    groups = None if isinstance(audit, bool) else chosen_groups(audit)
+    if not data and audit is False:
+        raise InputError("there is nothing to do: no data, and no audit", hint="Name data, or leave out --no-audit.")
+    sources = readable_files(data) if data else []
     begun = time.monotonic()
     summaries = [reference_labels(path, labels) for path in sources]
     tell(summaries, report)
     loaded = load_for_inference(model, device, precision)
+    if groups is not None:
+        require_outputs(loaded.potential.outputs, groups, Where(model))
     result = EvaluateResult(output, output / PAGE, output / DATA)
     stream = chain.from_iterable(read_all([s.path], s.labels, result.failures.append) for s in summaries)
     pairs = labelled_and_predicted(Predictor(loaded, batch_atoms=batch_atoms), stream, result.failures.append)
     run = _Run(seed, keep_predictions=predictions)
-    report.start("evaluate", None, "structures")
-    for labelled, predicted in pairs:
-        run.add(labelled, predicted)
-        report.advance(1)
-    report.finish()
-    result.figures = run.figures(result.failures)
-    result.warnings = _warnings(result.figures, summaries, audited=audit)
+    if sources:
+        report.start("evaluate", None, "structures")
+        for labelled, predicted in pairs:
+            run.add(labelled, predicted)
+            report.advance(1)
+        report.finish()
+        run.require_any(result.failures)
+    result.figures = run.errors.figures()
+    result.warnings = _warnings(result.figures, summaries, audited=audit is not False)
     for warning in result.warnings:
         report.warning(warning)
-    if audit:
-        from eqcli.audit.run import run_audit
-
-        result.audit = run_audit(
-            loaded.potential, run.candidates, seed=seed, n_structures=audit_structures, report=report
-        )
+    if audit is not False:
+        result.audit = _audit(loaded, run, groups, audit_structures, seed, report)
     result.seconds = time.monotonic() - begun
     _write(result, loaded, summaries, run)
     return result
+
+
+def _audit(
+    loaded: ModelFile, run: _Run, groups: Sequence[str] | None, count: int, seed: int, report: Reporter
+) -> AuditReport:
+    """The audit on some of the structures that were read, or on structures made for the model."""
+    from eqcli.audit.probe import describe, probe_structures
+    from eqcli.audit.run import run_audit
+
+    structures = run.candidates
+    if not structures:
+        structures = probe_structures(loaded.potential.elements.tolist(), seed)
+        report.message(describe(structures))
+    audit = run_audit(loaded.potential, structures, seed=seed, n_structures=count, groups=groups, report=report)
+    if not run.candidates:
+        audit.note = describe(structures)
+    return audit
 
 
 class _Run:
@@ -132,12 +163,11 @@ class _Run:
         elif (place := int(self._rng.integers(self.errors.structures))) < CANDIDATES:
             self.candidates[place] = labelled
 
-    def figures(self, failures: Sequence[Failure]) -> dict[str, Any]:
-        """The errors. Raises InputError when there was nothing to measure them on."""
+    def require_any(self, failures: Sequence[Failure]) -> None:
+        """Raises InputError when no structure could be evaluated."""
         if not self.errors.structures:
             first = failures[0] if failures else Failure("", "the files hold no structures")
             raise InputError(f"no structure could be evaluated: {first.reason}", first.where)
-        return self.errors.figures()
 
 
 def labelled_and_predicted(
@@ -163,7 +193,7 @@ def _warnings(figures: dict[str, Any], summaries: Sequence[LabelReport], *, audi
     from eqcli.report.numbers import show
 
     warnings = [f"{summary.path.name}: {text}" for summary in summaries for text in summary.suspicious()]
-    if not figures["total"]:
+    if summaries and not figures["total"]:
         done = "the model was audited, not compared" if audited else "there is nothing to compare the model with"
         warnings.append(f"the data carry no energies, forces or stresses: {done}")
     shift = figures["energy_shift"]
@@ -220,11 +250,19 @@ def _write(result: EvaluateResult, loaded: ModelFile, summaries: Sequence[LabelR
         "provenance": provenance,
     }
     write_report(result.output, page, content, [*accuracy, *audited])
-    if run.predicted is not None:
-        from eqcli.io import write_structures
+    extra = {"predictions.extxyz": run.predicted, WORST: result.audit.worst_frames if result.audit else None}
+    for name, structures in extra.items():
+        _write_structures(result.output / name, structures, provenance)
 
-        path = result.output / "predictions.extxyz"
-        write_structures(path, run.predicted, overwrite=True, provenance=provenance)
+
+def _write_structures(path: Path, structures: Sequence[Structure] | None, provenance: dict[str, Any]) -> None:
+    """Writes a file beside the report; without structures the file of an older report goes away."""
+    from eqcli.io import write_structures
+
+    if structures:
+        write_structures(path, structures, overwrite=True, provenance=provenance)
+    elif structures is None or path.name == WORST:
+        path.unlink(missing_ok=True)
 
 
 def _model_facts(loaded: ModelFile, facts: dict[str, Any]) -> dict[str, Any]:

@@ -57,6 +57,7 @@ class EvaluateResult:
         if audit:
             for check in audit["checks"]:
                 del check["curves"], check["distribution"]
+                check["figures"].pop("expectation", None)
         plain: dict[str, Any] = finite(
             {
                 "output": str(self.output),
@@ -76,7 +77,7 @@ class EvaluateResult:
         """The figures that matter, as text."""
         from eqcli.report.numbers import count, show
 
-        rows = [("structures", f"{self.figures['structures']:,}")]
+        rows = [("structures", f"{self.figures['structures']:,}")] if self.figures["structures"] else []
         total = self.figures["total"]
         for name, key in (("energy", "energy_per_atom"), ("forces", "forces"), ("stress", "stress_gpa")):
             if key in total:
@@ -85,7 +86,7 @@ class EvaluateResult:
         if "energy" in total:
             f = total["energy"]
             rows.insert(2, ("energy per structure", f"{show(f['mae'])} / {show(f['rmse'])} {f['unit']}"))
-        if not total:
+        if not total and self.figures["structures"]:
             rows.append(("errors", "the data carry no labels"))
         if self.audit is not None:
             verdict = "passed" if self.audit.passed else "FAILED: " + _titles(self.audit.failed)

@@ -136,9 +136,9 @@ def test_verdicts_have_signs_as_well_as_colours(page: str) -> None:
 
 
 def test_every_plot_of_a_full_evaluation_is_drawn(page: str) -> None:
-    for name in ("parity-forces", "cumulative-stress", "symmetry", "orbit", "sphere", "finite-differences"):
+    for name in ("parity-forces", "cumulative-stress", "symmetry", "orbit", "orbit-single", "orbit-all"):
         assert f'id="{name}-' in page
-    for name in ("energy-conservation", "cutoff", "dimers"):
+    for name in ("finite-differences", "energy-conservation", "cutoff", "dimers"):
         assert f'id="{name}-' in page
 
 

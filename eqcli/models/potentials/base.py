@@ -59,11 +59,14 @@ class Potential(nn.Module, ABC):
         Neighbour radius in Å.
     accepts_charge
         Whether the energy depends on the total charge; charged structures are refused otherwise.
+    outputs
+        What may be derived from it; a model whose energy has no useful gradient declares `energy` alone.
     depth_key
         Field of `config` that counts the message-passing layers; None when there is none.
     """
 
     accepts_charge: ClassVar[bool] = False
+    outputs: ClassVar[tuple[str, ...]] = ("energy", "forces", "stress")
     depth_key: ClassVar[str | None] = None
 
     config: BaseModel
