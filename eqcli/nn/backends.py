@@ -56,10 +56,14 @@ class Probe:
     def make(cls, form: MessageForm, channels: int) -> Probe:
         generator = torch.Generator().manual_seed(0)
         degrees = torch.tensor([5, 0, 1, 17, 3, 0, 40, 2, 2, 0])
-        n_atoms, n_edges = len(degrees), int(degrees.sum())
+        n_atoms, n_edges = len(degrees), 2 * int(degrees.sum())
         receiver = torch.arange(n_atoms).repeat_interleave(degrees)
-        # The last atoms but one send nothing.
-        sender = torch.randint(n_atoms - 2, (n_edges,), generator=generator)
+        bonded = degrees.nonzero().flatten()
+        sender = bonded[torch.randint(len(bonded), receiver.shape, generator=generator)]
+        # A neighbour list has the reverse of every edge, and some libraries rely on it.
+        sender, receiver = torch.cat([sender, receiver]), torch.cat([receiver, sender])
+        by_receiver = torch.argsort(receiver, stable=True)
+        sender, receiver = sender[by_receiver], receiver[by_receiver]
         shapes = [
             (n_atoms, form.rows_in, channels),
             (n_edges, len(form.paths) * channels),

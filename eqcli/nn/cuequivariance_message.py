@@ -32,7 +32,7 @@ def cuequivariance_missing(device: torch.device) -> str | None:
     return None
 
 
-class CuEquivarianceMaps(DifferentiatedMaps):
+class CuequivarianceMaps(DifferentiatedMaps):
     """:class:`~eqcli.nn.message_maps.MessageMaps` of `form`; calls raise RuntimeError where the library cannot run."""
 
     def __init__(self, form: MessageForm) -> None:

@@ -29,7 +29,7 @@ def openequivariance_missing(device: torch.device) -> str | None:
     return None if device.type == "cuda" else f"openequivariance runs on GPUs, not on {device.type}"
 
 
-class OpenEquivarianceMaps(DifferentiatedMaps):
+class OpenequivarianceMaps(DifferentiatedMaps):
     """:class:`~eqcli.nn.message_maps.MessageMaps` of `form`; calls raise RuntimeError where the library cannot run."""
 
     def __init__(self, form: MessageForm) -> None:

@@ -1,4 +1,4 @@
-"""The multilinear form of message passing, edge by edge and path by path, differentiated by autograd."""
+"""The multilinear form of message passing, the slow way, with its derivatives by autograd."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ import torch
 from torch import Tensor
 
 from eqcli.nn.convolution import natural_paths
-from eqcli.nn.message_maps import MessageEdges, MessageForm, MessageMaps, path_coupling
+from eqcli.nn.message_maps import MessageEdges, MessageForm, MessageMaps
+from tests.nn.message_reference import random_edges, slow_messages
 
 CPU = torch.device("cpu")
 
@@ -19,17 +20,12 @@ def natural_form(l_in: int, l_edge: int, l_out: int) -> MessageForm:
     return MessageForm.grouped(couplings, (l_in + 1) ** 2, (l_edge + 1) ** 2)
 
 
-def random_edges(degrees: list[int], symmetric: bool = False) -> MessageEdges:
-    """Atoms with these numbers of neighbours, drawn at random; with `symmetric`, the reverse of each edge too."""
-    generator = torch.Generator().manual_seed(3)
-    n = len(degrees)
-    receiver = torch.arange(n).repeat_interleave(torch.tensor(degrees, dtype=torch.int64))
-    sender = torch.randint(max(n, 1), receiver.shape, generator=generator)
-    if symmetric:
-        sender, receiver = torch.cat([sender, receiver]), torch.cat([receiver, sender])
-        order = torch.argsort(receiver, stable=True)
-        sender, receiver = sender[order], receiver[order]
-    return MessageEdges(sender, receiver, n)
+def symmetric_edges(degrees: list[int]) -> MessageEdges:
+    """Random edges with the reverse of each among them."""
+    half = random_edges(degrees)
+    sender, receiver = torch.cat([half.sender, half.receiver]), torch.cat([half.receiver, half.sender])
+    order = torch.argsort(receiver, stable=True)
+    return MessageEdges(sender[order], receiver[order], half.n_atoms)
 
 
 @dataclass
@@ -51,20 +47,8 @@ class Case:
 
     def form_value(self, g: Tensor, h: Tensor, w: Tensor, y: Tensor) -> Tensor:
         """T(g, h, w, Y)."""
-        total = 0.0 * g.sum() * h.sum() * w.sum() * y.sum()
-        c = self.channels
-        for e, (j, i) in enumerate(zip(self.edges.sender.tolist(), self.edges.receiver.tolist(), strict=True)):
-            for p, path in enumerate(self.form.paths):
-                rows = [path.result + m3 * path.step for m3 in range(2 * path.l3 + 1)]
-                total = total + torch.einsum(
-                    "abd,dc,c,ac,b->",
-                    path_coupling(path.l1, path.l2, path.l3).to(g.dtype),
-                    g[i, rows],
-                    w[e, p * c : (p + 1) * c],
-                    h[j, path.first : path.first + 2 * path.l1 + 1],
-                    y[e, path.second : path.second + 2 * path.l2 + 1],
-                )
-        return total
+        nothing = 0.0 * g.sum() * h.sum() * w.sum() * y.sum()  # so that it depends on all where there are no edges
+        return (g * slow_messages(self.form, h, w, y, self.edges)).sum() + nothing
 
     def expected(self) -> tuple[list[Tensor], list[Tensor]]:
         """Derivatives of the form by g, h, w, Y, and those of their product with the directions, in float64."""

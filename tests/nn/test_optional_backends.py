@@ -16,10 +16,11 @@ from torch import Tensor
 
 from eqcli.geometry.irreps import from_e3nn, to_e3nn
 from eqcli.nn import openequivariance_message
-from eqcli.nn.cuequivariance_message import CuEquivarianceMaps, cuequivariance_missing
+from eqcli.nn.cuequivariance_message import CuequivarianceMaps, cuequivariance_missing
 from eqcli.nn.message_maps import MessageEdges, MessageForm
-from eqcli.nn.openequivariance_message import OpenEquivarianceMaps, openequivariance_missing, sorted_both_ways
-from tests.nn.slow_form import CPU, Case, assert_equal_maps, natural_form, random_edges
+from eqcli.nn.openequivariance_message import OpenequivarianceMaps, openequivariance_missing, sorted_both_ways
+from tests.nn.message_reference import random_edges
+from tests.nn.slow_form import CPU, Case, assert_equal_maps, natural_form, symmetric_edges
 
 EXACT = 1e-12
 DEGREES = [3, 0, 1, 5, 0]
@@ -35,20 +36,20 @@ needs_cuequivariance = pytest.mark.skipif(
 @pytest.mark.parametrize("channels", [1, 5])
 @pytest.mark.parametrize("form", [natural_form(1, 2, 1), natural_form(2, 3, 3), GAPS], ids=["L1", "L2", "gaps"])
 def test_cuequivariance_equals_the_form_and_its_derivatives(form: MessageForm, channels: int) -> None:
-    assert_equal_maps(Case(form, random_edges(DEGREES), channels), CuEquivarianceMaps(form), EXACT)
+    assert_equal_maps(Case(form, random_edges(DEGREES), channels), CuequivarianceMaps(form), EXACT)
 
 
 @needs_cuequivariance
 def test_cuequivariance_in_single_precision() -> None:
     form = natural_form(1, 2, 1)
-    assert_equal_maps(Case(form, random_edges(DEGREES), 4, torch.float32), CuEquivarianceMaps(form), 1e-5)
+    assert_equal_maps(Case(form, random_edges(DEGREES), 4, torch.float32), CuequivarianceMaps(form), 1e-5)
 
 
 @needs_cuequivariance
 @pytest.mark.parametrize("degrees", [[], [0, 0]], ids=["no atoms", "lone atoms"])
 def test_cuequivariance_without_edges(degrees: list[int]) -> None:
     form = natural_form(1, 1, 1)
-    assert_equal_maps(Case(form, random_edges(degrees), 2), CuEquivarianceMaps(form), 0.0)
+    assert_equal_maps(Case(form, random_edges(degrees), 2), CuequivarianceMaps(form), 0.0)
 
 
 @dataclass
@@ -112,15 +113,15 @@ def openequivariance(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 @pytest.mark.usefixtures("openequivariance")
 @pytest.mark.parametrize("form", [natural_form(1, 2, 1), natural_form(2, 3, 3), GAPS], ids=["L1", "L2", "gaps"])
 def test_openequivariance_is_asked_for_the_form(form: MessageForm) -> None:
-    edges = random_edges([2, 0, 1, 3, 0], symmetric=True)
-    assert_equal_maps(Case(form, edges, 3), OpenEquivarianceMaps(form), EXACT)
+    edges = symmetric_edges([2, 0, 1, 3, 0])
+    assert_equal_maps(Case(form, edges, 3), OpenequivarianceMaps(form), EXACT)
 
 
 @pytest.mark.usefixtures("openequivariance")
 @pytest.mark.parametrize("degrees", [[], [0, 0]], ids=["no atoms", "lone atoms"])
 def test_openequivariance_without_edges(degrees: list[int]) -> None:
     form = natural_form(1, 1, 1)
-    assert_equal_maps(Case(form, random_edges(degrees), 2), OpenEquivarianceMaps(form), 0.0)
+    assert_equal_maps(Case(form, random_edges(degrees), 2), OpenequivarianceMaps(form), 0.0)
 
 
 def test_edges_without_reverse_are_refused_for_openequivariance() -> None:
@@ -140,15 +141,15 @@ def test_several_edges_between_two_atoms_have_their_reverse_edges() -> None:
 
 @pytest.mark.parametrize(
     ("maps", "package"),
-    [(CuEquivarianceMaps, "cuequivariance_torch"), (OpenEquivarianceMaps, "openequivariance")],
+    [(CuequivarianceMaps, "cuequivariance_torch"), (OpenequivarianceMaps, "openequivariance")],
 )
 def test_a_missing_library_is_named(
-    maps: type[CuEquivarianceMaps | OpenEquivarianceMaps], package: str, monkeypatch: pytest.MonkeyPatch
+    maps: type[CuequivarianceMaps | OpenequivarianceMaps], package: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     found = importlib.util.find_spec
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name == package else found(name))
     form = natural_form(1, 1, 1)
-    case = Case(form, random_edges(DEGREES, symmetric=True), 7)
+    case = Case(form, symmetric_edges(DEGREES), 7)
     with pytest.raises(RuntimeError, match="is not installed"):
         maps(form).forward(*case.point[1:], case.edges)
 

@@ -23,8 +23,9 @@ from eqcli.nn.triton_kernels import SUM_BY_SENDER, triton_function
 from eqcli.nn.triton_message import TritonMaps, interpreted, triton_missing
 from eqcli.nn.triton_source import backward_source, forward_source
 from eqcli.nn.triton_text import path_groups
+from tests.nn.message_reference import random_edges
 from tests.nn.numpy_triton import Launcher
-from tests.nn.slow_form import Case, assert_equal_maps, natural_form, random_edges
+from tests.nn.slow_form import Case, assert_equal_maps, natural_form
 
 EXACT = 1e-12
 SINGLE = 1e-5
