@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 STROKES = ("-", "--", ":", "-.")
+MARKERS = ("o", "s", "^", "D")
 Measurements = Sequence[Mapping[str, Any]]
 
 
@@ -64,8 +65,8 @@ def time_plot(step: str, chosen: Measurements, exponents: Mapping[str, float], s
                 *zip(*line, strict=True),
                 color=SERIES[index % len(SERIES)],
                 linestyle=STROKES[index // len(SERIES) % len(STROKES)],
-                marker="o",
-                markersize=3.5,
+                marker=MARKERS[index // len(SERIES) % len(MARKERS)],
+                markersize=4,
                 label=f"{name}{power}",
             )
         _guides(axes, chosen)
@@ -83,14 +84,14 @@ def time_plot(step: str, chosen: Measurements, exponents: Mapping[str, float], s
 
 
 def _guides(axes: Axes, chosen: Measurements) -> None:
-    """Slopes of L^3 and L^6 through the middle of the picture."""
+    """Slopes of L^3 and L^6 that end at the longest time."""
     low, high = min(m["lmax"] for m in chosen), max(m["lmax"] for m in chosen)
     degrees = np.array([(low * high) ** 0.5, high])
-    middle = 1e3 * float(np.exp(np.mean([np.log(m["seconds"]) for m in chosen])))
+    longest = 1e3 * max(m["seconds"] for m in chosen)
     for power in (3, 6):
-        values = middle * (degrees / degrees[0]) ** power
+        values = longest * (degrees / high) ** power
         axes.plot(degrees, values, color=MUTED, linewidth=0.9)
-        axes.annotate(f"$L^{power}$", (degrees[1], values[1]), color=MUTED, fontsize=9)
+        axes.annotate(f"$L^{power}$", (degrees[0], values[0]), color=MUTED, fontsize=9, ha="right", va="center")
 
 
 def _degree_axis(axes: Axes, degrees: Sequence[int]) -> None:
