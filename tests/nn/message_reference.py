@@ -29,7 +29,7 @@ def random_edges(degrees: list[int], seed: int = 0) -> MessageEdges:
     """Atoms with so many neighbours each, drawn at random."""
     generator = torch.Generator().manual_seed(seed)
     receiver = torch.arange(len(degrees)).repeat_interleave(torch.tensor(degrees, dtype=torch.int64))
-    sender = torch.randint(len(degrees), (len(receiver),), generator=generator)
+    sender = torch.randint(max(len(degrees), 1), (len(receiver),), generator=generator)
     return MessageEdges(sender, receiver, len(degrees))
 
 
