@@ -62,7 +62,8 @@ def split_blocks(x: Tensor, entries: list[Shape]) -> list[Tensor]:
 
 def join(parts: list[Tensor]) -> Tensor:
     """`[..., irreps.dim]` from blocks `[..., 2l+1, mul]`: the inverse of :func:`blocks`."""
-    return torch.cat([part.flatten(-2) for part in parts], dim=-1)
+    flat = [part.flatten(-2) for part in parts]
+    return flat[0] if len(flat) == 1 else torch.cat(flat, dim=-1)
 
 
 def to_e3nn(x: Tensor, irreps: Irreps) -> Tensor:

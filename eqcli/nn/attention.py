@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from eqcli.geometry.irreps import Irreps, split_blocks
+from eqcli.geometry.irreps import Irreps, join, split_blocks
 from eqcli.graph.segments import segment_sum, smooth_softmax
 from eqcli.nn.activation import activation
 from eqcli.nn.channels import channel_shapes
@@ -79,8 +79,8 @@ class SmoothAttention(nn.Module):
         weights = smooth_softmax(logits * envelope.unsqueeze(1), envelope, receiver, n)
         each = weights.view(-1, 1, self.heads, 1)
         parts = split_blocks(values, self._shapes)
-        weighted = [(part.unflatten(-1, (self.heads, -1)) * each).flatten(1) for part in parts]
-        return segment_sum(torch.cat(weighted, dim=1) if len(weighted) > 1 else weighted[0], receiver, n)
+        weighted = [part.unflatten(-1, (self.heads, -1)) * each for part in parts]
+        return segment_sum(join([part.flatten(-2) for part in weighted]), receiver, n)
 
 
 def _check_heads(irreps: Irreps, heads: int) -> None:

@@ -8,8 +8,8 @@ import torch
 from torch import Tensor, nn
 
 from eqcli.geometry.constants import ConstantModule
-from eqcli.geometry.irreps import Irrep, Irreps
-from eqcli.nn.channels import channel_places, scalar_places
+from eqcli.geometry.irreps import Irrep, Irreps, join, split_blocks
+from eqcli.nn.channels import channel_places, channel_shapes, scalar_places
 
 
 class NormScope(StrEnum):
@@ -62,6 +62,7 @@ class EquivariantLayerNorm(ConstantModule):
         super().__init__()
         self.irreps_in = self.irreps_out = Irreps(irreps)
         self.epsilon = epsilon
+        self._shapes = channel_shapes(self.irreps_in)
         shares, group_of = _groups(self.irreps_in, NormScope(scope))
         self.register_constant("shares", shares)
         self.register_buffer("group_of", group_of, persistent=False)
@@ -75,10 +76,12 @@ class EquivariantLayerNorm(ConstantModule):
 
     def forward(self, x: Tensor) -> Tensor:
         if self.centre:
-            mean, indicator = x @ self.averaging[:, :1], self.averaging[:, 1]
-            x = x - mean * indicator
-        inverse = (x.square() @ self.shares + self.epsilon).rsqrt()  # [..., groups]
-        out = x * inverse.index_select(-1, self.group_of)
+            x = x - (x @ self.averaging[:, :1]) * self.averaging[:, 1]
+        parts = split_blocks(x, self._shapes)
+        squares = torch.cat([part.square().sum(-1) for part in parts], dim=-1)  # [..., components]
+        inverse = (squares @ self.shares + self.epsilon).rsqrt().index_select(-1, self.group_of)
+        each = inverse.unsqueeze(-1).split([components for components, _ in self._shapes], dim=-2)
+        out = join([part * factor for part, factor in zip(parts, each, strict=True)])
         if self.weight is not None:
             out = out * self.weight.index_select(0, self.channel_of)
         if self.bias is not None:
@@ -93,18 +96,19 @@ def _group(ir: Irrep, scope: NormScope) -> str:
 
 
 def _groups(irreps: Irreps, scope: NormScope) -> tuple[Tensor, Tensor]:
-    """Weight of the square of each number in the mean of each group, `[dim, groups]`, and the group of each number."""
+    """For each component of each entry: its weight in the mean of each group, `[components, groups]`, and its group."""
     names = list(dict.fromkeys(_group(ir, scope) for _, ir in irreps))
     types: dict[str, set[Irrep]] = {name: set() for name in names}
     for _, ir in irreps:
         types[_group(ir, scope)].add(ir)
-    shares = torch.zeros(irreps.dim, len(names), dtype=torch.float64)
-    group_of = torch.zeros(irreps.dim, dtype=torch.int64)
-    for (_, ir), numbers in zip(irreps, irreps.slices(), strict=True):
+    rows: list[list[float]] = []
+    group_of: list[int] = []
+    for _, ir in irreps:
         name = _group(ir, scope)
-        shares[numbers, names.index(name)] = 1.0 / (irreps.count(ir) * ir.dim * len(types[name]))
-        group_of[numbers] = names.index(name)
-    return shares, group_of
+        share = 1.0 / (irreps.count(ir) * ir.dim * len(types[name]))
+        rows.extend([[share if other == name else 0.0 for other in names]] * ir.dim)
+        group_of.extend([names.index(name)] * ir.dim)
+    return torch.tensor(rows, dtype=torch.float64), torch.tensor(group_of, dtype=torch.int64)
 
 
 def _averaging(irreps: Irreps, scalars: Tensor) -> Tensor:

@@ -14,7 +14,7 @@ from eqcli.nn.activation import ACTIVATIONS, activation
 SOFTENING = 0.1
 """Root mean square components are rounded off below this, so that second derivatives at zero stay near 1/SOFTENING."""
 
-NODES, LONGEST = 20_000, 20.0
+NODES, LONGEST = 4000, 20.0
 """Of the rule over the length of a vector with normal components, whose density is nil beyond."""
 
 

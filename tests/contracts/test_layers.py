@@ -87,7 +87,8 @@ LAYERS = {
     "norm, joint": Case(lambda lmax, c: EquivariantLayerNorm(both_parities(lmax, c), "joint", centre=False)),
     "attention": Case(lambda lmax, c: Attention(natural(lmax, c)), normalised=False, by_row=False),
     "attention, general": Case(lambda lmax, c: Attention(both_parities(lmax, c)), normalised=False, by_row=False),
-    "product": Case(lambda lmax, c: Square("gaunt-grid", lmax, c), normalised=False),
+    "product of functions": Case(lambda lmax, c: Square("gaunt-grid", lmax, c), normalised=False),
+    "product by channel": Case(lambda lmax, c: Square("uuu", lmax, c), normalised=False),
 }
 
 NAMES = list(LAYERS)
