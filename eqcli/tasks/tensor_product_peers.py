@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -37,8 +38,6 @@ class Peer:
 
 def e3nn_peer(name: str, product: Product) -> Peer:
     """The peer of the product of that name in the table of all products."""
-    from e3nn import o3
-
     from eqcli.geometry.irreps import Irreps
 
     first, second, result = product.irreps_in1, product.irreps_in2, product.irreps_out
@@ -46,9 +45,26 @@ def e3nn_peer(name: str, product: Product) -> Peer:
         # e3nn convolves with the harmonics of the direction, which it is given here free of charge.
         second = Irreps([(1, ir) for _, ir in first])
     if name == "full":
-        module: Any = o3.FullTensorProduct(first, second, filter_ir_out=[ir for _, ir in result])
+        module = _full(first, second, result)
         return Peer("FullTensorProduct", True, module, first, second, module.irreps_out, 0)
     mode = _mode(name, first, second, result)
+    module = _weighted(mode, first, second, result)
+    title = f"TensorProduct, {mode}" if mode != "uvw" else "FullyConnectedTensorProduct"
+    return Peer(title, name in SAME, module, first, second, result, int(module.weight_numel))
+
+
+@cache
+def _full(first: Irreps, second: Irreps, result: Irreps) -> Any:
+    from e3nn import o3
+
+    return o3.FullTensorProduct(first, second, filter_ir_out=[ir for _, ir in result])
+
+
+@cache
+def _weighted(mode: str, first: Irreps, second: Irreps, result: Irreps) -> Any:
+    """All couplings to the given irreps. Several of our products have the same peer, and e3nn's take long to make."""
+    from e3nn import o3
+
     paths = [
         (i, j, k, mode, True)
         for i, (_, one) in enumerate(first)
@@ -56,9 +72,7 @@ def e3nn_peer(name: str, product: Product) -> Peer:
         for k, (_, three) in enumerate(result)
         if three in one * two
     ]
-    module = o3.TensorProduct(first, second, result, paths, shared_weights=True, internal_weights=False)
-    title = f"TensorProduct, {mode}" if mode != "uvw" else "FullyConnectedTensorProduct"
-    return Peer(title, name in SAME, module, first, second, result, int(module.weight_numel))
+    return o3.TensorProduct(first, second, result, paths, shared_weights=True, internal_weights=False)
 
 
 def _mode(name: str, first: Irreps, second: Irreps, result: Irreps) -> str:
