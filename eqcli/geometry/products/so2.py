@@ -70,10 +70,9 @@ class SO2Product(Product):
         directions = torch.nn.functional.normalize(y, dim=-1).expand(*lead, 3).reshape(-1, 3)
         if weight is not None and weight.dim() > 1:
             weight = weight.expand(*lead, -1).reshape(-1, self.weight_numel)
-        rotation = self.rotation(directions)
-        return self.convolve(x.expand(*lead, -1).reshape(-1, self.irreps_in1.dim), rotation, weight).reshape(
-            *lead, self.irreps_out.dim
-        )
+        flat = x.expand(*lead, x.shape[-1]).reshape(-1, x.shape[-1])
+        found = self.convolve(flat, self.rotation(directions), weight)
+        return found.reshape(*lead, found.shape[-1])
 
     def rotation(self, directions: Tensor) -> EdgeRotation:
         """The rotation of edges along `directions` `[E, 3]`, for this product."""

@@ -11,7 +11,7 @@ everything turns, so that turning the direction alone is turning x and g back.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 from typing import Any
 
@@ -43,14 +43,12 @@ class FormShape:
     channels_out: int
     mmax: int
     real: bool
+    groups_in: list[Group] = field(init=False, compare=False)
+    groups_out: list[Group] = field(init=False, compare=False)
 
-    @property
-    def groups_in(self) -> list[Group]:
-        return groups(self.lmax_in, self.mmax)
-
-    @property
-    def groups_out(self) -> list[Group]:
-        return groups(self.lmax_out, self.mmax)
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "groups_in", groups(self.lmax_in, self.mmax))
+        object.__setattr__(self, "groups_out", groups(self.lmax_out, self.mmax))
 
     def size(self, m: int) -> tuple[int, int]:
         """Rows and columns of the matrix of order m."""

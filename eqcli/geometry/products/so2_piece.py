@@ -99,7 +99,9 @@ def _into_frame(x: Tensor, rotations: list[Tensor], groups: Sequence[Group]) -> 
 
 
 def _out_of_frame(inside: Rotated, rotations: list[Tensor], channels: int) -> Tensor:
-    parts = [torch.bmm(d.transpose(1, 2), y.unflatten(1, (-1, channels))) for d, y in zip(rotations, inside, strict=True)]
+    parts = [
+        torch.bmm(d.transpose(1, 2), y.unflatten(1, (-1, channels))) for d, y in zip(rotations, inside, strict=True)
+    ]
     return parts[0] if len(parts) == 1 else torch.cat(parts, dim=1)
 
 
