@@ -12,6 +12,7 @@ PAIRS = [
     ("4x0e+4x1o+4x2e", "3x0e+3x1o+3x2e"),
     ("2x0e+3x0o+1x1o+2x0e+5x2e", "1x2e+2x0e+3x1o+2x0o+4x0e"),
     ("2x0e+2x1o", "3x1e+2x1o+2x3o"),
+    ("2x0e+3x1o", "3x0e+1x1o"),
     ("2x0e", "2x1o"),
 ]
 

@@ -102,6 +102,13 @@ def test_smoothstep_is_one_up_to_its_onset_and_the_quintic_from_there() -> None:
     torch.testing.assert_close(smoothstep_cutoff(x, 0.6), expected, rtol=0, atol=1e-14)
 
 
+def test_the_series_of_bessel_functions_has_all_digits_where_it_ends() -> None:
+    basis = RADIAL_BASES["bessel"](CUTOFF, 6).double()
+    r = 0.0999 * CUTOFF / (math.pi * torch.arange(1, 7, dtype=torch.float64))
+    exact = math.sqrt(2.0 / CUTOFF) * math.sin(0.0999) / r
+    torch.testing.assert_close(basis(r).diagonal(), exact, rtol=2e-15, atol=0)
+
+
 def test_bernstein_polynomials_are_positive_and_add_up_to_one() -> None:
     basis = RADIAL_BASES["bernstein"](CUTOFF, 128).float()
     values = basis(torch.linspace(0.0, CUTOFF, 200))
