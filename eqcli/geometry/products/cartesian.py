@@ -9,7 +9,7 @@ from eqcli.geometry.axis_orders import cartesian_basis
 from eqcli.geometry.irreps import Irreps
 from eqcli.geometry.products.base import Explanation, Product, ProductPath
 
-_EVEN = [(a, b, c) for a in range(3) for b in range(3) for c in range(abs(a - b), min(a + b, 2) + 1)]
+_PATHS = [(a, b, c) for a in range(3) for b in range(3) for c in range(abs(a - b), min(a + b, 2) + 1)]
 
 
 class CartesianProduct(Product):
@@ -29,6 +29,7 @@ class CartesianProduct(Product):
     """
 
     basis: Tensor
+    degree: Tensor
 
     def __init__(self, channels: int, *, parity: bool = True) -> None:
         super().__init__()
@@ -38,28 +39,25 @@ class CartesianProduct(Product):
         self.irreps_in1 = self.irreps_in2 = self.irreps_out = irreps
         self.weight_numel = 3 * channels
         self.register_constant("basis", cartesian_basis(2).reshape(9, 9))
+        self.register_buffer("degree", torch.tensor([0, 1, 1, 1, 2, 2, 2, 2, 2]), persistent=False)
 
     def forward(self, x: Tensor, y: Tensor, weight: Tensor | None = None) -> Tensor:
         first, second = self._matrices(x), self._matrices(y)
-        product = _matmul(first, second)
-        product = product + _matmul(second, first) if self.parity else 2 * product
-        numbers = torch.einsum("ka,...ac->...kc", self.basis, product.flatten(-3, -2))
+        product = _add_product(None, first, second)
+        product = _add_product(product, second, first) if self.parity else 2 * product
+        numbers = self.basis @ product.flatten(-3, -2)
         if weight is not None:
-            scale = weight.unflatten(-1, (3, self.channels))
-            numbers = torch.cat(
-                [n * s for n, s in zip(numbers.split([1, 3, 5], -2), scale.split(1, -2), strict=True)], dim=-2
-            )
+            numbers = numbers * weight.unflatten(-1, (3, self.channels)).index_select(-2, self.degree)
         return numbers.flatten(-2)
 
     def _matrices(self, x: Tensor) -> Tensor:
         """`[.., 9 C] -> [.., 3, 3, C]`."""
-        numbers = x.unflatten(-1, (9, self.channels))
-        return torch.einsum("ka,...kc->...ac", self.basis, numbers).unflatten(-2, (3, 3))
+        return (self.basis.T @ x.unflatten(-1, (9, self.channels))).unflatten(-2, (3, 3))
 
     def explain(self) -> Explanation:
         c = self.channels
         names = ("0e", "1o", "2e")
-        allowed = [p for p in _EVEN if not self.parity or sum(p) % 2 == 0]
+        allowed = [p for p in _PATHS if not self.parity or sum(p) % 2 == 0]
         return Explanation(
             name=self.name,
             irreps_in1=str(self.irreps_in1),
@@ -73,9 +71,13 @@ class CartesianProduct(Product):
         )
 
 
-def _matmul(a: Tensor, b: Tensor) -> Tensor:
-    """Matrix products with channels last, `[.., 3, 3, C]`."""
-    return (a.unsqueeze(-2) * b.unsqueeze(-4)).sum(-3)
+def _add_product(total: Tensor | None, a: Tensor, b: Tensor) -> Tensor:
+    """`total` plus products of matrices with channels last, `[.., 3, 3, C]`, one column times one row at a time."""
+    for k in range(3):
+        column, row = a[..., :, k : k + 1, :], b[..., k : k + 1, :, :]
+        total = column * row if total is None else torch.addcmul(total, column, row)
+    assert total is not None
+    return total
 
 
 def build(lmax: int, channels: int) -> CartesianProduct:

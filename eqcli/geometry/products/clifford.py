@@ -11,6 +11,8 @@ from __future__ import annotations
 
 from collections import Counter
 from functools import cache
+from itertools import product
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -24,17 +26,6 @@ EUCLIDEAN = CliffordAlgebra(3)
 
 CL3_BLADES = ((0, 1), (1, 1), (2, 1), (4, 1), (6, 1), (5, -1), (3, 1), (7, 1))
 """Component in the order of the irreps -> bitwise blade and sign; e31 is -e13."""
-
-GRADES = (0, 1, 2, 3)
-"""Grade of each of the four irreps of Cl(3)."""
-
-# With i = e123, which commutes with everything and squares to -1, scalar and pseudoscalar are a
-# complex number, vector and bivector a complex vector: (z + V)(z' + V') = z z' + V.V' + z V' + V z' + i V x V'.
-# Kind of product -> grades of (first real or imaginary, second real or imaginary).
-_KINDS = (("z", "z"), ("V", "V"), ("z", "V"), ("V", "z"), ("V", "V"))
-_FACTOR_GRADE = {"z": (0, 3), "V": (1, 2)}
-_IMAGINARY = (0, 0, 0, 0, 1)
-_RESULT = ("z", "z", "V", "V", "V")
 
 
 class GeometricProduct(Product):
@@ -51,6 +42,8 @@ class GeometricProduct(Product):
         Cl(3,0,1) rather than Cl(3).
     """
 
+    partner: Tensor
+    triple: Tensor
     signs: Tensor
 
     def __init__(self, channels: int, *, projective: bool = False) -> None:
@@ -63,31 +56,40 @@ class GeometricProduct(Product):
         self.irreps_in1 = self.irreps_in2 = self.irreps_out = irreps
         self.triples = grade_triples(self.algebra)
         self.weight_numel = len(self.triples) * channels
-        order, signs = _terms(projective)
-        self.register_buffer("order", torch.tensor(order), persistent=False)
-        self.register_constant("signs", signs)
+        terms = _terms(projective)
+        self.register_buffer("partner", terms.partner, persistent=False)
+        self.register_buffer("triple", terms.triple, persistent=False)
+        self.register_constant("signs", terms.signs)
 
     def forward(self, x: Tensor, y: Tensor, weight: Tensor | None = None) -> Tensor:
-        x, y = (t.unflatten(-1, (-1, 8, self.channels)) for t in (x, y))  # [.., 1 or 2, 8, C]
-        weights = self.signs if weight is None else self._weights(weight)
-        if not self.projective:
-            return _complex_product(x, y, weights).flatten(-3)
-        # (A + e0 B)(A' + e0 B') = A A' + e0 (B A' + A^ B'); the signs of the grade involution A^ are in the weights.
-        first = torch.cat([x, x.narrow(-3, 0, 1)], dim=-3)
-        second = torch.cat([y.narrow(-3, 0, 1).expand_as(y), y.narrow(-3, 1, 1)], dim=-3)
-        found = _complex_product(first, second, weights)
-        null = found.narrow(-3, 1, 1) + found.narrow(-3, 2, 1)
-        return torch.cat([found.narrow(-3, 0, 1), null], dim=-3).flatten(-3)
+        x, y = x.unflatten(-1, (-1, self.channels)), y.unflatten(-1, (-1, self.channels))
+        weights = None if weight is None else weight.unflatten(-1, (-1, self.channels))
+        total = self._multiply(x, y, weights, 0)
+        if self.projective:
+            # Blades with e0 meet those without alone and give blades with e0, which are the last eight.
+            null = self._multiply(x, y, weights, 8)
+            total = torch.cat([total[..., :8, :], total[..., 8:, :] + null], dim=-2)
+        return total.flatten(-2)
 
-    def _weights(self, weight: Tensor) -> Tensor:
-        """`[.., copies, 5 kinds, 2, 2, C]` from `[.., triples * C]`."""
-        by_triple = weight.unflatten(-1, (-1, self.channels))
-        terms = by_triple.index_select(-2, self.get_buffer("order")).unflatten(-2, self.signs.shape[:-1])
-        return terms * self.signs
+    def _multiply(self, x: Tensor, y: Tensor, weights: Tensor | None, first: int) -> Tensor:
+        """The share of eight blades of x from `first` on, in the results from `first` on, `[.., n - first, C]`.
+
+        A blade of x takes each blade of y to one blade of the result alone: no sum, only another order.
+        """
+        total: Tensor | None = None
+        for blade in range(first, first + 8):
+            factor = self.signs[blade, first:]
+            if weights is not None:
+                factor = factor * weights.index_select(-2, self.triple[blade, first:])
+            term = y.index_select(-2, self.partner[blade, first:]) * factor
+            component = x[..., blade : blade + 1, :]
+            total = term * component if total is None else torch.addcmul(total, term, component)
+        assert total is not None
+        return total
 
     def explain(self) -> Explanation:
         c = self.channels
-        copies = 3 if self.projective else 1
+        pairs = 192 if self.projective else 64
         counts = _path_counts(self.projective)
         found = [ProductPath(*irreps, weights=0, multiply_adds=n * c) for irreps, n in counts.items()]
         return Explanation(
@@ -97,50 +99,40 @@ class GeometricProduct(Product):
             irreps_out=str(self.irreps_out),
             paths=found,
             weights=self.weight_numel,
-            # 64 pairs of blades and 20 weights for each product in Cl(3), applied to 12 scalars and 8 vectors.
-            multiply_adds=copies * (64 + 36) * c,
+            # One product with a weight and one with the component of x for each pair of blades.
+            multiply_adds=2 * pairs * c,
             bytes=self.moved_bytes(),
             note="one weight per channel and triple of grades; paths of equal grades share it",
         )
 
 
-def _complex_product(x: Tensor, y: Tensor, w: Tensor) -> Tensor:
-    """Products in Cl(3) with weights, `[.., 8, C], [.., 8, C], [.., 5, 2, 2, 1 or C] -> [.., 8, C]`."""
-    z1, z2 = x[..., 0:8:7, :].unsqueeze(-2), y[..., 0:8:7, :].unsqueeze(-3)  # [.., 2, 1, C], [.., 1, 2, C]
-    v1 = x[..., 1:7, :].unflatten(-2, (2, 1, 3))  # [.., 2, 1, 3, C]
-    v2 = y[..., 1:7, :].unflatten(-2, (1, 2, 3))
-    zz, dot, zv, vz, cross = w.unbind(-4)  # [.., 2, 2, C]
-    scalar = _complex_sum(zz * (z1 * z2) + dot * (v1 * v2).sum(-2), -3)  # [.., 2, C]
-    across = torch.linalg.cross(*torch.broadcast_tensors(v1, v2), dim=-2)
-    vector = _complex_sum((zv.unsqueeze(-2) * z1.unsqueeze(-2)) * v2 + (vz.unsqueeze(-2) * z2.unsqueeze(-2)) * v1, -4)
-    # i V x V': real and imaginary parts change places; the signs are in the weights.
-    vector = vector + _complex_sum(cross.unsqueeze(-2) * across, -4).flip(-3)
-    return torch.cat([scalar[..., :1, :], vector.flatten(-3, -2), scalar[..., 1:, :]], dim=-2)
+class _Terms(NamedTuple):
+    """For blade i of x and blade k of the result, in the order of the irreps, `[n, n]`.
 
+    `partner` is the blade of y, `triple` the index of the grades, `signs [n, n, 1]` the sign, 0 for none.
+    """
 
-def _complex_sum(pairs: Tensor, dim: int) -> Tensor:
-    """Sums `[.., 2, 2, ..]` (real or imaginary part of each factor) to real and imaginary parts, signs applied."""
-    first, second = pairs.unbind(dim)
-    return first + second.flip(dim + 1)
+    partner: Tensor
+    triple: Tensor
+    signs: Tensor
 
 
 @cache
-def _terms(projective: bool) -> tuple[list[int], Tensor]:
-    """Which triple each of the 20 terms of each copy belongs to, and its sign `[copies, 5, 2, 2, 1]` float64."""
-    triples = grade_triples(PROJECTIVE if projective else EUCLIDEAN)
-    # Whether first factor, second factor and result carry e0, in each product of Cl(3).
-    copies = ((0, 0, 0), (1, 0, 1), (0, 1, 1)) if projective else ((0, 0, 0),)
-    order, signs = [], []
-    for a, b, c in copies:
-        for kind, imaginary, result in zip(_KINDS, _IMAGINARY, _RESULT, strict=True):
-            for i in range(2):
-                for j in range(2):
-                    g1, g2 = _FACTOR_GRADE[kind[0]][i], _FACTOR_GRADE[kind[1]][j]
-                    power = i + j + imaginary
-                    g3 = _FACTOR_GRADE[result][power % 2]
-                    order.append(triples.index((g1 + a, g2 + b, g3 + c)))
-                    signs.append((-1.0) ** (power // 2) * ((-1.0) ** g1 if b else 1.0))
-    return order, torch.tensor(signs, dtype=torch.float64).reshape(len(copies), 5, 2, 2, 1)
+def _terms(projective: bool) -> _Terms:
+    algebra = PROJECTIVE if projective else EUCLIDEAN
+    index, sign = (t.tolist() for t in _order(projective))
+    triples = grade_triples(algebra)
+    n = algebra.dim
+    partner, triple = torch.zeros(n, n, dtype=torch.long), torch.zeros(n, n, dtype=torch.long)
+    signs = torch.zeros(n, n, 1, dtype=torch.float64)
+    for i, k in product(range(n), repeat=2):
+        a, c = index[i], index[k]
+        j = index.index(a ^ c)
+        partner[i, k] = j
+        if found := algebra.sign(a, a ^ c):
+            triple[i, k] = triples.index((a.bit_count(), (a ^ c).bit_count(), c.bit_count()))
+            signs[i, k] = found * sign[i] * sign[j] * sign[k]
+    return _Terms(partner, triple, signs)
 
 
 @cache
