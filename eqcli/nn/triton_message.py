@@ -95,7 +95,7 @@ class TritonMaps:
             return h.new_zeros(shape)
         result = h.new_empty(shape)
         with _on(h):
-            for kernel in _kernels(self.form, self._budget(h), h.device, second)[0]:
+            for kernel in _kernels(self.form, self._budget(h, second), h.device, second)[0]:
                 kernel[self._grid(edges, channels)](
                     *given, edges.sender, edges.receiver_pointer, result, channels, BLOCK=self.lanes, **ONE_WARP
                 )
@@ -108,7 +108,7 @@ class TritonMaps:
         channels, n_edges = h.shape[-1], len(edges.sender)
         if not (edges.n_atoms and channels and n_edges):
             return torch.zeros_like(h), torch.zeros_like(w), torch.zeros_like(harmonics)
-        kernels = _kernels(self.form, self._budget(h), h.device, second)[1]
+        kernels = _kernels(self.form, self._budget(h, second), h.device, second)[1]
         grid = self._grid(edges, channels)
         of_neighbours = h.new_empty(n_edges, self.form.rows_in, channels)
         of_w = torch.empty_like(w)
@@ -124,8 +124,9 @@ class TritonMaps:
     def _grid(self, edges: MessageEdges, channels: int) -> tuple[int, int]:
         return edges.n_atoms, -(-channels // self.lanes)
 
-    def _budget(self, h: Tensor) -> int:
-        return self.row_bytes // h.element_size()
+    def _budget(self, h: Tensor, second: bool) -> int:
+        """Rows of messages in one kernel; a row of second derivatives needs about twice the registers."""
+        return self.row_bytes // h.element_size() // (2 if second else 1)
 
 
 @cache

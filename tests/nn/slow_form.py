@@ -7,17 +7,10 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from eqcli.nn.convolution import natural_paths
 from eqcli.nn.message_maps import MessageEdges, MessageForm, MessageMaps
 from tests.nn.message_reference import random_edges, slow_messages
 
 CPU = torch.device("cpu")
-
-
-def natural_form(l_in: int, l_edge: int, l_out: int) -> MessageForm:
-    """All couplings of natural parity among degrees up to these."""
-    couplings = [(*path, path.l1**2, path.l2**2, path.l3) for path in natural_paths(l_in, l_edge, l_out)]
-    return MessageForm.grouped(couplings, (l_in + 1) ** 2, (l_edge + 1) ** 2)
 
 
 def symmetric_edges(degrees: list[int]) -> MessageEdges:

@@ -3,10 +3,11 @@ from __future__ import annotations
 import pytest
 import torch
 
+from eqcli.nn.convolution import natural_form
 from eqcli.nn.message_cost import device_copy_bandwidth, message_cost
 from eqcli.nn.plain_message import PlainMaps
 from tests.nn.message_reference import random_edges
-from tests.nn.slow_form import CPU, Case, natural_form
+from tests.nn.slow_form import CPU, Case
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])

@@ -16,11 +16,12 @@ from torch import Tensor
 
 from eqcli.geometry.irreps import from_e3nn, to_e3nn
 from eqcli.nn import openequivariance_message
+from eqcli.nn.convolution import natural_form
 from eqcli.nn.cuequivariance_message import CuequivarianceMaps, cuequivariance_missing
 from eqcli.nn.message_maps import MessageEdges, MessageForm
 from eqcli.nn.openequivariance_message import OpenequivarianceMaps, openequivariance_missing, sorted_both_ways
 from tests.nn.message_reference import random_edges
-from tests.nn.slow_form import CPU, Case, assert_equal_maps, natural_form, symmetric_edges
+from tests.nn.slow_form import CPU, Case, assert_equal_maps, symmetric_edges
 
 EXACT = 1e-12
 DEGREES = [3, 0, 1, 5, 0]

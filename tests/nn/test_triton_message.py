@@ -17,6 +17,7 @@ import pytest
 import torch
 
 from eqcli.nn import triton_message
+from eqcli.nn.convolution import natural_form
 from eqcli.nn.message_maps import MessageForm
 from eqcli.nn.plain_message import PlainMaps
 from eqcli.nn.triton_kernels import SUM_BY_SENDER, triton_function
@@ -25,7 +26,7 @@ from eqcli.nn.triton_source import backward_source, forward_source
 from eqcli.nn.triton_text import path_groups
 from tests.nn.message_reference import random_edges
 from tests.nn.numpy_triton import Launcher
-from tests.nn.slow_form import Case, assert_equal_maps, natural_form
+from tests.nn.slow_form import Case, assert_equal_maps
 
 EXACT = 1e-12
 SINGLE = 1e-5
