@@ -98,7 +98,11 @@ class Law:
         Vectors and tensors of a mirror image are mirrored, which tells nothing; a pseudoscalar
         is not zero for chiral structures alone.
         """
-        return self.kind is Kind.pseudoscalar or (self.kind is Kind.spherical and "0o" in self.irreps)
+        if self.kind is not Kind.spherical:
+            return self.kind is Kind.pseudoscalar
+        from eqcli.geometry.irreps import Irreps
+
+        return any(ir.l == 0 and ir.p == -1 for _, ir in Irreps(self.irreps))
 
 
 def law(name: str, *, per_atom: bool = False) -> Law:

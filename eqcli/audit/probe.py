@@ -20,19 +20,22 @@ APART = 1.25
 """Atoms that are not bonded are at least this many bond lengths apart."""
 
 
-def probe_structures(elements: Sequence[int], seed: int = 0, count: int = 3) -> list[Structure]:
-    """`count` random molecules at bonded distances and a skewed crystal; the elements take turns.
+def probe_structures(elements: Sequence[int], seed: int = 0, count: int = 4) -> list[Structure]:
+    """`count` structures, at least two: random molecules at bonded distances and a skewed crystal.
+
+    The elements take turns, so that all are there when there are atoms enough.
 
     Bond lengths are sums of covalent radii, give or take a tenth: not the geometry of any
     compound, but distances that a potential for these elements must know.
     """
     rng = np.random.default_rng([seed, 4])
     order = [int(z) for z in rng.permutation(np.array(elements))]
-    endless = [order[k % len(order)] for k in range(count * ATOMS + CRYSTAL_ATOMS)]
-    molecules = [_molecule(endless[k * ATOMS : (k + 1) * ATOMS], rng) for k in range(count)]
+    many = max(1, count - 1)
+    endless = [order[k % len(order)] for k in range(many * ATOMS + CRYSTAL_ATOMS)]
+    molecules = [_molecule(endless[k * ATOMS : (k + 1) * ATOMS], rng) for k in range(many)]
     for index, molecule in enumerate(molecules):
         molecule.where = Where(f"probe molecule {index + 1}")
-    crystal = _crystal(endless[count * ATOMS :], rng)
+    crystal = _crystal(endless[many * ATOMS :], rng)
     crystal.where = Where("probe crystal")
     return [*molecules, crystal]
 

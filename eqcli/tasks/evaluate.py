@@ -130,7 +130,8 @@ def _audit(
 
     structures = run.candidates
     if not structures:
-        structures = probe_structures(loaded.potential.elements.tolist(), seed)
+        structures = probe_structures(loaded.potential.elements.tolist(), seed, count)
+        count = len(structures)
         report.message(describe(structures))
     audit = run_audit(loaded.potential, structures, seed=seed, n_structures=count, groups=groups, report=report)
     if not run.candidates:

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import torch
 from torch import Tensor
 
+from eqcli.audit.laws import OUTPUTS, Law
+from eqcli.audit.orbit import fibonacci_sphere
 from eqcli.audit.subject import Subject
 from eqcli.graph.atom_graph import AtomGraph
 from eqcli.io.structure import Structure
 from eqcli.models.potentials.derive import evaluate
-from eqcli.models.prediction import Prediction
 from tests.toy import ToyPotential
 
 
@@ -45,12 +48,8 @@ class Directional(ToyPotential):
     def interaction_energies(self, graph: AtomGraph, vectors: Tensor) -> Tensor:
         plain = super().interaction_energies(graph, vectors)
         unit = vectors.to(self.dtype) / vectors.norm(dim=1, keepdim=True)
-        extra = 1e-6 * unit[:, 2] ** 2 * self._switch(vectors)
+        extra = 1e-6 * unit[:, 2] ** 2 * smooth(vectors.to(self.dtype), self.cutoff)
         return plain + pair_sum(self, graph, extra)
-
-    def _switch(self, vectors: Tensor) -> Tensor:
-        x = (vectors.to(self.dtype).norm(dim=1) / self.cutoff).clamp(max=1.0)
-        return 1 - 10 * x**3 + 15 * x**4 - 6 * x**5
 
 
 class Handed(ToyPotential):
@@ -183,11 +182,103 @@ class Attractive(ToyPotential):
         return super().interaction_energies(graph, vectors) - pair_sum(self, graph, 200 * torch.exp(-4 * r**2))
 
 
-def wrong_stress_sign(potential: ToyPotential) -> Subject:
+class StochasticFrame(ToyPotential):
+    """Bonds along the axis of a random frame are stronger, another frame at every call: invariant in expectation."""
+
+    def __init__(self, *args: object, **kwargs: object) -> None:
+        super().__init__(*args, **kwargs)  # type: ignore[arg-type]
+        self.generator = torch.Generator().manual_seed(0)
+
+    def interaction_energies(self, graph: AtomGraph, vectors: Tensor) -> Tensor:
+        plain = super().interaction_energies(graph, vectors)
+        axis = torch.nn.functional.normalize(torch.randn(3, generator=self.generator, dtype=torch.float64), dim=0)
+        along = (vectors / vectors.norm(dim=1, keepdim=True)) @ axis
+        return plain + pair_sum(self, graph, 1e-3 * (along**2 - 1 / 3) * smooth(vectors, self.cutoff))
+
+    def __deepcopy__(self, memo: dict[int, object]) -> StochasticFrame:
+        return StochasticFrame(self.config, self.elements.tolist())
+
+
+class Gridded(ToyPotential):
+    """Applies a nonlinearity on few points of the sphere: equivariant but for the error of the quadrature."""
+
+    def interaction_energies(self, graph: AtomGraph, vectors: Tensor) -> Tensor:
+        plain = super().interaction_energies(graph, vectors)
+        unit = vectors / vectors.norm(dim=1, keepdim=True)
+        points = torch.from_numpy(fibonacci_sphere(24))
+        signal = vectors.new_zeros(graph.num_nodes, len(points)).index_add(
+            0, graph.edge_index[1], smooth(vectors, self.cutoff)[:, None] * torch.exp(2 * (unit @ points.T - 1))
+        )
+        extra = 0.1 * torch.nn.functional.silu(signal).mean(dim=1)
+        # An atom alone has the signal zero and no energy.
+        return plain + extra
+
+
+class PreferredCell(ToyPotential):
+    """Feels where in the cell an atom lies: whole lattice vectors change nothing, the choice of origin does."""
+
+    def interaction_energies(self, graph: AtomGraph, vectors: Tensor) -> Tensor:
+        plain = super().interaction_energies(graph, vectors)
+        fractional = torch.bmm(graph.positions.unsqueeze(1), torch.linalg.pinv(graph.cell)[graph.batch]).squeeze(1)
+        return plain * (1 + 1e-6 * torch.cos(2 * torch.pi * fractional).sum(dim=1))
+
+
+class EnergyOnly(ToyPotential):
+    """Declares that its gradients are of no use."""
+
+    outputs = ("energy",)
+
+
+def smooth(vectors: Tensor, cutoff: float) -> Tensor:
+    """Falls from 1 to 0 at the cutoff with two derivatives, `[E]`."""
+    x = (vectors.norm(dim=1) / cutoff).clamp(max=1.0)
+    return 1 - 10 * x**3 + 15 * x**4 - 6 * x**5
+
+
+def of_toy(change: Callable[[AtomGraph, dict[str, Tensor]], dict[str, Tensor]], **outputs: Law) -> Subject:
+    """The toy potential with changed or further outputs."""
+    potential = ToyPotential().double()
+
+    def predict(graph: AtomGraph, *, forces: bool, stress: bool) -> dict[str, Tensor]:
+        result = dict(evaluate(potential, graph, forces=forces, stress=stress))
+        return result | change(graph, result)
+
+    references = {1: 0.0, 6: 0.0, 8: 0.0}
+    return Subject(predict, cutoff=potential.cutoff, reference_energies=references, outputs={**OUTPUTS, **outputs})
+
+
+def swirling() -> Subject:
+    """Forces of a model that predicts them directly: each is turned a little by those of the neighbours."""
+
+    def swirl(graph: AtomGraph, result: dict[str, Tensor]) -> dict[str, Tensor]:
+        if "forces" not in result:
+            return {}
+        sender, centre = graph.edge_index
+        shift = torch.einsum("ei,eij->ej", graph.edge_shift, graph.cell[graph.batch[centre]])
+        r = graph.positions[sender] - graph.positions[centre] + shift
+        field = r.new_zeros(graph.num_nodes, 3).index_add(0, centre, r * smooth(r, 4.0)[:, None])
+        density = r.new_zeros(graph.num_nodes).index_add(0, centre, smooth(r, 4.0))
+        return {"forces": result["forces"] + 1e-2 * field * density[:, None] ** 2}
+
+    return of_toy(swirl)
+
+
+def moments(graph: AtomGraph) -> list[Tensor]:
+    """Three independent vectors of every structure, `[B, 3]`, from distances to its centre alone."""
+    size = torch.bincount(graph.batch, minlength=graph.n_structures).double()[:, None]
+    centre = graph.positions.new_zeros(graph.n_structures, 3).index_add(0, graph.batch, graph.positions) / size
+    r = graph.positions - centre[graph.batch]
+    weight = graph.numbers.double()[:, None]
+    powers = [weight * r * r.norm(dim=1, keepdim=True) ** k for k in (0, 1, 2)]
+    return [r.new_zeros(graph.n_structures, 3).index_add(0, graph.batch, p) for p in powers]
+
+
+def triple(graph: AtomGraph) -> Tensor:
+    """A pseudoscalar of every structure, `[B]`."""
+    a, b, c = moments(graph)
+    return (a * torch.linalg.cross(b, c)).sum(dim=1)
+
+
+def wrong_stress_sign() -> Subject:
     """A potential whose stress has the sign of the other convention."""
-
-    def predict(graph: AtomGraph, *, forces: bool, stress: bool) -> Prediction:
-        result = evaluate(potential.double(), graph, forces=forces, stress=stress)
-        return Prediction({key: -value if key == "stress" else value for key, value in result.items()})
-
-    return Subject(predict, cutoff=potential.cutoff, reference_energies={1: 0.0, 6: 0.0, 8: 0.0})
+    return of_toy(lambda graph, result: {key: -value for key, value in result.items() if key == "stress"})

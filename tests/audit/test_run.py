@@ -11,6 +11,7 @@ import torch
 from eqcli.audit.result import AuditReport
 from eqcli.audit.run import choose, run_audit
 from eqcli.audit.tolerances import TOLERANCES
+from eqcli.errors import InputError
 from eqcli.io.structure import Structure
 from tests.audit import broken
 from tests.toy import ToyPotential
@@ -55,54 +56,104 @@ def test_same_seed_same_figures() -> None:
     assert [check.value for check in first.checks] != [check.value for check in other.checks]
 
 
-CASES = [
-    (broken.Directional, "both", {"rotation", "reflection"}),
-    (broken.Handed, "molecule", {"reflection"}),
-    (broken.Anchored, "molecule", {"translation", "extensivity"}),
-    (broken.Ordered, "molecule", {"permutation", "cutoff_energy", "cutoff_forces"}),
-    (broken.OneImage, "crystal", {"extensivity", "supercell"}),
-    (broken.NotAGradient, "both", {"forces_fd", "stress_fd"}),
-    (broken.HardCutoff, "molecule", {"cutoff_energy", "cutoff_forces"}),
-    (broken.Kinked, "molecule", {"cutoff_forces"}),
-    (broken.LonelyEnergy, "molecule", {"isolated"}),
-    (broken.Averaging, "molecule", {"batch"}),
-    (broken.SumOfSquares, "both", {"extensivity", "supercell"}),
-    (broken.Fragile, "molecule", {"isolated", "batch"}),
-]
+EVERYWHERE = {"rotation", "reflection"}
+COPIES = {"extensivity", "supercell"}
+
+CASES = {
+    "Directional": (EVERYWHERE, set()),
+    "Handed": ({"reflection"}, {"handedness"}),
+    # What depends on the place in space or in the cell is on no neighbour's gradient either.
+    "Anchored": ({"translation", "periodicity", "origin", *COPIES}, set()),
+    "PreferredCell": ({"translation", "periodicity", "origin", "forces_fd", *COPIES}, set()),
+    "Ordered": (
+        {"permutation", "periodicity", "cutoff_energy", "cutoff_forces", *COPIES},
+        {"run_symmetry", "cutoff_curvature", "time_step"},
+    ),
+    "OneImage": (COPIES, set()),
+    "SumOfSquares": (COPIES, set()),
+    "NotAGradient": ({"forces_fd", "stress_fd"}, {"time_step"}),
+    "HardCutoff": ({"cutoff_energy", "cutoff_forces"}, {"time_step"}),
+    "Kinked": ({"cutoff_forces"}, set()),
+    "LonelyEnergy": ({"isolated"}, set()),
+    # Displaced and moved structures are evaluated in batches of several sizes.
+    "Averaging": ({"batch", "forces_fd", "hessian", "origin"}, set()),
+    "Restless": (set(), {"determinism"}),
+    "Fragile": ({"isolated", "batch"}, set()),
+    "Attractive": (set(), {"dimer_repulsion", "drift", "time_step"}),
+    "StochasticFrame": (
+        {*EVERYWHERE, "origin", "batch", "forces_fd", "stress_fd", "hessian"},
+        {"determinism", "run_symmetry", "time_step"},
+    ),
+    "Gridded": (EVERYWHERE, {"run_symmetry", "handedness"}),
+    "EnergyOnly": (set(), set()),
+    "swirling": ({"forces_fd", "hessian", "acoustic"}, {"drift", "time_step"}),
+    "wrong_stress_sign": ({"stress_fd"}, set()),
+}
+"""Fixture -> the claims that fail, and the findings, on a molecule and a crystal."""
 
 
-@pytest.mark.parametrize(("potential", "which", "expected"), CASES, ids=lambda value: getattr(value, "__name__", None))
-def test_broken_property_is_found(potential: type[ToyPotential], which: str, expected: set[str]) -> None:
-    structures = {"molecule": [broken.molecule()], "crystal": [broken.crystal()]}
-    structures["both"] = structures["molecule"] + structures["crystal"]
-    audit = run_audit(potential(), structures[which])
-    assert {check.key for check in audit.failed} == expected
-    assert not audit.passed
+@pytest.mark.parametrize("name", CASES)
+def test_broken_property_is_found_by_each_check_that_concerns_it(name: str) -> None:
+    failed, findings = CASES[name]
+    audit = run_audit(getattr(broken, name)(), [broken.molecule(), broken.crystal()])
+    assert {check.key for check in audit.failed} == failed
+    assert {check.key for check in audit.findings} == findings
+    assert audit.passed is not bool(failed)
 
 
-def test_wrong_stress_sign_is_found() -> None:
-    audit = run_audit(broken.wrong_stress_sign(ToyPotential()), [broken.crystal()])
-    assert {check.key for check in audit.failed} == {"stress_fd"}
+def test_every_fixture_is_in_the_table() -> None:
+    potentials = {name for name, value in vars(broken).items() if isinstance(value, type)}
+    assert {name for name in potentials if issubclass(getattr(broken, name), ToyPotential)} - {"ToyPotential"} == (
+        CASES.keys() - {"swirling", "wrong_stress_sign"} | {"Explosive"}
+    )
+
+
+def test_size_of_a_wrong_stress_sign() -> None:
+    audit = run_audit(broken.wrong_stress_sign(), [broken.crystal()], groups=["conservation"])
     check = audit.check("stress_fd")
     assert check is not None
     assert check.value == pytest.approx(2.0, rel=1e-6)
 
 
-def test_hidden_gradient_shows_in_dynamics() -> None:
-    audit = run_audit(broken.NotAGradient(), [broken.molecule()])
-    assert "time_step" in {check.key for check in audit.findings}
+@pytest.mark.parametrize(
+    ("name", "character"),
+    [("Restless", "exact"), ("Gridded", "approximate"), ("StochasticFrame", "in expectation")],
+)
+def test_character_of_a_symmetry(name: str, character: str) -> None:
+    audit = run_audit(getattr(broken, name)(), [broken.molecule()], groups=["equivariance"])
+    check = audit.check("rotation")
+    assert check is not None
+    assert check.figures["character"] == character
+    if character == "in expectation":
+        assert check.figures["expectation"]["exponent"] == pytest.approx(-0.5, abs=0.15)
 
 
-def test_noise_is_a_finding_and_no_failure() -> None:
-    audit = run_audit(broken.Restless().double(), [broken.molecule()])
-    assert "determinism" in {check.key for check in audit.findings}
-    assert audit.passed
+def test_groups_make_their_checks_and_no_others() -> None:
+    made = set()
+    for group in ("equivariance", "conservation", "smoothness", "extensivity"):
+        audit = run_audit(ToyPotential(), [broken.molecule(), broken.crystal()], groups=[group])
+        keys = {check.key for check in audit.checks}
+        assert {TOLERANCES[key].group for key in keys} == {group, ""}
+        assert audit.groups == [group]
+        made |= keys
+    assert made == {key for key, limit in TOLERANCES.items() if limit.group != "expressivity"}
 
 
-def test_attraction_at_short_range_is_a_finding() -> None:
-    audit = run_audit(broken.Attractive(), [broken.molecule()])
-    assert "dimer_repulsion" in {check.key for check in audit.findings}
-    assert audit.passed
+def test_a_model_without_forces_is_refused_where_forces_are_needed() -> None:
+    for group in ("conservation", "smoothness"):
+        with pytest.raises(InputError, match="needs forces, and this model gives energy alone") as caught:
+            run_audit(broken.EnergyOnly(), [broken.molecule()], groups=["extensivity", group])
+        assert "--audit equivariance,extensivity" in caught.value.hint
+    audit = run_audit(broken.EnergyOnly(), [broken.molecule()])
+    assert audit.groups == ["equivariance", "extensivity"]
+    assert all("forces" not in check.figures for check in audit.checks)
+    assert audit.worst_rotations[0]["atom"] is None
+
+
+def test_expressivity_needs_a_potential_with_layers() -> None:
+    with pytest.raises(InputError, match="number of layers") as caught:
+        run_audit(ToyPotential(), [broken.molecule()], groups=["expressivity"])
+    assert "--audit equivariance,conservation" in caught.value.hint
 
 
 def test_nonfinite_output_names_its_place() -> None:
@@ -128,7 +179,7 @@ def test_unknown_elements_are_listed_as_failures() -> None:
     gold = Structure(np.array([79, 79]), np.array([[0.0, 0, 0], [2.5, 0, 0]]))
     audit = run_audit(ToyPotential(), [gold, broken.molecule()])
     assert len(audit.failures) == 1
-    assert "Au" in audit.failures[0].reason
+    assert "does not know Au; it was made for H, C, O" in audit.failures[0].reason
     assert len(audit.structures) == 1
 
 

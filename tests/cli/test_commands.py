@@ -87,6 +87,12 @@ def test_evaluate_and_convert(eqcli: Run, task: Task) -> None:
     assert eqcli("evaluate", "runs/x/model.safetensors", "test.extxyz", "--no-audit").code == 0
     assert evaluated[0][0][2] == Path("runs/x/evaluation-test")
     assert evaluated[0][1]["audit"] is False
+    assert eqcli("evaluate", "m.safetensors", "test.extxyz").code == 0
+    assert evaluated[1][1]["audit"] is True
+    assert eqcli("evaluate", "runs/x/m.safetensors", "--audit", "smoothness", "--audit", "all").code == 0
+    assert evaluated[2][0][1:3] == ([], Path("runs/x/audit"))
+    assert evaluated[2][1]["audit"] == ["smoothness", "all"]
+    assert "exclude each other" in eqcli("evaluate", "m", "a.xyz", "--audit", "all", "--no-audit").err
     assert eqcli("convert", "a.cif", "b.cif", "c.h5").code == 0
     assert converted[0][0] == ([Path("a.cif"), Path("b.cif")], Path("c.h5"))
     assert "a file to write" in eqcli("convert", "a.cif").err

@@ -34,7 +34,21 @@ def test_plots_are_wellformed_xml(plots: list[Plot]) -> None:
 def test_same_data_same_bytes() -> None:
     rows = np.random.default_rng(1).normal(size=(2000, 2))
     first, second = (parity(QUANTITIES[1], rows, FIGURES).document for _ in range(2))
-    assert first == second
+    assert first == second  # the SVG and the PNG
+
+
+def test_images_have_the_colours_of_the_light_page(plots: list[Plot]) -> None:
+    import io
+
+    from matplotlib.colors import to_rgb
+    from matplotlib.image import imread
+
+    for plot in plots:
+        pixels = imread(io.BytesIO(plot.document.png))
+        assert pixels[0, 0, :3] == pytest.approx(np.ones(3))
+        colours = {tuple(row) for row in np.round(pixels[..., :3].reshape(-1, 3) * 255).astype(int)}
+        assert tuple(round(255 * x) for x in to_rgb(LIGHT["ink"])) in colours
+        assert not {tuple(round(255 * x) for x in to_rgb(colour)) for colour in STAND_INS.values()} & colours
 
 
 def test_inline_plots_follow_the_theme(plots: list[Plot]) -> None:

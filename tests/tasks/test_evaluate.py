@@ -172,6 +172,70 @@ def test_data_without_labels_is_audited_only(model: Path, tmp_path: Path) -> Non
     assert ("errors", "the data carry no labels") in result.summary()
 
 
+def test_without_data_the_model_is_audited_on_probes(model: Path, tmp_path: Path) -> None:
+    listener = Listener()
+    result = evaluate(model, [], tmp_path / "report", audit=["extensivity"], audit_structures=3, report=listener)
+    assert result.exit_code == ExitCode.OK
+    assert result.audit is not None
+    assert result.audit.groups == ["extensivity"]
+    assert sorted(result.audit.structures) == ["probe crystal", "probe molecule 1", "probe molecule 2"]
+    assert any("3 probe structures of H, C, O" in message for message in listener.messages)
+    assert [name for name, _ in result.summary()] == ["audit", "report"]
+    page = result.report_html.read_text(encoding="utf-8")
+    assert "No data were given" in page
+    assert 'id="accuracy"' not in page
+    json.loads(json.dumps(result.as_dict(), allow_nan=False))
+
+
+def test_neither_data_nor_audit_is_nothing_to_do(model: Path, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="nothing to do"):
+        evaluate(model, [], tmp_path / "report", audit=False)
+
+
+def test_worst_rotations_are_written_and_go_with_their_report(model: Path, tmp_path: Path) -> None:
+    data = save(tmp_path / "test.extxyz", labelled(3))
+    result = evaluate(model, [data], tmp_path / "report", audit=["equivariance"], audit_structures=2)
+    frames = list(read_structures(tmp_path / "report" / "worst-rotations.extxyz"))
+    assert result.audit is not None
+    assert len(frames) == 2 * len(result.audit.worst_rotations) > 0
+    content = json.loads(result.report_json.read_text(encoding="utf-8"))
+    assert content["audit"]["worst_rotations"][0]["structure"].startswith(str(data))
+    assert "worst-rotations.extxyz" in result.report_html.read_text(encoding="utf-8")
+    names = {path.name for path in (tmp_path / "report" / "plots").iterdir()}
+    assert {"orbit-single.svg", "orbit-single.png", "orbit-all.png"} <= names
+    assert {Path(name).stem for name in names if name.endswith("png")} == {
+        Path(name).stem for name in names if name.endswith("svg")
+    }
+    evaluate(model, [data], tmp_path / "report", audit=["extensivity"], audit_structures=1, overwrite=True)
+    assert not (tmp_path / "report" / "worst-rotations.extxyz").exists()
+
+
+def test_groups_that_the_model_cannot_give_are_refused_before_any_work(
+    model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data = save(tmp_path / "test.extxyz", labelled(2))
+    with pytest.raises(InputError, match="no group of audits 'conservaton'") as caught:
+        evaluate(model, [data], tmp_path / "report", audit=["conservaton"])
+    assert "Did you mean 'conservation'?" in caught.value.hint
+    monkeypatch.setitem(POTENTIALS, "toy", ("tests.audit.broken", "EnergyOnly", ToyConfig))
+    with pytest.raises(InputError, match="conservation audit needs forces") as caught:
+        evaluate(model, [data], tmp_path / "report", audit=["conservation"])
+    assert caught.value.exit_code == ExitCode.BAD_INPUT
+    assert caught.value.where.file == model
+    assert "--audit equivariance,extensivity" in caught.value.hint
+    assert not (tmp_path / "report").exists()
+
+
+def test_an_element_that_the_model_does_not_know_is_named_with_its_place(model: Path, tmp_path: Path) -> None:
+    gold = Structure(np.array([6, 79]), np.array([[0.0, 0, 0], [2.6, 0, 0]]))
+    data = save(tmp_path / "test.extxyz", [gold, gold])
+    with pytest.raises(InputError, match=r"does not know Au; it was made for H, C, O") as caught:
+        evaluate(model, [data], tmp_path / "report", audit=["equivariance"])
+    assert caught.value.where.file == data
+    assert caught.value.where.frame == 0
+    assert caught.value.exit_code == ExitCode.BAD_INPUT
+
+
 def test_energies_of_another_zero_are_warned_about(model: Path, tmp_path: Path) -> None:
     data = save(tmp_path / "test.extxyz", labelled(6, energy=7.0))
     listener = Listener()
