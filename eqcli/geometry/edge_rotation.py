@@ -9,7 +9,6 @@ edge: little larger than one matrix per degree, and far quicker on small channel
 from __future__ import annotations
 
 from functools import cache
-from math import sqrt
 from typing import NamedTuple
 
 import torch
@@ -77,14 +76,16 @@ class FrameMatrices(ConstantModule):
         for i, group in enumerate(self.groups):
             self.register_constant(f"matrix_{i}", _polynomials(group))
             self.register_constant(f"signs_{i}", _half_turn_signs(group))
-        self.register_constant("recurrence", _recurrence(2 * lmax))
+        # As integers, which keep their values when the module changes precision.
+        self.register_buffer("recurrence", _recurrence(2 * lmax).clone(), persistent=False)
 
     @torch.no_grad()
     def forward(self, directions: Tensor) -> list[Tensor]:
-        x, y, z = directions.unbind(1)
+        # In float64 whatever the precision: errors of the direction grow with the degree.
+        x, y, z = torch.nn.functional.normalize(directions.double(), dim=1).unbind(1)
         flipped = y < 0
         w, x, z = _shortest(x, y.abs(), torch.where(flipped, -z, z))
-        basis = _even_harmonics(w, x, z, self.recurrence)
+        basis = _even_harmonics(w, x, z, self.recurrence).to(directions.dtype)
         found = []
         for i, group in enumerate(self.groups):
             coefficients = getattr(self, f"matrix_{i}")
@@ -104,16 +105,16 @@ def _even_harmonics(w: Tensor, x: Tensor, z: Tensor, recurrence: Tensor) -> Tens
     """Orthogonal harmonics of the unit vector (w, x, z), degrees 0, 2 .. 2 lmax, `[(lmax+1)(2 lmax+1), E]`.
 
     Associated Legendre functions of w by their recurrence in the degree, as polynomials, times the
-    real and imaginary parts of (x + iz)^k. Stable in float32.
+    real and imaginary parts of (x + iz)^k.
     """
-    highest = recurrence.shape[1] - 1
+    highest = recurrence.shape[2] - 1
     real, imag = complex_powers(x, z, highest)
-    a, b, c = recurrence.unsqueeze(-1)  # [degrees, orders, 1] each
+    a, b, c = (recurrence[0].to(w) / recurrence[1].to(w)).sqrt().unsqueeze(-1)  # [degrees, orders, 1] each
     last, legendre = torch.zeros_like(real[:0]), torch.ones_like(real[:1])
     found = [legendre]
     for n in range(1, highest + 1):
         grown = a[n, :n] * w * legendre
-        grown = torch.cat([grown[:-1] - b[n, : n - 1] * last, grown[-1:], c[n, n].expand_as(real[:1])])
+        grown = torch.cat([grown[:-1] - b[n, : n - 1] * last, grown[-1:], c[n, :1] * legendre[-1:]])
         last, legendre = legendre, grown
         if n % 2 == 0:
             found += [legendre * real[: n + 1], legendre[1:] * imag[1 : n + 1]]
@@ -122,20 +123,20 @@ def _even_harmonics(w: Tensor, x: Tensor, z: Tensor, recurrence: Tensor) -> Tens
 
 @cache
 def _recurrence(highest: int) -> Tensor:
-    """`[3, highest + 1, highest + 1]` (degree n, order k): `P_nk = a w P_(n-1)k - b P_(n-2)k`, `P_nn = c`.
+    """`P_nk = a w P_(n-1)k - b P_(n-2)k` for k < n and `P_nn = c P_(n-1)(n-1)`: squares of a, b and c as fractions.
 
-    Normalised so that all harmonics have the mean square 1 on the sphere.
+    `[2, 3, highest + 1, highest + 1]` integers: numerators and denominators, by degree n and order k. The
+    harmonics then have the mean square 1 on the sphere.
     """
-    table = torch.zeros(3, highest + 1, highest + 1, dtype=torch.float64)
-    diagonal = 1.0
+    table = torch.zeros(2, 3, highest + 1, highest + 1, dtype=torch.int64)
+    table[1] = 1
     for n in range(1, highest + 1):
         for k in range(n):
-            table[0, n, k] = sqrt((4 * n * n - 1) / (n * n - k * k))
-            table[1, n, k] = (
-                sqrt((2 * n + 1) * ((n - 1) ** 2 - k * k) / ((2 * n - 3) * (n * n - k * k))) if n > 1 else 0
-            )
-        diagonal *= sqrt((2 * n + 1) / (2 * n)) * (sqrt(2) if n == 1 else 1)
-        table[2, n, n] = diagonal
+            table[:, 0, n, k] = torch.tensor([4 * n * n - 1, n * n - k * k])
+            if k < n - 1:
+                above = (2 * n + 1) * ((n - 1) ** 2 - k * k)
+                table[:, 1, n, k] = torch.tensor([above, (2 * n - 3) * (n * n - k * k)])
+        table[:, 2, n, 0] = torch.tensor([2 * n + 1, 1 if n == 1 else 2 * n])
     return table
 
 
