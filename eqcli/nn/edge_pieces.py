@@ -50,7 +50,7 @@ class Piece:
 
     def take_edges(self, x: Tensor) -> Tensor:
         """Rows of `[E, ...]` for the slots; a view where they are a range."""
-        return x[self.edges] if isinstance(self.edges, slice) else x.index_select(0, self.edges)
+        return x.index_select(0, self.edges) if isinstance(self.edges, Tensor) else x[self.edges]
 
     def take_masked(self, x: Tensor) -> Tensor:
         """Rows of `[E, k]` for the slots, zero where a slot is empty."""
@@ -59,22 +59,14 @@ class Piece:
 
     def take_atoms(self, x: Tensor) -> Tensor:
         """Rows of `[N, ...]` for the receivers."""
-        return x[self.atoms] if isinstance(self.atoms, slice) else x.index_select(0, self.atoms)
-
-    def put_atoms(self, out: Tensor, rows: Tensor) -> None:
-        if isinstance(self.atoms, slice):
-            out[self.atoms] = rows
-        else:
-            out.index_copy_(0, self.atoms, rows)
+        return x.index_select(0, self.atoms) if isinstance(self.atoms, Tensor) else x[self.atoms]
 
     def put_edges(self, out: Tensor, rows: Tensor) -> None:
         """Writes the rows of the slots that hold an edge."""
-        if isinstance(self.edges, slice):
-            out[self.edges] = rows
-        elif self.real is None:
-            out.index_copy_(0, self.edges, rows)
+        if self.real is not None and isinstance(self.edges, Tensor):
+            out[self.edges[self.real]] = rows.index_select(0, self.real)
         else:
-            out.index_copy_(0, self.edges[self.real], rows.index_select(0, self.real))
+            out[self.edges] = rows
 
 
 def edge_pieces(edges: MessageEdges, channels: int) -> list[Piece]:

@@ -22,18 +22,18 @@ class Kernel:
 
     def messages(self, h: Tensor, weights: EdgeWeights, harmonics: Tensor, edges: MessageEdges) -> Tensor:
         """`[N, rows_out, C]`."""
-        out = h.new_zeros(edges.n_atoms, self.form.rows_out, h.shape[2])
-        scratch = Scratch(h)
-        for piece in edge_pieces(edges, h.shape[2]):
+        pieces, scratch = edge_pieces(edges, h.shape[2]), Scratch(h)
+        out = self._empty_messages(h, edges, pieces)
+        for piece in pieces:
             weights.open(piece, h.shape[2])
             work = _Work(piece, scratch, h.shape[2])
             y, neighbours = piece.take_masked(harmonics), _Rows(h, work, "h")
-            message = work("message", piece.n, self.form.rows_out)
+            message = work.messages(out)
             for p in self.order:
                 path = self.form.paths[p]
                 weighted = torch.mul(weights.path(p).unsqueeze(1), neighbours(path), out=work.rows("weighted", path))
                 work.sum_neighbours(_rows_of(message, path), _coupling(path, y), weighted)
-            piece.put_atoms(out, message)
+            work.put_messages(out, message)
         return out
 
     def gradients(
@@ -56,7 +56,7 @@ class Kernel:
                 _dot(spread, x, out=weights.gradient(p))
                 of_neighbours.add(path, w, spread)
                 weights.close_path(p)
-            of_h.index_add_(0, piece.sender, of_neighbours.total)
+            _add_rows(of_h, piece.sender, of_neighbours.total)
             piece.put_edges(of_harmonics, of_y)
             weights.close()
         return of_h, of_harmonics
@@ -72,15 +72,16 @@ class Kernel:
         edges: MessageEdges,
     ) -> tuple[Tensor, Tensor, Tensor]:
         """Derivatives by g, h and Y of `T(g, a_h, w, Y) + T(g, h, a_w, Y) + T(g, h, w, a_Y)`."""
-        of_g, of_h, of_harmonics = torch.zeros_like(g), torch.zeros_like(h), torch.empty_like(harmonics)
-        scratch = Scratch(h)
-        for piece in edge_pieces(edges, h.shape[2]):
+        pieces, scratch = edge_pieces(edges, h.shape[2]), Scratch(h)
+        of_h, of_harmonics = torch.zeros_like(h), torch.empty_like(harmonics)
+        of_g = self._empty_messages(h, edges, pieces)
+        for piece in pieces:
             weights.open(piece, h.shape[2])
             work = _Work(piece, scratch, h.shape[2])
             y, a_y, given = piece.take_masked(harmonics), piece.take_masked(a_harmonics), piece.take_atoms(g)
             neighbours, a_neighbours = _Rows(h, work, "h"), _Rows(a_h, work, "a_h")
             of_y, of_neighbours = torch.zeros_like(y), _Sum(work("of_h", piece.n_edges, h.shape[1]))
-            message = work("message", piece.n, self.form.rows_out)
+            message = work.messages(of_g)
             for p in self.order:
                 path = self.form.paths[p]
                 w, a_w, x, a_x = weights.path(p), weights.direction(p), neighbours(path), a_neighbours(path)
@@ -101,11 +102,16 @@ class Kernel:
                 of_neighbours.add(path, a_w, spread)
                 of_neighbours.add(path, w, a_spread)
                 weights.close_path(p)
-            of_h.index_add_(0, piece.sender, of_neighbours.total)
-            piece.put_atoms(of_g, message)
+            _add_rows(of_h, piece.sender, of_neighbours.total)
+            work.put_messages(of_g, message)
             piece.put_edges(of_harmonics, of_y)
             weights.close()
         return of_g, of_h, of_harmonics
+
+    def _empty_messages(self, h: Tensor, edges: MessageEdges, pieces: list[Piece]) -> Tensor:
+        """A place for messages, zero where no piece will write."""
+        make = h.new_empty if sum(piece.n for piece in pieces) == edges.n_atoms else h.new_zeros
+        return make(edges.n_atoms, self.form.rows_out, h.shape[2])
 
 
 class _Work:
@@ -119,6 +125,15 @@ class _Work:
 
     def rows(self, name: str, path: MessagePath) -> Tensor:
         return self(name, self.piece.n_edges, 2 * path.l1 + 1)
+
+    def messages(self, out: Tensor) -> Tensor:
+        """A place for the messages of the piece: in `out` itself where its atoms lie in a row."""
+        in_place = isinstance(self.piece.atoms, slice)
+        return out[self.piece.atoms] if in_place else self("messages", self.piece.n, out.shape[1])
+
+    def put_messages(self, out: Tensor, messages: Tensor) -> None:
+        if not isinstance(self.piece.atoms, slice):
+            out[self.piece.atoms] = messages
 
     def sum_neighbours(self, out: Tensor, coupling: Tensor, weighted: Tensor, add: bool = False) -> None:
         """`out[i, m3] = sum_(e of i, m1) G_e[m1, m3] x_e[m1]`, `[n, 2 l3 + 1, C]`."""
@@ -173,6 +188,12 @@ class _Sum:
         else:
             torch.mul(w.unsqueeze(1), spread, out=rows)
             self.started.add(path.first)
+
+
+def _add_rows(total: Tensor, places: Tensor, rows: Tensor) -> None:
+    """`total[places] += rows`, in the order of the rows: scattering sorts them, index_add takes them singly."""
+    flat = rows.flatten(1)
+    total.flatten(1).scatter_add_(0, places.unsqueeze(1).expand_as(flat), flat)
 
 
 def _dot(a: Tensor, b: Tensor, out: Tensor, add: bool = False) -> None:

@@ -10,7 +10,7 @@ from torch import Tensor
 from eqcli.geometry.clebsch_gordan import clebsch_gordan
 from eqcli.graph.layout import make_layout
 from eqcli.nn.convolution import Convolution
-from eqcli.nn.piecewise import Piecewise
+from eqcli.nn.plain_message import FormedMaps
 
 C = 3
 """Channels."""
@@ -19,7 +19,7 @@ C = 3
 def slow_convolution(layer: Convolution, h: Tensor, radial: Tensor, harmonics: Tensor, edges: Tensor) -> Tensor:
     """The same sum edge by edge and path by path."""
     per_degree: dict[int, list[Tensor]] = {}
-    for i, (l1, l2, l3) in enumerate(layer.paths):
+    for i, (l1, l2, l3, *_) in enumerate(layer.paths):
         weight = layer.radial_weight[:, i * C : (i + 1) * C] * layer.radial_weight.shape[0] ** -0.5
         out = torch.zeros(len(h), 2 * l3 + 1, C, dtype=h.dtype)
         for e in range(edges.shape[1]):
@@ -68,13 +68,14 @@ def test_blocks_of_very_different_widths_agree_with_the_sum_over_edges(monkeypat
     torch.testing.assert_close(layer(h, radial, harmonics, layout), expected, atol=1e-12, rtol=1e-12)
 
 
+@pytest.mark.parametrize("train", [True, False])
 @pytest.mark.parametrize("degrees", [[3] * 7, [5, 0, 2, 1, 0, 4, 4]])
-def test_pieces_add_up_to_the_whole_in_value_and_derivatives(
-    monkeypatch: pytest.MonkeyPatch, degrees: list[int]
+def test_weights_formed_in_pieces_agree_with_weights_kept(
+    monkeypatch: pytest.MonkeyPatch, degrees: list[int], train: bool
 ) -> None:
-    """With fixed weights the sum is taken piece by piece; with weights to train, all at once."""
+    """In value, and in first and second derivatives by the inputs and, when they are trained, by the weights."""
     torch.manual_seed(0)
-    layer = Convolution(C, 1, 2, 2, 4).double()
+    layer = Convolution(C, 1, 2, 2, 4).double().requires_grad_(train)
     edges = random_edges(degrees)
     layout = make_layout(torch.zeros(len(degrees), dtype=torch.int64), edges)
     inputs = [
@@ -83,27 +84,26 @@ def test_pieces_add_up_to_the_whole_in_value_and_derivatives(
         torch.randn(edges.shape[1], 9, dtype=torch.float64, requires_grad=True),
     ]
 
-    def derivatives(create_graph: bool) -> list[Tensor]:
+    def derivatives() -> list[Tensor]:
         out = layer(*inputs, layout)
-        first = torch.autograd.grad(out.square().sum(), inputs, create_graph=create_graph)
-        second = torch.autograd.grad(sum(g.square().sum() for g in first), inputs) if create_graph else ()
+        first = torch.autograd.grad(out.square().sum(), inputs, create_graph=True)
+        by = [*inputs, *layer.parameters()] if train else inputs
+        second = torch.autograd.grad(sum(g.square().sum() for g in first), by)
         return [out.detach(), *(g.detach() for g in first), *second]
 
-    whole = derivatives(create_graph=True)
-    layer.requires_grad_(False)
-    taken = []
-    monkeypatch.setattr("eqcli.nn.piecewise.EDGES_AT_ONCE", 6)
-    monkeypatch.setattr("eqcli.nn.convolution.Piecewise.forward", counted(Piecewise.forward, taken))
-    for a, b in zip(derivatives(create_graph=True), whole, strict=True):
-        torch.testing.assert_close(a, b, atol=1e-11, rtol=1e-11)
-    for a, b in zip(derivatives(create_graph=False), whole, strict=False):
-        torch.testing.assert_close(a, b, atol=1e-11, rtol=1e-11)
-    assert taken
+    kept = derivatives()
+    calls = []
+    monkeypatch.setattr("eqcli.nn.convolution.KEPT_WEIGHTS", 0)
+    monkeypatch.setattr("eqcli.nn.edge_pieces.NUMBERS_AT_ONCE", 6)
+    monkeypatch.setattr(FormedMaps, "double_backward", counted(FormedMaps.double_backward, calls))
+    for a, b in zip(derivatives(), kept, strict=True):
+        torch.testing.assert_close(a, b, atol=1e-12 * float(b.abs().max()), rtol=0)
+    assert calls
 
 
-def counted(function: Callable[..., Any], calls: list[int]) -> staticmethod:
+def counted(function: Callable[..., Any], calls: list[int]) -> Callable[..., Any]:
     def call(*arguments: Any) -> Any:
         calls.append(1)
         return function(*arguments)
 
-    return staticmethod(call)
+    return call
