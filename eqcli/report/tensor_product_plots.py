@@ -60,7 +60,7 @@ def time_plot(step: str, chosen: Measurements, exponents: Mapping[str, float], s
         names = list(dict.fromkeys(m["product"] for m in chosen))
         for index, name in enumerate(names):
             line = sorted((m["lmax"], 1e3 * m["seconds"]) for m in chosen if m["product"] == name)
-            power = f"  $L^{{{exponents[name]:.1f}}}$" if name in exponents else ""
+            power = f"  $(L+1)^{{{exponents[name]:.1f}}}$" if name in exponents else ""
             axes.plot(
                 *zip(*line, strict=True),
                 color=SERIES[index % len(SERIES)],
@@ -76,22 +76,22 @@ def time_plot(step: str, chosen: Measurements, exponents: Mapping[str, float], s
         drawn.legend(loc="outside right upper")
         document = document_of(drawn)
     caption = (
-        f"Median time, {step}, {size}. The power of L is fitted to the upper half of the degrees; grey: slopes of the "
-        "third and the sixth power."
+        f"Median time, {step}, {size}. The power of L + 1 is fitted to the upper half of the degrees; grey: the third "
+        "and the sixth power."
     )
     alt = f"Time against degree for {', '.join(names)}: {step}"
     return Plot(f"time-{step.replace(' ', '-')}", f"Time, {step}", caption, alt, document, full=True)
 
 
 def _guides(axes: Axes, chosen: Measurements) -> None:
-    """Slopes of L^3 and L^6 that end at the longest time."""
+    """The third and the sixth power of L + 1, ending at the longest time."""
     low, high = min(m["lmax"] for m in chosen), max(m["lmax"] for m in chosen)
-    degrees = np.array([(low * high) ** 0.5, high])
+    degrees = np.geomspace((low * high) ** 0.5, high, 30)
     longest = 1e3 * max(m["seconds"] for m in chosen)
     for power in (3, 6):
-        values = longest * (degrees / high) ** power
+        values = longest * ((degrees + 1) / (high + 1)) ** power
         axes.plot(degrees, values, color=MUTED, linewidth=0.9)
-        axes.annotate(f"$L^{power}$", (degrees[0], values[0]), color=MUTED, fontsize=9, ha="right", va="center")
+        axes.annotate(f"$(L+1)^{power}$", (degrees[0], values[0]), color=MUTED, fontsize=9, ha="right", va="center")
 
 
 def _degree_axis(axes: Axes, degrees: Sequence[int]) -> None:

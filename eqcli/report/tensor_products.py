@@ -52,7 +52,7 @@ def _cards(content: Mapping[str, Any]) -> Iterator[Markup]:
     for e in content["exponents"]:
         if e["step"] == "forward" and e["product"] in ("so2", "uuu") and e["channels"] == max(_channels(content)):
             sub = f"multiply-adds {show(e['multiply_adds'], 2)}, L = {e['degrees'][0]} to {e['degrees'][-1]}"
-            yield card(f"Growth of {e['product']}", f"L^{e['time']:.1f}", "", sub)
+            yield card(f"Growth of {e['product']}", f"(L+1)^{e['time']:.1f}", "", sub)
     failed = len(content["failures"])
     yield card(
         "Left out", f"{failed}", "", "see the table of failures" if failed else "nothing", "bad" if failed else ""
@@ -93,7 +93,7 @@ def _tables(content: Mapping[str, Any]) -> Iterator[Markup]:
         header = ["Product", "L", "Pass", "Time (ms)", "GFLOP/s", "Memory (MB)", "e3nn (ms)", "Ratio", "Memory ratio"]
         yield table([*header, "Peer"], [_row(m) for m in top], numbers=(1, *range(3, 9)))
     if content["exponents"]:
-        yield tag("h2", "Growth with L")
+        yield tag("h2", "Growth with L + 1")
         rows = [
             [e["product"], e["step"], e["channels"], e["rows"], show(e["time"], 2), show(e["multiply_adds"], 2)]
             for e in content["exponents"]

@@ -63,7 +63,10 @@ class Expression:
 
 @dataclass(frozen=True)
 class Exponent:
-    """The power p of `cost ~ lmax^p`, fitted over the larger degrees: of the time and of the multiply-adds."""
+    """The power p of `cost ~ (lmax + 1)^p`, fitted over the larger degrees: of the time and of the multiply-adds.
+
+    There are lmax + 1 degrees: at these sizes a power of lmax would come out smaller than the true one.
+    """
 
     product: str
     channels: int
@@ -126,7 +129,7 @@ class TensorProductResult:
                 rows.append((f"{step}, e3nn / ours", f"{show(geometric_mean(ratios))} ({count(len(ratios), 'size')})"))
         for e in self.exponents:
             if e.step == PASSES[0] and e.product in ("so2", "uuu") and e.channels == max(self.settings["channels"]):
-                rows.append((f"time of {e.product}", f"L^{e.time:.1f} ({count(e.rows, 'row')})"))
+                rows.append((f"time of {e.product}", f"(L+1)^{e.time:.1f} ({count(e.rows, 'row')})"))
         if self.failures:
             rows.append(("failed", count(len(self.failures), "item")))
         return [*rows, ("report", str(self.report_html))]
@@ -146,7 +149,7 @@ def _exponent(key: tuple[str, int, int, str], group: list[Measurement]) -> Expon
     upper = group[-max(3, (len(group) + 1) // 2) :]
     if len(upper) < 3:
         return None
-    degrees = np.log([m.lmax for m in upper])
+    degrees = np.log([m.lmax + 1 for m in upper])
     time, work = (np.polyfit(degrees, np.log(v), 1)[0] for v in _costs(upper))
     product, channels, rows, step = key
     return Exponent(product, channels, rows, step, [m.lmax for m in upper], float(time), float(work))
