@@ -94,7 +94,11 @@ def check_isolated(subject: Subject, structures: Sequence[Structure]) -> Check:
         worst(errors),
         f"{len(subject.elements)} elements alone and in a box, {len(apart)} stretched molecules",
         subject.precision,
-        figures={"energy_eV": worst(energies), "forces": worst(forces), "worst_at": tried[int(np.argmax(errors))].name},
+        figures={
+            "energy_eV": worst(energies),
+            "forces": worst(forces) if "forces" in subject.outputs else None,
+            "worst_at": tried[int(np.argmax(errors))].name,
+        },
         distribution=errors,
     )
 

@@ -73,7 +73,7 @@ class EvaluateStep(Section):
     precision: Precision | None = Field(None, description="Precision; by default that of the model.")
     labels: LabelConvention = Field(default_factory=LabelConvention, description="Labels of the data.")
     audit: bool = Field(True, description="Whether to audit symmetry, forces, drift and limits.")
-    audit_structures: int = Field(4, ge=1, description="Structures that the audit looks at.")
+    audit_structures: int = Field(8, ge=1, description="Structures that the audit looks at.")
     seed: int = Field(0, ge=0, description="Seed of the audit's random rotations and of its choice.")
     batch_atoms: int | None = Field(None, ge=1, description="Largest number of atoms computed at once.")
 
