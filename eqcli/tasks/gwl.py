@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -152,20 +150,12 @@ def _potentials(models: Sequence[Path]) -> dict[str, Potential]:
 def _write(result: GWLSuiteResult, seed: int) -> None:
     from eqcli.engine.provenance import provenance
     from eqcli.files import atomic_path
+    from eqcli.report.csv_text import csv_text
     from eqcli.report.gwl import gwl_page
     from eqcli.report.write import write_report
 
     origin = provenance() | {"seed": seed}
     result.output.mkdir(parents=True, exist_ok=True)
     with atomic_path(result.output / TABLE) as temporary:
-        temporary.write_text(_csv(result.rows), encoding="utf-8")
+        temporary.write_text(csv_text(result.rows), encoding="utf-8")
     write_report(result.output, gwl_page(result.as_dict(), origin), result.as_dict() | {"provenance": origin}, [])
-
-
-def _csv(rows: list[dict[str, Any]]) -> str:
-    text = io.StringIO()
-    if rows:
-        writer = csv.DictWriter(text, list(rows[0]), lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(rows)
-    return text.getvalue()
