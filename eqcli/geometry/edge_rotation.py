@@ -91,7 +91,7 @@ class FrameMatrices(ConstantModule):
             coefficients = getattr(self, f"matrix_{i}")
             matrices = (basis[: len(coefficients)].t() @ coefficients).unflatten(1, (len(group.rows), -1))
             signs = torch.where(flipped.unsqueeze(1), getattr(self, f"signs_{i}"), torch.ones_like(matrices[:1, 0]))
-            found.append(matrices * signs.unsqueeze(1))
+            found.append(matrices.mul_(signs.unsqueeze(1)))
         return found
 
 
