@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from eqcli.geometry.constants import ConstantModule
-from eqcli.geometry.wigner import WignerD, complex_powers
+from eqcli.geometry.wigner import WignerD, complex_powers, generators
 
 FIRST_GROUP = 4
 """Highest degree of the first group; the others hold two degrees each."""
@@ -76,8 +76,15 @@ class FrameMatrices(ConstantModule):
         for i, group in enumerate(self.groups):
             self.register_constant(f"matrix_{i}", _polynomials(group))
             self.register_constant(f"signs_{i}", _half_turn_signs(group))
+        for degree in range(1, lmax + 1):
+            self.register_constant(f"generator_{degree}", generators(degree).flatten(1).t())
         # As integers, which keep their values when the module changes precision.
         self.register_buffer("recurrence", _recurrence(2 * lmax).clone(), persistent=False)
+
+    @property
+    def generators(self) -> list[Tensor]:
+        """Generators of turns about x, y and z for degrees 1 .. lmax, `[(2l+1)^2, 3]` each."""
+        return [getattr(self, f"generator_{degree}") for degree in range(1, self.groups[-1].high + 1)]
 
     @torch.no_grad()
     def forward(self, directions: Tensor) -> list[Tensor]:
@@ -197,6 +204,7 @@ class EdgeRotation:
 
     def __init__(self, directions: Tensor, lmax: int | None = None, mmax: int | None = None) -> None:
         self.directions = directions
+        self.generators: list[Tensor] = []
         self._matrices: dict[tuple[int, int], list[Tensor]] = {}
         if lmax is not None:
             self.matrices(lmax, lmax if mmax is None else mmax)
@@ -211,3 +219,5 @@ class EdgeRotation:
         """Makes the matrices of one kind with a module that has their constants."""
         if (lmax, mmax) not in self._matrices:
             self._matrices[lmax, mmax] = make(self.directions)
+            if len(make.generators) > len(self.generators):
+                self.generators = make.generators

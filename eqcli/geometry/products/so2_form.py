@@ -12,7 +12,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from functools import cache
 from typing import Any
 
 import torch
@@ -20,7 +19,6 @@ from torch import Tensor
 
 from eqcli.geometry.edge_rotation import EdgeRotation, Group, groups
 from eqcli.geometry.products.so2_piece import Piece
-from eqcli.geometry.wigner import generators
 
 ROWS_AT_ONCE = 512
 """Edges in a piece: enough to fill matrix products, few enough for the rotated features to stay in the cache."""
@@ -114,31 +112,24 @@ class EdgeForm(torch.autograd.Function):
         for i in needed | ({X, G} - {hole} if turns else set()):
             others = [None if j == i else a for j, a in enumerate(arguments)]
             partial[i] = EdgeForm.apply(i, shape, rotation, directions, *others, ctx.per_row)
-        of_direction = _turned(directions, arguments, partial, shape) if turns else None
+        of_direction = _turned(rotation, directions, arguments, partial) if turns else None
         return None, None, None, of_direction, *(partial[i] if i in needed else None for i in range(4)), None
 
 
-def _turned(directions: Tensor, arguments: list[Any], partial: list[Any], shape: FormShape) -> Tensor:
+def _turned(rotation: EdgeRotation, directions: Tensor, arguments: list[Any], partial: list[Any]) -> Tensor:
     """Gradient with respect to the direction: the torque on x and g crossed with it."""
-    torque = _torque(partial[X], arguments[X], shape.lmax_in) + _torque(partial[G], arguments[G], shape.lmax_out)
+    torque = sum(_torque(partial[i], arguments[i], rotation.generators) for i in (X, G))
     return torch.linalg.cross(directions, torque)
 
 
-def _torque(partial: Tensor, argument: Tensor, lmax: int) -> Tensor:
+def _torque(partial: Tensor, argument: Tensor, generators: list[Tensor]) -> Tensor:
     """`sum_c partial . J_k argument` for the generators J_k of turns about x, y and z, `[E, 3]`."""
-    sizes = [2 * degree + 1 for degree in range(lmax + 1)]
-    torque = partial.new_zeros(len(partial), 3)
-    for degree, (p, a) in enumerate(zip(partial.split(sizes, 1), argument.split(sizes, 1), strict=True)):
-        if degree:
-            outer = torch.bmm(p, a.transpose(1, 2)).flatten(1)
-            torque = torque + outer @ _generator_columns(degree, p.dtype, p.device)
+    torque, start = partial.new_zeros(len(partial), 3), 1
+    for degree, generator in enumerate(generators, start=1):
+        if (stop := (degree + 1) ** 2) <= partial.shape[1]:
+            outer = torch.bmm(partial[:, start:stop], argument[:, start:stop].transpose(1, 2)).flatten(1)
+            torque, start = torque + outer @ generator, stop
     return torque
-
-
-@cache
-def _generator_columns(degree: int, dtype: torch.dtype, device: torch.device) -> Tensor:
-    """`[(2l+1)^2, 3]`."""
-    return generators(degree).flatten(1).t().contiguous().to(device=device, dtype=dtype)
 
 
 def fill(

@@ -213,3 +213,14 @@ def test_frame_matrices_in_float32_are_as_exact_as_their_precision_allows() -> N
     for a, b in zip(exact, single, strict=True):
         # The directions alone are rounded by 6e-8, and degree 8 turns eight times as fast.
         assert float((a - b).abs().max()) < 2e-6
+
+
+def test_gradients_compile_without_graph_breaks() -> None:
+    product, r = SO2Product(2, 2, parity=False).double(), directions(2)
+    leaves = [normal(len(r), product.irreps_in1.dim), r, normal(product.weight_numel)]
+    leaves = [leaf.requires_grad_() for leaf in leaves]
+    torch.compiler.reset()
+    compiled = torch.compile(product, fullgraph=True, backend="aot_eager")
+    found, expected = (torch.autograd.grad(f(*leaves).square().sum(), leaves) for f in (compiled, product))
+    for a, b in zip(found, expected, strict=True):
+        assert torch.allclose(a, b, rtol=0, atol=EXACT * 100)
