@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from eqcli.audit.groups import ALL, DEFAULT, GROUPS, STRUCTURES
-from eqcli.cli import options
+from eqcli.cli import options, suites
 from eqcli.cli.options import examples, label_options
 from eqcli.cli.session import finish, session
 from eqcli.errors import InputError
@@ -16,8 +16,10 @@ from eqcli.errors import InputError
 
 @label_options
 def evaluate(
-    model: options.ModelFile,
     labels: options.Labels,
+    model: Annotated[
+        Path | None, typer.Argument(metavar="MODEL", help="Model file, e.g. runs/x/model.safetensors.")
+    ] = None,
     data: Annotated[
         list[Path] | None,
         typer.Argument(metavar="[DATA]...", help="Files of labelled structures; without any, an audit alone."),
@@ -43,15 +45,41 @@ def evaluate(
     ] = STRUCTURES,
     seed: Annotated[int, typer.Option("--seed", min=0, help="Seed of the audit's rotations and of its choice.")] = 0,
     batch_atoms: options.BatchAtoms = None,
+    suite: suites.SuiteOption = None,
+    products: suites.Products = None,
+    degrees: suites.Degrees = None,
+    channels: suites.Channels = None,
+    rows: suites.Rows = None,
+    seeds: suites.Seeds = None,
     overwrite: options.Overwrite = False,
     quiet: options.Quiet = False,
     json: options.Json = False,
 ) -> None:
-    """Accuracy of a model on labelled structures, and an audit of what it promises.
+    """Accuracy of a model on labelled structures, and an audit of what it promises; or a suite that needs no data.
 
     Writes an HTML report with plots and a JSON file with every figure. A failed audit has exit code 5.
     """
     with session(quiet=quiet, as_json=json) as console:
+        sizes = {"products": products, "degrees": degrees, "channels": channels, "rows": rows}
+        if suite is not None:
+            if audit or no_audit:
+                raise InputError("--audit and --suite exclude each other")
+            result = suites.run_suite(
+                suite,
+                [*([model] if model else []), *(data or [])],
+                output,
+                sizes=sizes,
+                seeds=seeds,
+                precision=precision.value if precision else None,
+                device=device,
+                seed=seed,
+                overwrite=overwrite,
+                console=console,
+            )
+            finish(console, result)
+            return
+        _require_model(model, sizes | {"seeds": seeds})
+        assert model is not None
         conventions = labels()
         if audit and no_audit:
             raise InputError("--audit and --no-audit exclude each other")
@@ -76,6 +104,15 @@ def evaluate(
         finish(console, result)
 
 
+def _require_model(model: Path | None, of_suites: dict[str, object]) -> None:
+    given = [f"--{name}" for name, value in of_suites.items() if value is not None]
+    if given:
+        raise InputError(f"{', '.join(given)}: an option of --suite, which was not given")
+    if model is None:
+        names = ", ".join(suite.value for suite in suites.Suite)
+        raise InputError("no model was given", hint=f"Name a model file, or a suite: --suite {names}.")
+
+
 def add_to(app: typer.Typer) -> None:
     """Registers the subcommand."""
     epilog = examples(
@@ -83,5 +120,7 @@ def add_to(app: typer.Typer) -> None:
         "eqcli evaluate runs/x/model.safetensors test.extxyz --no-audit --json",
         "eqcli evaluate runs/x/model.safetensors --audit equivariance,conservation -o audit/",
         "eqcli evaluate runs/x/model.safetensors kcal.extxyz --energy-unit kcal/mol",
+        "eqcli evaluate --suite tensor-products -o report/",
+        "eqcli evaluate --suite gwl -o report/",
     )
     app.command(epilog=epilog)(evaluate)

@@ -87,7 +87,7 @@ class GWLSuiteResult:
         return [*rows, ("verdict", verdict), ("report", str(self.report_html))]
 
 
-def gwl_suite(
+def gwl(
     output: Path,
     models: Sequence[Path] = (),
     *,

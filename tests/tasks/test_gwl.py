@@ -15,7 +15,7 @@ from eqcli.errors import ExitCode, InputError
 from eqcli.models.potentials.base import Capabilities
 from eqcli.models.potentials.config import MACEConfig
 from eqcli.models.potentials.mace import MACE
-from eqcli.tasks.gwl import gwl_suite
+from eqcli.tasks.gwl import gwl
 from tests.toy_model import register_toy, save_toy
 
 SMALL = MACEConfig(channels=2, radial_MLP=(4,), max_ell=2, num_interactions=1)
@@ -29,7 +29,7 @@ def save_small(path: Path) -> Path:
 
 def test_writes_page_table_and_data(tmp_path: Path) -> None:
     model = save_small(tmp_path / "small.safetensors")
-    result = gwl_suite(tmp_path / "report", [model], seeds=3)
+    result = gwl(tmp_path / "report", [model], seeds=3)
     assert result.exit_code == ExitCode.OK
     assert "small" in result.report_html.read_text("utf-8")
     content = json.loads(result.report_json.read_text("utf-8"))
@@ -42,7 +42,7 @@ def test_writes_page_table_and_data(tmp_path: Path) -> None:
 
 def test_disagreement_with_theory_fails_the_audit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(MACE, "capabilities", lambda self: Capabilities(9, 9, 9, 9))
-    result = gwl_suite(tmp_path / "report", [save_small(tmp_path / "m.safetensors")], seeds=1)
+    result = gwl(tmp_path / "report", [save_small(tmp_path / "m.safetensors")], seeds=1)
     assert result.exit_code == ExitCode.AUDIT_FAILED
     assert "m: 2-chain" in result.disagreements
 
@@ -52,7 +52,7 @@ def test_an_architecture_without_layers_is_a_failure_in_the_table(
 ) -> None:
     register_toy(monkeypatch)
     models = [save_toy(tmp_path / "toy.safetensors"), save_small(tmp_path / "small.safetensors")]
-    result = gwl_suite(tmp_path / "report", models, seeds=1)
+    result = gwl(tmp_path / "report", models, seeds=1)
     assert list(result.architectures) == ["small"]
     assert [failure.item for failure in result.failures] == ["toy"]
     assert result.exit_code == ExitCode.PARTIAL
@@ -62,4 +62,4 @@ def test_does_not_write_over_a_report(tmp_path: Path) -> None:
     (tmp_path / "report").mkdir()
     (tmp_path / "report" / "mine.txt").write_text("kept")
     with pytest.raises(InputError, match="exists already"):
-        gwl_suite(tmp_path / "report")
+        gwl(tmp_path / "report")
