@@ -20,7 +20,7 @@ class ComponentsFirstProduct(PairedProduct):
     sweep over contiguous numbers."""
 
     def _gather(self, parts: list[Tensor | None], rows: Tensor) -> Tensor:
-        """The result from blocks `[2l+1, n * mul]`; None stands for zeros."""
+        """The result from blocks `[2l+1, n, mul]` or `[2l+1, n * mul]`; None stands for zeros."""
         n = rows.shape[0]
         filled = [
             rows.new_zeros(n, dim * mul)
@@ -36,7 +36,7 @@ def _outer(x: Tensor, y: Tensor) -> Tensor:
     return (x.unsqueeze(1) * y.unsqueeze(0)).flatten(0, 1)
 
 
-def _components_first(x: Tensor) -> Tensor:
+def components_first(x: Tensor) -> Tensor:
     """`[n, d, mul]` -> `[d, n * mul]`."""
     return x.transpose(0, 1).reshape(x.shape[1], x.shape[0] * x.shape[2])
 
@@ -77,26 +77,31 @@ class ChannelwiseProduct(ComponentsFirstProduct):
     def _fits(self, mul1: int, mul2: int, mul3: int) -> bool:
         return mul1 == mul2 == mul3
 
+    def _added(self, total: Tensor | None, part: Tensor, i: int, weight: Tensor | None) -> Tensor:
+        """The sum of paths so far and path i, `[2 l3 + 1, n, channels]`."""
+        channels = self.shapes1[self.couplings[i].first][1]
+        part = part.unflatten(1, (part.shape[1] // channels, channels))
+        if weight is None:
+            return part if total is None else total + part
+        w = self.path_weight(weight, i)
+        return part * w if total is None else torch.addcmul(total, part, w)
+
+    def _second_blocks(self, y: Tensor) -> list[Tensor]:
+        return [components_first(block) for block in split_blocks(y, self.shapes2)]
+
     def _multiply_adds(self, c: Coupling) -> int:
         l1, l2, l3 = self.degrees(c)
         return self.multiplicities(c)[0] * ((2 * l1 + 1) * (2 * l2 + 1) + 1) * (2 * l3 + 1)
 
     def _blocks(self, x: Tensor, y: Tensor, weight: Tensor | None) -> Tensor:
-        n = x.shape[0]
-        out: list[Tensor | None] = [None] * len(self.irreps_out)
-        x_blocks = [_components_first(block) for block in split_blocks(x, self.shapes1)]
-        y_blocks = [_components_first(block) for block in split_blocks(y, self.shapes2)]
+        out: list[Tensor | None] = [None] * len(self.shapes3)
+        x_blocks = [components_first(block) for block in split_blocks(x, self.shapes1)]
+        y_blocks = self._second_blocks(y)
         for number, (first, second, members) in enumerate(self._pairs):
             coupled = getattr(self, f"coupling_{number}") @ _outer(x_blocks[first], y_blocks[second])
             for i, part in zip(members, coupled.split(self._dims(members)), strict=True):
                 result = self.couplings[i].result
-                total = out[result]
-                if weight is None:
-                    out[result] = part if total is None else total + part
-                    continue
-                part = part.unflatten(1, (n, self.shapes3[result][1]))
-                w = self.path_weight(weight, i)
-                out[result] = part * w if total is None else torch.addcmul(total, part, w)
+                out[result] = self._added(out[result], part, i, weight)
         return self._gather(out, x)
 
 
@@ -136,8 +141,8 @@ class ChannelPairProduct(ComponentsFirstProduct):
 
     def _blocks(self, x: Tensor, y: Tensor, weight: Tensor | None) -> Tensor:
         assert weight is not None
-        out: list[Tensor | None] = [None] * len(self.irreps_out)
-        x_blocks = [_components_first(block) for block in split_blocks(x, self.shapes1)]
+        out: list[Tensor | None] = [None] * len(self.shapes3)
+        x_blocks = [components_first(block) for block in split_blocks(x, self.shapes1)]
         y_blocks = split_blocks(y, self.shapes2)
         for number, (first, second, members) in enumerate(self._pairs):
             tables = getattr(self, f"coupling_{number}").split(self._dims(members))

@@ -1,11 +1,13 @@
-"""The products that go path by path, as the table of all products makes them."""
+"""The products that go path by path: which kernel does which, and how the table of all products makes them."""
 
 from __future__ import annotations
 
-from eqcli.geometry.irreps import natural
+from eqcli.geometry.irreps import Irreps, natural
 from eqcli.geometry.products.channelwise import ChannelPairProduct, ChannelwiseProduct
+from eqcli.geometry.products.coupled import CoupledProduct
 from eqcli.geometry.products.full import FullProduct, FullyConnectedProduct
 from eqcli.geometry.products.second_first import DepthwiseProduct, EdgeMixingProduct
+from eqcli.geometry.products.spread import SpreadMixingProduct, SpreadProduct
 
 __all__ = [
     "ChannelPairProduct",
@@ -14,12 +16,39 @@ __all__ = [
     "EdgeMixingProduct",
     "FullProduct",
     "FullyConnectedProduct",
+    "SpreadMixingProduct",
+    "SpreadProduct",
     "build_depthwise",
     "build_full",
     "build_fully_connected",
     "build_uuu",
     "build_uvu",
+    "depthwise",
+    "fully_connected",
 ]
+
+FEW_NUMBERS = 600
+"""Numbers in a row of the first factor below which it is faster to repeat the second factor (measured on a CPU)."""
+
+
+def depthwise(irreps_in1: Irreps, irreps_in2: Irreps, irreps_out: Irreps) -> CoupledProduct:
+    """All paths to `irreps_out`, channel by channel with a second factor of one copy, by the faster kernel."""
+    if _few_and_alike(irreps_in1):
+        return SpreadProduct(irreps_in1, irreps_in2, irreps_out)
+    return DepthwiseProduct(irreps_in1, irreps_in2, irreps_out)
+
+
+def fully_connected(irreps_in1: Irreps, irreps_in2: Irreps, irreps_out: Irreps) -> CoupledProduct:
+    """All paths to `irreps_out` with weights that mix all channels, by the faster kernel."""
+    if any(mul != 1 for mul, _ in irreps_in2):
+        return FullyConnectedProduct(irreps_in1, irreps_in2, irreps_out)
+    if _few_and_alike(irreps_in1):
+        return SpreadMixingProduct(irreps_in1, irreps_in2, irreps_out)
+    return EdgeMixingProduct(irreps_in1, irreps_in2, irreps_out)
+
+
+def _few_and_alike(irreps: Irreps) -> bool:
+    return irreps.dim <= FEW_NUMBERS and len({mul for mul, _ in irreps}) == 1
 
 
 def build_full(lmax: int, channels: int) -> FullProduct:
@@ -28,10 +57,10 @@ def build_full(lmax: int, channels: int) -> FullProduct:
     return FullProduct(features, features, keep=natural(lmax))
 
 
-def build_fully_connected(lmax: int, channels: int) -> EdgeMixingProduct:
+def build_fully_connected(lmax: int, channels: int) -> CoupledProduct:
     """Features with one set of harmonics, all channels mixed: the convolution of a message."""
     features = natural(lmax, channels)
-    return EdgeMixingProduct(features, natural(lmax), features)
+    return fully_connected(features, natural(lmax), features)
 
 
 def build_uvu(lmax: int, channels: int) -> ChannelPairProduct:
@@ -46,7 +75,7 @@ def build_uuu(lmax: int, channels: int) -> ChannelwiseProduct:
     return ChannelwiseProduct(features, features, features)
 
 
-def build_depthwise(lmax: int, channels: int) -> DepthwiseProduct:
+def build_depthwise(lmax: int, channels: int) -> CoupledProduct:
     """Features with one set of harmonics, channel by channel."""
     features = natural(lmax, channels)
-    return DepthwiseProduct(features, natural(lmax), features)
+    return depthwise(features, natural(lmax), features)

@@ -18,24 +18,29 @@ from eqcli.geometry.products.paired import PairedProduct
 class OuterProduct(PairedProduct):
     """Common part: every pair of irreps gives all its couplings at once, `[n, sum of 2 l3 + 1, channel pairs]`."""
 
+    def _pair_table(self, members: list[int]) -> Tensor:
+        """`[sum of 2 l3 + 1, (2 l2 + 1), 2 l1 + 1]`: the first factor is contracted before the second."""
+        dim1, dim2 = (self.degrees(self.couplings[members[0]])[k] * 2 + 1 for k in (0, 1))
+        return super()._pair_table(members).unflatten(1, (dim1, dim2)).transpose(1, 2)
+
     def _coupled(self, number: int, x: Tensor, y: Tensor) -> tuple[Tensor, ...]:
         """Results of all paths of one pair of irreps, each `[n, 2 l3 + 1, mul1 * mul2]`."""
         table: Tensor = getattr(self, f"coupling_{number}")
-        members = self._pairs[number][2]
-        n, d1, mul1 = x.shape
-        d2, mul2 = y.shape[1:]
+        (n, dim1, mul1), (dim2, mul2) = x.shape, y.shape[1:]
+        dim3 = table.shape[0]
         if mul1 * mul2 == 1:
-            outer = (x * y.transpose(1, 2)).reshape(n, d1 * d2)
-            found = (outer @ table.T).unsqueeze(2)
+            outer = (y * x.transpose(1, 2)).reshape(n, dim2 * dim1)
+            found = (outer @ table.flatten(1).T).unsqueeze(2)
         else:
-            outer = (x[:, :, None, :, None] * y[:, None, :, None, :]).reshape(n, d1 * d2, mul1 * mul2)
-            found = torch.bmm(table.expand(n, -1, -1), outer)
-        return found.split(self._dims(members), dim=1)
+            half = torch.bmm(table.flatten(0, 1).expand(n, -1, -1), x)  # [n, dim3 dim2, mul1]
+            half = half.unflatten(1, (dim3, dim2)).transpose(2, 3).reshape(n, dim3 * mul1, dim2)
+            found = torch.bmm(half, y).reshape(n, dim3, mul1 * mul2)
+        return found.split(self._dims(self._pairs[number][2]), dim=1)
 
     def _multiply_adds(self, c: Coupling) -> int:
         l1, l2, l3 = self.degrees(c)
         mul1, mul2, _ = self.multiplicities(c)
-        return mul1 * mul2 * (2 * l1 + 1) * (2 * l2 + 1) * (2 * l3 + 1)
+        return mul1 * (2 * l1 + 1 + mul2) * (2 * l2 + 1) * (2 * l3 + 1)
 
 
 class FullProduct(OuterProduct):
@@ -65,7 +70,7 @@ class FullProduct(OuterProduct):
         return mul1 * mul2 == mul3
 
     def _blocks(self, x: Tensor, y: Tensor, weight: Tensor | None) -> Tensor:
-        out: list[Tensor] = [x] * len(self.irreps_out)
+        out: list[Tensor] = [x] * len(self.shapes3)
         x_blocks, y_blocks = split_blocks(x, self.shapes1), split_blocks(y, self.shapes2)
         for number, (first, second, members) in enumerate(self._pairs):
             for i, part in zip(members, self._coupled(number, x_blocks[first], y_blocks[second]), strict=True):
@@ -100,7 +105,7 @@ class FullyConnectedProduct(OuterProduct):
 
     def _blocks(self, x: Tensor, y: Tensor, weight: Tensor | None) -> Tensor:
         assert weight is not None
-        out: list[Tensor | None] = [None] * len(self.irreps_out)
+        out: list[Tensor | None] = [None] * len(self.shapes3)
         x_blocks, y_blocks = split_blocks(x, self.shapes1), split_blocks(y, self.shapes2)
         for number, (first, second, members) in enumerate(self._pairs):
             for i, part in zip(members, self._coupled(number, x_blocks[first], y_blocks[second]), strict=True):

@@ -127,7 +127,7 @@ class DepthwiseProduct(SecondFirstProduct):
         return self._area(c) * (2 * l2 + 1 + mul) + mul * (2 * l1 + 1)
 
     def _blocks(self, x: Tensor, y: Tensor, weight: Tensor | None) -> Tensor:
-        out: list[Tensor | None] = [None] * len(self.irreps_out)
+        out: list[Tensor | None] = [None] * len(self.shapes3)
         x_blocks = split_blocks(x, self.shapes1)
         for (first, result, members), matrices in zip(self._groups, self._matrices(y), strict=True):
             values = x_blocks[first].unsqueeze(1)  # [n, 1, 2 l1 + 1, channels]
@@ -175,7 +175,7 @@ class EdgeMixingProduct(SecondFirstProduct):
 
     def _blocks(self, x: Tensor, y: Tensor, weight: Tensor | None) -> Tensor:
         assert weight is not None
-        out: list[Tensor | None] = [None] * len(self.irreps_out)
+        out: list[Tensor | None] = [None] * len(self.shapes3)
         x_blocks = split_blocks(x, self.shapes1)
         for (first, result, members), matrices in zip(self._groups, self._matrices(y), strict=True):
             mul1, mul3 = self.shapes1[first][1], self.shapes3[result][1]

@@ -17,6 +17,8 @@ from eqcli.geometry.products.clebsch_gordan import (
     EdgeMixingProduct,
     FullProduct,
     FullyConnectedProduct,
+    SpreadMixingProduct,
+    SpreadProduct,
     build_depthwise,
 )
 from eqcli.geometry.products.coupled import CoupledProduct, Coupling
@@ -46,7 +48,10 @@ PRODUCTS: dict[str, Callable[[], CoupledProduct]] = {
     "depthwise, chosen paths": lambda: DepthwiseProduct(
         Irreps("2x1o+2x0e"), Irreps("0e+1o"), Irreps("2x1o+2x0e+2x1o"), [Coupling(1, 1, 2), Coupling(0, 1, 1)]
     ),
+    "spread": lambda: SpreadProduct(EVEN, Irreps("0e+1o+2e+1o+3o"), EVEN),
+    "spread, mixing": lambda: SpreadMixingProduct(EVEN, Irreps("0e+1o+2e+1o+3e"), RESULT),
     "high degrees": lambda: build_depthwise(7, 2),
+    "high degrees, many channels": lambda: build_depthwise(7, 16),
 }
 
 
