@@ -41,12 +41,13 @@ def harmonics(lmax: int) -> tuple[Tensor, Tensor]:
     v, _ = sphere()
     evaluate = SphericalHarmonics(lmax).double()
 
-    def everywhere(u: Tensor) -> Tensor:
-        return evaluate(torch.nn.functional.normalize(u, dim=1))
-
-    slopes = torch.stack([torch.func.jvp(everywhere, (v,), (e.expand_as(v),))[1] for e in torch.eye(3).double()], -1)
+    u = v.clone().requires_grad_()
+    values = evaluate(torch.nn.functional.normalize(u, dim=1))
+    # Degree 0 is a constant, for which there may be no graph.
+    columns = [torch.autograd.grad(values[:, k].sum(), u, retain_graph=True)[0] for k in range(1, values.shape[1])]
+    slopes = torch.stack([torch.zeros_like(v), *columns], dim=1)
     norm = torch.tensor([max(degree * (degree + 1), 1) for degree in degrees(lmax)]).double().sqrt()
-    return evaluate(v), slopes / norm[:, None]
+    return values.detach(), slopes / norm[:, None]
 
 
 def integrals(l1: int, l2: int, l3: int) -> Tensor:
