@@ -71,11 +71,15 @@ class Piece:
 
 def edge_pieces(edges: MessageEdges, channels: int) -> list[Piece]:
     """The edges in pieces; atoms without neighbours are in none."""
-    at_once = NUMBERS_AT_ONCE_CUDA if edges.sender.is_cuda else NUMBERS_AT_ONCE
-    step = max(1, at_once // channels)
+    step = max(1, numbers_at_once(edges.sender.device) // channels)
     if step not in edges.pieces:
         edges.pieces[step] = list(_pieces(edges, step))
     return edges.pieces[step]
+
+
+def numbers_at_once(device: torch.device) -> int:
+    """Edges times channels in a piece."""
+    return NUMBERS_AT_ONCE_CUDA if device.type == "cuda" else NUMBERS_AT_ONCE
 
 
 def _pieces(edges: MessageEdges, step: int) -> Iterator[Piece]:
@@ -102,6 +106,16 @@ def _piece(edges: MessageEdges, block: NeighbourBlock, start: int, stop: int, at
     if real is not None and len(real) == len(held):
         mask = real = None
     return Piece(stop - start, block.width, atoms, held, real, mask, edges.sender[held])
+
+
+def add_rows(total: Tensor, places: Tensor, rows: Tensor) -> None:
+    """`total[places] += rows`, always in the same order: no two calls differ in their rounding."""
+    if total.is_cuda:
+        total.index_put_((places,), rows, accumulate=True)  # sorts, where other ways add in any order
+        return
+    # On a processor scattering sorts too, where index_add takes the rows singly.
+    flat = rows.flatten(1)
+    total.flatten(1).scatter_add_(0, places.unsqueeze(1).expand_as(flat), flat)
 
 
 class Scratch:

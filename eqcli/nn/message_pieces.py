@@ -7,7 +7,7 @@ from functools import cache
 import torch
 from torch import Tensor
 
-from eqcli.nn.edge_pieces import Piece, Scratch, edge_pieces
+from eqcli.nn.edge_pieces import Piece, Scratch, add_rows, edge_pieces
 from eqcli.nn.edge_weights import EdgeWeights
 from eqcli.nn.message_maps import MessageEdges, MessageForm, MessagePath, path_coupling
 
@@ -56,7 +56,7 @@ class Kernel:
                 _dot(spread, x, out=weights.gradient(p))
                 of_neighbours.add(path, w, spread)
                 weights.close_path(p)
-            _add_rows(of_h, piece.sender, of_neighbours.total)
+            add_rows(of_h, piece.sender, of_neighbours.total)
             piece.put_edges(of_harmonics, of_y)
             weights.close()
         return of_h, of_harmonics
@@ -102,7 +102,7 @@ class Kernel:
                 of_neighbours.add(path, a_w, spread)
                 of_neighbours.add(path, w, a_spread)
                 weights.close_path(p)
-            _add_rows(of_h, piece.sender, of_neighbours.total)
+            add_rows(of_h, piece.sender, of_neighbours.total)
             work.put_messages(of_g, message)
             piece.put_edges(of_harmonics, of_y)
             weights.close()
@@ -188,12 +188,6 @@ class _Sum:
         else:
             torch.mul(w.unsqueeze(1), spread, out=rows)
             self.started.add(path.first)
-
-
-def _add_rows(total: Tensor, places: Tensor, rows: Tensor) -> None:
-    """`total[places] += rows`, in the order of the rows: scattering sorts them, index_add takes them singly."""
-    flat = rows.flatten(1)
-    total.flatten(1).scatter_add_(0, places.unsqueeze(1).expand_as(flat), flat)
 
 
 def _dot(a: Tensor, b: Tensor, out: Tensor, add: bool = False) -> None:
