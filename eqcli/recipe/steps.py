@@ -65,6 +65,9 @@ class RelaxStep(Section):
     precision: Precision = Field("float64", description="Precision.")
 
 
+AuditGroup = Literal["all", "equivariance", "conservation", "smoothness", "extensivity", "expressivity"]
+
+
 class EvaluateStep(Section):
     """Accuracy and audit of a model."""
 
@@ -72,7 +75,9 @@ class EvaluateStep(Section):
     data: Files = Field(description="Labelled structures.")
     precision: Precision | None = Field(None, description="Precision; by default that of the model.")
     labels: LabelConvention = Field(default_factory=LabelConvention, description="Labels of the data.")
-    audit: bool = Field(True, description="Whether to audit symmetry, forces, drift and limits.")
+    audit: bool | tuple[AuditGroup, ...] = Field(
+        True, description="Groups of checks by name; `true` makes those that are made unasked, `false` none."
+    )
     audit_structures: int = Field(8, ge=1, description="Structures that the audit looks at.")
     seed: int = Field(0, ge=0, description="Seed of the audit's random rotations and of its choice.")
     batch_atoms: int | None = Field(None, ge=1, description="Largest number of atoms computed at once.")

@@ -125,3 +125,15 @@ def test_a_pipeline_is_not_trained(pipeline: Callable[..., Path]) -> None:
         e for e in mistakes(pipeline(PIPELINE.replace("sub/train.yaml", "other.yaml"))) if "not one that" in e.message
     ]
     assert error.where.line == 6
+
+
+def test_audits_of_a_step_are_named_by_group() -> None:
+    from eqcli.audit.groups import ALL, GROUPS
+    from eqcli.recipe.steps import EvaluateStep
+
+    step = {"model": "m.safetensors", "data": "d.extxyz"}
+    for words in ([ALL], list(GROUPS)):
+        assert EvaluateStep.model_validate({**step, "audit": words}).audit == tuple(words)
+    assert EvaluateStep.model_validate({**step, "audit": False}).audit is False
+    with pytest.raises(ValueError, match="conservation"):
+        EvaluateStep.model_validate({**step, "audit": ["conserve"]})
