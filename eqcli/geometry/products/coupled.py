@@ -18,7 +18,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from eqcli.geometry.irreps import Irrep, Irreps
+from eqcli.geometry.irreps import Irrep, Irreps, shapes
 from eqcli.geometry.products.base import Explanation, Product, ProductPath
 
 
@@ -62,17 +62,6 @@ def separate_couplings(
     return Irreps(ordered.irreps), couplings
 
 
-def block_shapes(irreps: Irreps) -> list[tuple[int, int]]:
-    """Plain (2l+1, multiplicity) of each entry: what the compiler of torch can trace, unlike `Irreps`."""
-    return [(ir.dim, mul) for mul, ir in irreps]
-
-
-def split_blocks(x: Tensor, shapes: list[tuple[int, int]]) -> list[Tensor]:
-    """Views `[n, 2l+1, mul]` of rows `[n, dim]`, one for each entry."""
-    parts = x.split([dim * mul for dim, mul in shapes], dim=-1)
-    return [part.unflatten(-1, shape) for part, shape in zip(parts, shapes, strict=True)]
-
-
 class CoupledProduct(Product):
     """A product that is a sum over paths.
 
@@ -103,7 +92,7 @@ class CoupledProduct(Product):
         self.irreps_in1, self.irreps_in2, self.irreps_out = irreps_in1, irreps_in2, irreps_out
         self.couplings = sorted(couplings, key=lambda c: (c.first, c.result, c.second))
         self.weighted = weighted
-        self.shapes1, self.shapes2, self.shapes3 = map(block_shapes, (irreps_in1, irreps_in2, irreps_out))
+        self.shapes1, self.shapes2, self.shapes3 = map(shapes, (irreps_in1, irreps_in2, irreps_out))
         for c in self.couplings:
             self._check(c)
         self.weight_shapes = [self._weight_shape(*self.multiplicities(c)) if weighted else () for c in self.couplings]

@@ -5,12 +5,11 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from eqcli.geometry.irreps import Irreps
+from eqcli.geometry.irreps import Irreps, split_blocks
 from eqcli.geometry.products.coupled import (
     Coupling,
     all_couplings,
     separate_couplings,
-    split_blocks,
 )
 from eqcli.geometry.products.paired import PairedProduct
 

@@ -12,8 +12,8 @@ import torch
 from torch import Tensor
 
 from eqcli.geometry.clebsch_gordan import clebsch_gordan
-from eqcli.geometry.irreps import Irreps
-from eqcli.geometry.products.coupled import CoupledProduct, Coupling, all_couplings, separate_couplings, split_blocks
+from eqcli.geometry.irreps import Irreps, split_blocks
+from eqcli.geometry.products.coupled import CoupledProduct, Coupling, all_couplings, separate_couplings
 
 
 class SecondFirstProduct(CoupledProduct):

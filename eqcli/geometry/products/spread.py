@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from torch import Tensor
 
-from eqcli.geometry.irreps import Irreps
+from eqcli.geometry.irreps import Irreps, split_blocks
 from eqcli.geometry.products.channelwise import ChannelwiseProduct, components_first
-from eqcli.geometry.products.coupled import Coupling, split_blocks
+from eqcli.geometry.products.coupled import Coupling
 
 
 class SpreadProduct(ChannelwiseProduct):
