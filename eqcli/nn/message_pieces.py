@@ -67,11 +67,11 @@ class Kernel:
         h: Tensor,
         weights: EdgeWeights,
         harmonics: Tensor,
-        a_h: Tensor,
-        a_harmonics: Tensor,
+        a: tuple[Tensor, Tensor],
         edges: MessageEdges,
     ) -> tuple[Tensor, Tensor, Tensor]:
-        """Derivatives by g, h and Y of `T(g, a_h, w, Y) + T(g, h, a_w, Y) + T(g, h, w, a_Y)`."""
+        """Derivatives by g, h and Y of `T(g, a_h, w, Y) + T(g, h, a_w, Y) + T(g, h, w, a_Y)`; `a` is a_h and a_Y."""
+        a_h, a_harmonics = a
         pieces, scratch = edge_pieces(edges, h.shape[2]), Scratch(h)
         of_h, of_harmonics = torch.zeros_like(h), torch.empty_like(harmonics)
         of_g = self._empty_messages(h, edges, pieces)

@@ -45,7 +45,7 @@ class PlainMaps:
     ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         found_w = torch.empty_like(w)
         weights = GivenWeights(w, of_w, found_w)
-        found_g, found_h, found_y = self.kernel.second_gradients(g, h, weights, harmonics, of_h, of_harmonics, edges)
+        found_g, found_h, found_y = self.kernel.second_gradients(g, h, weights, harmonics, (of_h, of_harmonics), edges)
         return found_g, found_h, found_w, found_y
 
 
@@ -86,7 +86,7 @@ class FormedMaps:
         found_radial, found_matrix = self._places(radial, matrix)
         cotangents = (of_radial, of_matrix if self.train_matrix else None)
         weights = FormedWeights(radial, matrix, cotangents, found_radial, found_matrix)
-        found_g, found_h, found_y = self.kernel.second_gradients(g, h, weights, harmonics, of_h, of_harmonics, edges)
+        found_g, found_h, found_y = self.kernel.second_gradients(g, h, weights, harmonics, (of_h, of_harmonics), edges)
         return found_g, found_h, found_radial, found_matrix, found_y
 
     def _places(self, radial: Tensor, matrix: Tensor) -> tuple[Tensor, Tensor | None]:
