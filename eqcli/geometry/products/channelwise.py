@@ -5,13 +5,16 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from eqcli.geometry.irreps import Irreps, split_blocks
+from eqcli.geometry.irreps import Irreps, Shape, split_blocks
 from eqcli.geometry.products.coupled import (
     Coupling,
     all_couplings,
     separate_couplings,
 )
 from eqcli.geometry.products.paired import PairedProduct
+
+FEW_PRODUCTS = 16
+"""Products of components, of all irreps of both factors, up to which all couplings are made at once."""
 
 
 class ComponentsFirstProduct(PairedProduct):
@@ -22,12 +25,17 @@ class ComponentsFirstProduct(PairedProduct):
         """The result from blocks `[2l+1, n, mul]` or `[2l+1, n * mul]`; None stands for zeros."""
         n = rows.shape[0]
         filled = [
-            rows.new_zeros(n, dim * mul)
-            if part is None
-            else part.reshape(dim, n, mul).transpose(0, 1).reshape(n, dim * mul)
+            rows.new_zeros(dim, n, mul) if part is None else part.reshape(dim, n, mul)
             for part, (dim, mul) in zip(parts, self.shapes3, strict=True)
         ]
-        return torch.cat(filled, dim=1)
+        if alike(self.shapes3):
+            return torch.cat(filled).transpose(0, 1).reshape(n, -1 if n else self._widths[2])
+        return torch.cat([part.transpose(0, 1).flatten(1) for part in filled], dim=1)
+
+
+def alike(entries: list[Shape]) -> bool:
+    """Whether all entries have the same multiplicity, so that a tensor is one block `[components, mul]`."""
+    return len({mul for _, mul in entries}) == 1
 
 
 def _outer(x: Tensor, y: Tensor) -> Tensor:
@@ -35,9 +43,13 @@ def _outer(x: Tensor, y: Tensor) -> Tensor:
     return (x.unsqueeze(1) * y.unsqueeze(0)).flatten(0, 1)
 
 
-def components_first(x: Tensor) -> Tensor:
-    """`[n, d, mul]` -> `[d, n * mul]`."""
-    return x.transpose(0, 1).reshape(x.shape[1], x.shape[0] * x.shape[2])
+def components_first(x: Tensor, entries: list[Shape]) -> list[Tensor]:
+    """The blocks of rows `[n, dim]`, each `[2l+1, n * mul]`."""
+    if alike(entries):
+        dims = [dim for dim, _ in entries]
+        whole = x.unflatten(1, (sum(dims), entries[0][1])).transpose(0, 1).flatten(1)
+        return list(whole.split(dims))
+    return [block.transpose(0, 1).flatten(1) for block in split_blocks(x, entries)]
 
 
 class ChannelwiseProduct(ComponentsFirstProduct):
@@ -67,6 +79,28 @@ class ChannelwiseProduct(ComponentsFirstProduct):
         irreps_out, couplings = separate_couplings(irreps_in1, irreps_in2, kept, lambda mul1, _: mul1)
         return cls(irreps_in1, irreps_in2, irreps_out, couplings, weighted)
 
+    def _register_pairs(self) -> None:
+        """One pair of all irreps where they are few: a step saved is worth more than the zeros multiplied."""
+        self.entries1, self.entries2 = self.shapes1, self.shapes2
+        dim1, dim2 = sum(dim for dim, _ in self.shapes1), sum(dim for dim, _ in self.shapes2)
+        if not (alike(self.shapes1) and alike(self.shapes2) and self.couplings and dim1 * dim2 <= FEW_PRODUCTS):
+            super()._register_pairs()
+            return
+        self.entries1, self.entries2 = [(dim1, self.shapes1[0][1])], [(dim2, self.shapes2[0][1])]
+        table = torch.cat([self._placed(i, dim1, dim2) for i in range(len(self.couplings))])
+        self._pairs = [(0, 0, list(range(len(self.couplings))))]
+        self.register_constant("coupling_0", table)
+
+    def _placed(self, i: int, dim1: int, dim2: int) -> Tensor:
+        """The constants of path i among those of all irreps of both factors, `[2 l3 + 1, dim1 dim2]`."""
+        c = self.couplings[i]
+        start1, start2 = (sum(dim for dim, _ in s[:k]) for s, k in ((self.shapes1, c[0]), (self.shapes2, c[1])))
+        (own1, _), (own2, _) = self.shapes1[c.first], self.shapes2[c.second]
+        table = torch.zeros(self.shapes3[c.result][0], dim1, dim2, dtype=torch.float64)
+        own = self._pair_table([i]).unflatten(1, (own1, own2))
+        table[:, start1 : start1 + own1, start2 : start2 + own2] = own
+        return table.flatten(1)
+
     def _weight_shape(self, mul1: int, mul2: int, mul3: int) -> tuple[int, ...]:
         return (mul1,)
 
@@ -86,7 +120,7 @@ class ChannelwiseProduct(ComponentsFirstProduct):
         return part * w if total is None else torch.addcmul(total, part, w)
 
     def _second_blocks(self, y: Tensor) -> list[Tensor]:
-        return [components_first(block) for block in split_blocks(y, self.shapes2)]
+        return components_first(y, self.entries2)
 
     def _multiply_adds(self, c: Coupling) -> int:
         l1, l2, l3 = self.degrees(c)
@@ -94,7 +128,7 @@ class ChannelwiseProduct(ComponentsFirstProduct):
 
     def _blocks(self, x: Tensor, y: Tensor, weight: Tensor | None) -> Tensor:
         out: list[Tensor | None] = [None] * len(self.shapes3)
-        x_blocks = [components_first(block) for block in split_blocks(x, self.shapes1)]
+        x_blocks = components_first(x, self.entries1)
         y_blocks = self._second_blocks(y)
         for number, (first, second, members) in enumerate(self._pairs):
             coupled = getattr(self, f"coupling_{number}") @ _outer(x_blocks[first], y_blocks[second])
@@ -141,7 +175,7 @@ class ChannelPairProduct(ComponentsFirstProduct):
     def _blocks(self, x: Tensor, y: Tensor, weight: Tensor | None) -> Tensor:
         assert weight is not None
         out: list[Tensor | None] = [None] * len(self.shapes3)
-        x_blocks = [components_first(block) for block in split_blocks(x, self.shapes1)]
+        x_blocks = components_first(x, self.shapes1)
         y_blocks = split_blocks(y, self.shapes2)
         for number, (first, second, members) in enumerate(self._pairs):
             tables = getattr(self, f"coupling_{number}").split(self._dims(members))

@@ -73,7 +73,8 @@ def degrees_of_freedom(product: Product, seed: int = 0) -> int:
 def full_expressivity(product: Product) -> int:
     """Dimension of the space of all bilinear equivariant maps between the irreps of the product.
 
-    Of O(3) for a product that respects reflections, of SO(3) for one that does not.
+    Of O(3) for a product that respects reflections, of SO(3) for one that does not. A product that takes a
+    direction in place of its harmonics is not linear in it and may exceed this.
     """
     return sum(
         mul1 * mul2 * mul3

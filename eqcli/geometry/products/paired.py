@@ -28,6 +28,10 @@ class PairedProduct(CoupledProduct):
         self, irreps_in1: Irreps, irreps_in2: Irreps, irreps_out: Irreps, couplings: list[Coupling], weighted: bool
     ) -> None:
         super().__init__(irreps_in1, irreps_in2, irreps_out, couplings, weighted)
+        self._pairs: list[tuple[int, int, list[int]]] = []
+        self._register_pairs()
+
+    def _register_pairs(self) -> None:
         by_pair = sorted(range(len(self.couplings)), key=self._pair)
         self._pairs = [(*pair, list(members)) for pair, members in groupby(by_pair, key=self._pair)]
         for n, (_, _, members) in enumerate(self._pairs):

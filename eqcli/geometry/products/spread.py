@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from torch import Tensor
 
-from eqcli.geometry.irreps import Irreps, split_blocks
+from eqcli.geometry.irreps import Irreps
 from eqcli.geometry.products.channelwise import ChannelwiseProduct, components_first
 from eqcli.geometry.products.coupled import Coupling
 
@@ -24,7 +24,8 @@ class SpreadProduct(ChannelwiseProduct):
 
     def _second_blocks(self, y: Tensor) -> list[Tensor]:
         mul = self.shapes1[0][1]
-        return [components_first(block.expand(-1, -1, mul)) for block in split_blocks(y, self.shapes2)]
+        repeated = y.unsqueeze(2).expand(-1, -1, mul).flatten(1)
+        return components_first(repeated, [(dim, mul) for dim, _ in self.entries2])
 
 
 class SpreadMixingProduct(SpreadProduct):
