@@ -11,6 +11,9 @@ from eqcli.nn.edge_pieces import Piece, Scratch, add_rows, edge_pieces
 from eqcli.nn.edge_weights import EdgeWeights
 from eqcli.nn.message_maps import MessageEdges, MessageForm, MessagePath, path_coupling
 
+Cotangents = tuple[Tensor, Tensor]
+"""a_h and a_Y."""
+
 
 class Kernel:
     """The three maps of :class:`~eqcli.nn.message_maps.MessageMaps`, whatever the weights are made of."""
@@ -62,15 +65,9 @@ class Kernel:
         return of_h, of_harmonics
 
     def second_gradients(
-        self,
-        g: Tensor,
-        h: Tensor,
-        weights: EdgeWeights,
-        harmonics: Tensor,
-        a: tuple[Tensor, Tensor],
-        edges: MessageEdges,
+        self, g: Tensor, h: Tensor, weights: EdgeWeights, harmonics: Tensor, a: Cotangents, edges: MessageEdges
     ) -> tuple[Tensor, Tensor, Tensor]:
-        """Derivatives by g, h and Y of `T(g, a_h, w, Y) + T(g, h, a_w, Y) + T(g, h, w, a_Y)`; `a` is a_h and a_Y."""
+        """Derivatives by g, h and Y of `T(g, a_h, w, Y) + T(g, h, a_w, Y) + T(g, h, w, a_Y)`."""
         a_h, a_harmonics = a
         pieces, scratch = edge_pieces(edges, h.shape[2]), Scratch(h)
         of_h, of_harmonics = torch.zeros_like(h), torch.empty_like(harmonics)
