@@ -16,10 +16,16 @@ from eqcli.geometry.products.paired import PairedProduct
 FEW_PRODUCTS = 16
 """Products of components, of all irreps of both factors, up to which all couplings are made at once."""
 
+NUMBERS_AT_ONCE = 16384
+"""Rows times channels in one piece."""
+
 
 class ComponentsFirstProduct(PairedProduct):
     """Common part: components first, rows times channels last, so that every step is one matrix product or one
     sweep over contiguous numbers."""
+
+    def _piece(self) -> int:
+        return max(32, NUMBERS_AT_ONCE // max((mul for _, mul in self.shapes1), default=1))
 
     def _gather(self, parts: list[Tensor | None], rows: Tensor) -> Tensor:
         """The result from blocks `[2l+1, n, mul]` or `[2l+1, n * mul]`; None stands for zeros."""

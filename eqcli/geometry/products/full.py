@@ -13,9 +13,15 @@ from eqcli.geometry.products.coupled import (
 )
 from eqcli.geometry.products.paired import PairedProduct
 
+NUMBERS_AT_ONCE = 1 << 22
+"""Numbers of the result in one piece."""
+
 
 class OuterProduct(PairedProduct):
     """Common part: every pair of irreps gives all its couplings at once, `[n, sum of 2 l3 + 1, channel pairs]`."""
+
+    def _piece(self) -> int:
+        return max(32, NUMBERS_AT_ONCE // max(self.irreps_out.dim, 1))
 
     def _pair_table(self, members: list[int]) -> Tensor:
         """`[sum of 2 l3 + 1, (2 l2 + 1), 2 l1 + 1]`: the first factor is contracted before the second."""

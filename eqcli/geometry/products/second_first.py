@@ -15,6 +15,8 @@ from eqcli.geometry.clebsch_gordan import clebsch_gordan
 from eqcli.geometry.irreps import Irreps, split_blocks
 from eqcli.geometry.products.coupled import CoupledProduct, Coupling, all_couplings, separate_couplings
 
+ROWS_AT_ONCE = 1024
+
 
 class SecondFirstProduct(CoupledProduct):
     """Common part of the products whose second factor has one copy of each irrep."""
@@ -39,6 +41,9 @@ class SecondFirstProduct(CoupledProduct):
         self._places = [order.index(i) for i in range(len(order))]
         self._sizes = [self._area(self.couplings[i]) for i in order]
         self._group_sizes = [sum(self._area(self.couplings[i]) for i in members) for _, _, members in self._groups]
+
+    def _piece(self) -> int:
+        return ROWS_AT_ONCE
 
     def _area(self, c: Coupling) -> int:
         l1, _, l3 = self.degrees(c)

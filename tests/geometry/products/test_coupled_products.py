@@ -89,6 +89,27 @@ def test_agrees_with_e3nn(name: str) -> None:
     torch.testing.assert_close(found, expected, atol=1e-12, rtol=0)
 
 
+@pytest.mark.parametrize("per_row", [True, False])
+@pytest.mark.parametrize("name", PRODUCTS)
+def test_pieces_change_nothing(name: str, per_row: bool) -> None:
+    product = PRODUCTS[name]()
+    x, y = normal(5, product.irreps_in1.dim, seed=1), normal(5, product.irreps_in2.dim, seed=2)
+    weight = normal(5, product.weight_numel, seed=3) if per_row else normal(product.weight_numel, seed=3)
+    whole = product(x, y, weight)
+    product.rows_at_once = 2
+    torch.testing.assert_close(product(x, y, weight), whole, atol=1e-13, rtol=0)
+
+
+def test_wrong_arguments_are_refused() -> None:
+    with pytest.raises(ValueError, match="do not couple"):
+        ChannelwiseProduct(Irreps("1o"), Irreps("1o"), Irreps("1o"), [Coupling(0, 0, 0)])
+    with pytest.raises(ValueError, match="copies cannot give"):
+        DepthwiseProduct(Irreps("2x1o"), Irreps("1o"), Irreps("3x0e"), [Coupling(0, 0, 0)])
+    product = build_depthwise(1, 2)
+    with pytest.raises(ValueError, match=f"takes {product.weight_numel} weights"):
+        product(torch.zeros(1, 8), torch.zeros(1, 4))
+
+
 @pytest.mark.parametrize("name", PRODUCTS)
 def test_weights_survive_the_way_to_e3nn_and_back(name: str) -> None:
     product = PRODUCTS[name]()
