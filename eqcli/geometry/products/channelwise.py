@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from eqcli.geometry.concatenate import concatenate
 from eqcli.geometry.irreps import Irreps, Shape, split_blocks
 from eqcli.geometry.products.coupled import (
     Coupling,
@@ -35,8 +36,8 @@ class ComponentsFirstProduct(PairedProduct):
             for part, (dim, mul) in zip(parts, self.shapes3, strict=True)
         ]
         if alike(self.shapes3):
-            return torch.cat(filled).transpose(0, 1).reshape(n, -1 if n else self._widths[2])
-        return torch.cat([part.transpose(0, 1).flatten(1) for part in filled], dim=1)
+            return concatenate(filled, 0).transpose(0, 1).reshape(n, -1 if n else self._widths[2])
+        return concatenate([part.transpose(0, 1).flatten(1) for part in filled], 1)
 
 
 def alike(entries: list[Shape]) -> bool:

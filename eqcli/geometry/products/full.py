@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from eqcli.geometry.concatenate import concatenate
 from eqcli.geometry.irreps import Irreps, split_blocks
 from eqcli.geometry.products.coupled import (
     Coupling,
@@ -80,7 +81,7 @@ class FullProduct(OuterProduct):
         for number, (first, second, members) in enumerate(self._pairs):
             for i, part in zip(members, self._coupled(number, x_blocks[first], y_blocks[second]), strict=True):
                 out[self.couplings[i].result] = part.flatten(1)
-        return torch.cat(out, dim=1) if out else x.new_zeros(x.shape[0], 0)
+        return concatenate(out, 1) if out else x.new_zeros(x.shape[0], 0)
 
 
 class FullyConnectedProduct(OuterProduct):
@@ -122,4 +123,4 @@ class FullyConnectedProduct(OuterProduct):
             x.new_zeros(x.shape[0], dim * mul) if part is None else part.flatten(1)
             for part, (dim, mul) in zip(out, self.shapes3, strict=True)
         ]
-        return torch.cat(filled, dim=1)
+        return concatenate(filled, 1)

@@ -6,12 +6,13 @@ and pair of irreps, and the sum over all paths between them is one batched matri
 
 from __future__ import annotations
 
-from itertools import groupby
+from itertools import accumulate, groupby
 
 import torch
 from torch import Tensor
 
 from eqcli.geometry.clebsch_gordan import clebsch_gordan
+from eqcli.geometry.concatenate import concatenate
 from eqcli.geometry.irreps import Irreps, split_blocks
 from eqcli.geometry.products.coupled import CoupledProduct, Coupling, all_couplings, separate_couplings
 
@@ -31,16 +32,12 @@ class SecondFirstProduct(CoupledProduct):
                 enumerate(self.couplings), key=lambda pair: (pair[1].first, pair[1].result)
             )
         ]
-        self._by_second = [
-            [i for i, c in enumerate(self.couplings) if c.second == second] for second in range(len(irreps_in2))
-        ]
-        for second, members in enumerate(self._by_second):
-            if members:
-                self.register_constant(f"coupling_{second}", self._second_table(members))
-        order = [i for members in self._by_second for i in members]
-        self._places = [order.index(i) for i in range(len(order))]
-        self._sizes = [self._area(self.couplings[i]) for i in order]
-        self._group_sizes = [sum(self._area(self.couplings[i]) for i in members) for _, _, members in self._groups]
+        starts = [0, *accumulate(dim for dim, _ in self.shapes2)]
+        self._ranges: list[tuple[int, int]] = []
+        for number, (_, _, members) in enumerate(self._groups):
+            seconds = [self.couplings[i].second for i in members]
+            self._ranges.append((starts[min(seconds)], starts[max(seconds) + 1]))
+            self.register_constant(f"coupling_{number}", self._group_table(members, starts))
 
     def _piece(self) -> int:
         return ROWS_AT_ONCE
@@ -49,27 +46,26 @@ class SecondFirstProduct(CoupledProduct):
         l1, _, l3 = self.degrees(c)
         return (2 * l1 + 1) * (2 * l3 + 1)
 
-    def _second_table(self, members: list[int]) -> Tensor:
-        """`[2 l2 + 1, columns]`: from one irrep of the second factor to the matrices of its paths, side by side."""
+    def _group_table(self, members: list[int], starts: list[int]) -> Tensor:
+        """`[components, paths (2 l1 + 1)(2 l3 + 1)]`: from the irreps of the second factor that a group of paths
+        takes, and those between them, to the matrices of the paths."""
+        seconds = [self.couplings[i].second for i in members]
+        first_row = starts[min(seconds)]
         parts = []
         for c in (self.couplings[i] for i in members):
             l1, l2, l3 = self.degrees(c)
             scale = self.factor(c) * (2 * l3 + 1) ** 0.5
-            parts.append(scale * clebsch_gordan(l1, l2, l3).permute(1, 0, 2).flatten(1))
+            part = torch.zeros(starts[max(seconds) + 1] - first_row, self._area(c), dtype=torch.float64)
+            own = slice(starts[c.second] - first_row, starts[c.second + 1] - first_row)
+            part[own] = scale * clebsch_gordan(l1, l2, l3).permute(1, 0, 2).flatten(1)
+            parts.append(part)
         return torch.cat(parts, dim=1)
 
     def _matrices(self, y: Tensor) -> list[Tensor]:
         """For each group of paths between one pair of irreps, `[n, paths (2 l1 + 1), 2 l3 + 1]`."""
-        found = [
-            y_b.flatten(1) @ getattr(self, f"coupling_{second}")
-            for second, (y_b, members) in enumerate(zip(split_blocks(y, self.shapes2), self._by_second, strict=True))
-            if members
-        ]
-        pieces = torch.cat(found, dim=1).split(self._sizes, dim=1)
-        ordered = torch.cat([pieces[place] for place in self._places], dim=1)
         return [
-            table.unflatten(1, (-1, self.shapes3[result][0]))
-            for table, (_, result, _) in zip(ordered.split(self._group_sizes, dim=1), self._groups, strict=True)
+            (y[:, start:stop] @ getattr(self, f"coupling_{number}")).unflatten(1, (-1, self.shapes3[group[1]][0]))
+            for number, (group, (start, stop)) in enumerate(zip(self._groups, self._ranges, strict=True))
         ]
 
     def _gather(self, parts: list[Tensor | None], x: Tensor) -> Tensor:
@@ -78,7 +74,7 @@ class SecondFirstProduct(CoupledProduct):
             x.new_zeros(x.shape[0], dim * mul) if part is None else part.flatten(1)
             for part, (dim, mul) in zip(parts, self.shapes3, strict=True)
         ]
-        return torch.cat(filled, dim=1)
+        return concatenate(filled, 1)
 
 
 def _added(total: Tensor | None, matrices: Tensor, values: Tensor) -> Tensor:
