@@ -10,7 +10,7 @@ from eqcli.nn.backends import Backend
 from eqcli.nn.message_maps import Coupling, MessageEdges, MessageForm, MessagePath
 from eqcli.nn.message_pass import MessagePass
 
-KEPT_WEIGHTS = 2**22
+KEPT_WEIGHTS = 2**24
 """Radial weights up to so many numbers are formed once and kept; more are formed piece by piece each time."""
 
 

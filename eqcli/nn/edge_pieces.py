@@ -12,10 +12,10 @@ from eqcli.graph.layout import NeighbourBlock
 from eqcli.nn.message_maps import MessageEdges
 
 NUMBERS_AT_ONCE = 2**16
-"""Edges times channels in a piece on a processor: enough to fill matrix products, few enough for the cache."""
+"""Edges times channels in a piece for each thread: enough to fill matrix products, few enough for its cache."""
 
 NUMBERS_AT_ONCE_CUDA = 2**24
-"""The same on a GPU, which wants much work at once."""
+"""Edges times channels in a piece on a GPU, which wants much work at once."""
 
 
 @dataclass(frozen=True)
@@ -79,7 +79,7 @@ def edge_pieces(edges: MessageEdges, channels: int) -> list[Piece]:
 
 def numbers_at_once(device: torch.device) -> int:
     """Edges times channels in a piece."""
-    return NUMBERS_AT_ONCE_CUDA if device.type == "cuda" else NUMBERS_AT_ONCE
+    return NUMBERS_AT_ONCE_CUDA if device.type == "cuda" else NUMBERS_AT_ONCE * torch.get_num_threads()
 
 
 def _pieces(edges: MessageEdges, step: int) -> Iterator[Piece]:
