@@ -28,12 +28,14 @@ __all__ = [
 ]
 
 FEW_NUMBERS = 600
-"""Numbers in a row of the first factor below which it is faster to repeat the second factor (measured on a CPU)."""
+"""Numbers in a row of the first factor up to which it is faster to repeat the second factor (measured on a CPU)."""
+FEW_NUMBERS_MIXED = 300
+"""The same where all channels are mixed."""
 
 
 def depthwise(irreps_in1: Irreps, irreps_in2: Irreps, irreps_out: Irreps) -> CoupledProduct:
     """All paths to `irreps_out`, channel by channel with a second factor of one copy, by the faster kernel."""
-    if _few_and_alike(irreps_in1):
+    if _few_and_alike(irreps_in1, FEW_NUMBERS):
         return SpreadProduct(irreps_in1, irreps_in2, irreps_out)
     return DepthwiseProduct(irreps_in1, irreps_in2, irreps_out)
 
@@ -42,13 +44,13 @@ def fully_connected(irreps_in1: Irreps, irreps_in2: Irreps, irreps_out: Irreps) 
     """All paths to `irreps_out` with weights that mix all channels, by the faster kernel."""
     if any(mul != 1 for mul, _ in irreps_in2):
         return FullyConnectedProduct(irreps_in1, irreps_in2, irreps_out)
-    if _few_and_alike(irreps_in1):
+    if _few_and_alike(irreps_in1, FEW_NUMBERS_MIXED):
         return SpreadMixingProduct(irreps_in1, irreps_in2, irreps_out)
     return EdgeMixingProduct(irreps_in1, irreps_in2, irreps_out)
 
 
-def _few_and_alike(irreps: Irreps) -> bool:
-    return irreps.dim <= FEW_NUMBERS and len({mul for mul, _ in irreps}) == 1
+def _few_and_alike(irreps: Irreps, few: int) -> bool:
+    return irreps.dim <= few and len({mul for mul, _ in irreps}) == 1
 
 
 def build_full(lmax: int, channels: int) -> FullProduct:

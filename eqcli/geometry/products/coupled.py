@@ -95,6 +95,7 @@ class CoupledProduct(Product):
         self.irreps_in1, self.irreps_in2, self.irreps_out = irreps_in1, irreps_in2, irreps_out
         self.couplings = sorted(couplings, key=lambda c: (c.first, c.result, c.second))
         self.weighted = weighted
+        self._fan_in = self._count_terms()
         self.shapes1, self.shapes2, self.shapes3 = map(shapes, (irreps_in1, irreps_in2, irreps_out))
         for c in self.couplings:
             self._check(c)
@@ -117,8 +118,7 @@ class CoupledProduct(Product):
         """f of one path: one over the root of the number of terms in its result."""
         return self._fan_in[c.result] ** -0.5
 
-    @property
-    def _fan_in(self) -> dict[int, int]:
+    def _count_terms(self) -> dict[int, int]:
         terms: dict[int, int] = {}
         for c in self.couplings:
             mul1, mul2, _ = self.multiplicities(c)
