@@ -117,6 +117,20 @@ def audits() -> str:
     return table(("check", "key", "limit", "claimed", "meaning"), rows)
 
 
+def products() -> str:
+    """Every tensor product with what it costs."""
+    from eqcli.geometry.products.family import PRODUCTS
+
+    rows = []
+    for name, kind in PRODUCTS.items():
+        product = kind.build(2 if kind.fixed is None else kind.fixed, 16)
+        told = product.explain()
+        symmetry = "O(3)" if product.parity else "SO(3)"
+        figures = (f"{len(told.paths)}", f"{told.weights:,}", f"{told.multiply_adds:,}", f"{told.bytes:,}")
+        rows.append((f"`{name}`", kind.summary, symmetry, *figures))
+    return table(("name", "what it is", "symmetry", "paths", "weights", "multiply-adds", "bytes"), rows)
+
+
 def expressivity() -> str:
     """What MACE of several orders and depths tells apart: seeds out of ten, measured now."""
     from eqcli.audit.gwl import gwl_tests
@@ -210,6 +224,7 @@ PARTS: dict[str, Callable[[], str]] = {
     "file-formats": file_formats,
     "audits": audits,
     "expressivity": expressivity,
+    "products": products,
 }
 
 

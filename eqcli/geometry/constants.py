@@ -21,9 +21,12 @@ class ConstantModule(nn.Module):
         self._exact: dict[str, Tensor] = {}
 
     def register_constant(self, name: str, value: Tensor) -> None:
-        """Registers a buffer that is not saved and that follows device and precision of the module."""
+        """Registers a buffer that is not saved and that follows device and precision of the module.
+
+        As parameters do, it begins in torch's default precision.
+        """
         self._exact[name] = value.detach().to(torch.float64).cpu()
-        self.register_buffer(name, self._exact[name].clone(), persistent=False)
+        self.register_buffer(name, self._exact[name].to(torch.get_default_dtype(), copy=True), persistent=False)
 
     def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Self:
         super()._apply(fn, recurse)
