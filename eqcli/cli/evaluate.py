@@ -12,6 +12,7 @@ from eqcli.cli import options, suites
 from eqcli.cli.options import examples, label_options
 from eqcli.cli.session import finish, session
 from eqcli.errors import InputError
+from eqcli.nn.backend import Backend
 
 
 @label_options
@@ -29,6 +30,7 @@ def evaluate(
         typer.Option("--output", "-o", help="Folder of the report; by default evaluation-<data>, or audit, beside it."),
     ] = None,
     device: options.Device = "auto",
+    backend: options.BackendOption = Backend.AUTO,
     precision: options.PrecisionOption = None,
     audit: Annotated[
         list[str] | None,

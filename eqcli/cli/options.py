@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
 
+from eqcli.nn.backend import Backend, using_backend
 from eqcli.units import ENERGY, LENGTH, STRESS
 
 if TYPE_CHECKING:
@@ -28,6 +29,12 @@ class Precision(StrEnum):
 
     float32 = "float32"
     float64 = "float64"
+
+
+def _use_backend(context: typer.Context, backend: Backend) -> Backend:
+    """Makes the choice hold for everything that the command does."""
+    context.with_resource(using_backend(backend))
+    return backend
 
 
 class StressSign(StrEnum):
@@ -57,6 +64,14 @@ Overrides = Annotated[
     typer.Argument(metavar="KEY=VALUE", help="Changes of the recipe: key=value, or ~key to remove a key."),
 ]
 Device = Annotated[str, typer.Option("--device", help="Where to compute: auto, cpu, cuda or cuda:N.")]
+BackendOption = Annotated[
+    Backend,
+    typer.Option(
+        "--backend",
+        callback=_use_backend,
+        help="Kernels for messages between atoms; each is used only after it has matched plain torch.",
+    ),
+]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Only warnings, failures and errors.")]
 Json = Annotated[bool, typer.Option("--json", help="One JSON document on standard output, all else on standard error.")]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace an output that exists.")]

@@ -10,6 +10,7 @@ import typer
 from eqcli.cli import options
 from eqcli.cli.options import examples, label_options
 from eqcli.cli.session import finish, session
+from eqcli.nn.backend import Backend
 
 
 @label_options
@@ -22,6 +23,7 @@ def predict(
         typer.Option("--output", "-o", help="Where results go: .extxyz, .h5, .csv ...; else they are only shown."),
     ] = None,
     device: options.Device = "auto",
+    backend: options.BackendOption = Backend.AUTO,
     precision: options.PrecisionOption = None,
     stress: Annotated[
         bool | None, typer.Option("--stress/--no-stress", help="Compute the stress; by default where there is a cell.")

@@ -11,6 +11,7 @@ import typer
 from eqcli.cli import options
 from eqcli.cli.options import Precision, examples
 from eqcli.cli.session import finish, session
+from eqcli.nn.backend import Backend
 
 
 class Cell(StrEnum):
@@ -51,6 +52,7 @@ def relax(
         Path | None, typer.Option("--trajectory", help="Every step of the relaxation, e.g. t.h5 or t.extxyz.")
     ] = None,
     device: options.Device = "auto",
+    backend: options.BackendOption = Backend.AUTO,
     precision: Annotated[
         Precision, typer.Option("--precision", help="Precision of the model's arithmetic.")
     ] = Precision.float64,

@@ -10,6 +10,7 @@ import typer
 from eqcli.cli import options
 from eqcli.cli.options import examples
 from eqcli.cli.session import finish, session
+from eqcli.nn.backend import Backend
 
 
 def run(
@@ -20,6 +21,7 @@ def run(
         typer.Option("--output", "-o", help="Folder of the pipeline; by default runs/<its name>."),
     ] = None,
     device: options.Device = "auto",
+    backend: options.BackendOption = Backend.AUTO,
     force: Annotated[
         list[str] | None, typer.Option("--force", metavar="STEP", help="Redo this step even if nothing changed.")
     ] = None,

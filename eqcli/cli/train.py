@@ -10,6 +10,7 @@ import typer
 from eqcli.cli import options
 from eqcli.cli.options import examples
 from eqcli.cli.session import finish, session
+from eqcli.nn.backend import Backend
 
 
 def train(
@@ -19,6 +20,7 @@ def train(
         Path | None, typer.Option("--output", "-o", help="Folder of the run; by default runs/<name of the recipe>.")
     ] = None,
     device: options.Device = "auto",
+    backend: options.BackendOption = Backend.AUTO,
     seed: Annotated[int | None, typer.Option("--seed", min=0, help="Seed; the same as seed=N.")] = None,
     resume: Annotated[
         bool, typer.Option("--resume", help="Continue the run in the output folder from its last checkpoint.")

@@ -1,31 +1,18 @@
-"""Which kernels compute messages: each is used only after it has matched plain torch."""
+"""Kernels for messages: each is used only after it has matched plain torch."""
 
 from __future__ import annotations
 
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
-from enum import StrEnum
 from importlib import import_module
 
 import torch
 from torch import Tensor
 
+from eqcli.nn.backend import Backend, wanted_backend
 from eqcli.nn.message_maps import MessageEdges, MessageForm, MessageMaps
 from eqcli.nn.plain_message import PlainMaps
-
-
-class Backend(StrEnum):
-    """Programs for the maps of :class:`~eqcli.nn.message_maps.MessageMaps`."""
-
-    AUTO = "auto"
-    """Triton on a CUDA device, plain torch elsewhere."""
-    PLAIN = "plain"
-    COMPILED = "compiled"
-    TRITON = "triton"
-    OPENEQUIVARIANCE = "openequivariance"
-    CUEQUIVARIANCE = "cuequivariance"
-
 
 TOLERANCE = {torch.float32: 1e-5, torch.float64: 1e-12}
 """Largest deviation of a backend from plain torch in float64, over the largest number of the tensor."""
@@ -96,8 +83,8 @@ def choose_backend(
     form: MessageForm, requested: Backend, device: torch.device, dtype: torch.dtype, channels: int = PROBE_CHANNELS
 ) -> MessageMaps:
     """The kernels to use. One that fails or deviates gives a warning with the reason, and plain torch."""
-    backend = requested
-    if requested is Backend.AUTO:
+    backend = wanted_backend() if requested is Backend.AUTO else requested
+    if backend is Backend.AUTO:
         backend = Backend.TRITON if device.type == "cuda" else Backend.PLAIN
     if backend is Backend.PLAIN:
         return PlainMaps(form)

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from eqcli.graph.layout import Layout
-from eqcli.nn.backends import Backend
+from eqcli.nn.backend import Backend
 from eqcli.nn.message_maps import Coupling, MessageEdges, MessageForm, MessagePath
 from eqcli.nn.message_pass import MessagePass
 

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Self
 import torch
 from torch import Tensor, nn
 
-from eqcli.nn.backends import Backend, choose_backend
+from eqcli.nn.backend import Backend, wanted_backend
+from eqcli.nn.backends import choose_backend
 from eqcli.nn.message_maps import Coupling, MessageEdges, MessageForm, MessageMaps
 from eqcli.nn.multilinear import multilinear
 from eqcli.nn.plain_message import FormedMaps, PlainMaps
@@ -39,7 +40,7 @@ class MessagePass(nn.Module):
         super().__init__()
         self.form = form
         self.backend = backend
-        self._maps: dict[tuple[torch.device, torch.dtype], MessageMaps] = {}
+        self._maps: dict[tuple[torch.device, torch.dtype, int, Backend], MessageMaps] = {}
 
     @classmethod
     def from_irreps(
@@ -61,7 +62,7 @@ class MessagePass(nn.Module):
         `weights` are `[E, P C]`, or, where `matrix` `[K, P C]` is given, radial features `[E, K]`: their product
         is then formed in pieces on a processor and never held as a whole. Edges are sorted by receiver.
         """
-        maps = self.maps(features.device, features.dtype)
+        maps = self.maps(features.device, features.dtype, features.shape[2])
         if matrix is None:
             return multilinear(maps, edges, features, weights, harmonics)
         if isinstance(maps, PlainMaps):
@@ -69,12 +70,13 @@ class MessagePass(nn.Module):
             return multilinear(formed, edges, features, weights, matrix, harmonics)
         return multilinear(maps, edges, features, weights @ matrix, harmonics)
 
-    def maps(self, device: torch.device, dtype: torch.dtype) -> MessageMaps:
-        """The kernels in use; a backend is probed when first asked for on a device and in a precision."""
-        found = self._maps.get((device, dtype))
-        if found is None:
-            found = self._maps[device, dtype] = choose_backend(self.form, self.backend, device, dtype)
-        return found
+    def maps(self, device: torch.device, dtype: torch.dtype, channels: int) -> MessageMaps:
+        """The kernels in use; a backend is probed when first asked for on a device and for a precision and size."""
+        wanted = wanted_backend() if self.backend is Backend.AUTO else self.backend
+        key = (device, dtype, channels, wanted)
+        if key not in self._maps:
+            self._maps[key] = choose_backend(self.form, wanted, device, dtype, channels)
+        return self._maps[key]
 
 
 def form_of_irreps(irreps_in: Irreps, irreps_edge: Irreps, irreps_out: Irreps | None = None) -> MessageForm:

@@ -22,7 +22,7 @@ import torch
 from torch import Tensor
 
 from eqcli.geometry.irreps import natural, to_e3nn
-from eqcli.nn.backends import Backend
+from eqcli.nn.backend import Backend
 from eqcli.nn.message_maps import MessageEdges
 from eqcli.nn.message_pass import MessagePass, message_irreps
 from tests.nn.message_reference import E3nnMessages, random_arguments

@@ -230,3 +230,20 @@ def test_unknown_devices_and_versions(eqcli: Run) -> None:
 
     assert eqcli("--version") == (0, f"eqcli {__version__}\n", "")
     assert "Usage" in eqcli().out
+
+
+def test_the_backend_holds_for_the_command_and_no_longer(eqcli: Run, task: Task) -> None:
+    from eqcli.nn.backend import Backend, wanted_backend
+
+    seen: list[Backend] = []
+
+    def predict(*args: Any, **kwargs: Any) -> StandIn:
+        seen.append(wanted_backend())
+        return StandIn()
+
+    task("predict", predict)
+    assert eqcli("predict", "m.safetensors", "a.xyz", "-o", "b.xyz", "--backend", "compiled").code == 0
+    assert eqcli("predict", "m.safetensors", "a.xyz", "-o", "b.xyz").code == 0
+    assert seen == [Backend.COMPILED, Backend.AUTO]
+    assert wanted_backend() is Backend.AUTO
+    assert eqcli("predict", "m.safetensors", "a.xyz", "-o", "b.xyz", "--backend", "fast").code == 2

@@ -8,7 +8,8 @@ from torch import Tensor
 
 from eqcli.geometry.irreps import Irreps, natural
 from eqcli.nn import backends
-from eqcli.nn.backends import QUANTITIES, Backend, choose_backend, deviation, tolerance
+from eqcli.nn.backend import Backend, using_backend
+from eqcli.nn.backends import QUANTITIES, choose_backend, deviation, tolerance
 from eqcli.nn.compiled_message import CompiledMaps
 from eqcli.nn.message_maps import MessageForm, MessageMaps
 from eqcli.nn.message_pass import MessagePass, form_of_irreps
@@ -103,6 +104,16 @@ def test_one_that_does_not_gives_one_warning_and_plain_torch(
 def test_auto_on_a_processor_is_plain_and_probes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     use(monkeypatch, AssertionError("nothing may be made here"))
     assert type(choose_backend(FORM, Backend.AUTO, CPU, torch.float32)) is PlainMaps
+
+
+def test_auto_follows_the_wish_of_the_block(monkeypatch: pytest.MonkeyPatch) -> None:
+    good = Spoiled(FORM, "messages", 1.0)
+    use(monkeypatch, good)
+    layer = MessagePass(FORM)
+    with using_backend("triton"):
+        assert layer.maps(CPU, torch.float64, CHANNELS) is good
+        assert type(MessagePass(FORM, Backend.PLAIN).maps(CPU, torch.float64, CHANNELS)) is PlainMaps
+    assert type(layer.maps(CPU, torch.float64, CHANNELS)) is PlainMaps
 
 
 @pytest.fixture
