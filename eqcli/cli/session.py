@@ -7,6 +7,7 @@ import os
 import re
 import signal
 import sys
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stdout
 from dataclasses import asdict
@@ -17,6 +18,7 @@ import typer
 
 from eqcli.cli.console import Console
 from eqcli.errors import EqcliError, ExitCode, Failure
+from eqcli.nn.backend import BackendWarning
 
 DEFECT = "This is a defect of eqcli, not of your input. Please report it with the lines above."
 BROKEN_PIPE = 141
@@ -69,7 +71,7 @@ def session(*, quiet: bool = False, as_json: bool = False, on_interrupt: str = "
     code: int = ExitCode.OK
     interrupted: list[int] = []
     try:
-        with _signals(interrupted), redirect_stdout(sys.stderr):
+        with _signals(interrupted), redirect_stdout(sys.stderr), _warnings(console):
             yield console
     except EqcliError as error:
         code = error.exit_code
@@ -100,6 +102,25 @@ def session(*, quiet: bool = False, as_json: bool = False, on_interrupt: str = "
     _stop(console)
     if code:
         raise typer.Exit(int(code))
+
+
+@contextmanager
+def _warnings(console: Console) -> Iterator[None]:
+    """Warnings about backends are for the person at the terminal; others are shown as Python shows them."""
+    said: set[str] = set()
+
+    def show(message: Warning | str, category: type[Warning], *rest: Any, **more: Any) -> None:
+        if not issubclass(category, BackendWarning):
+            usual(message, category, *rest, **more)
+        elif str(message) not in said:
+            said.add(str(message))
+            console.report.warning(str(message))
+
+    with warnings.catch_warnings():
+        usual = warnings.showwarning
+        warnings.simplefilter("always", BackendWarning)
+        warnings.showwarning = show
+        yield
 
 
 def finish(console: Console, result: Result) -> None:

@@ -20,6 +20,10 @@ class Backend(StrEnum):
     CUEQUIVARIANCE = "cuequivariance"
 
 
+class BackendWarning(UserWarning):
+    """A backend that was asked for is not used."""
+
+
 _WANTED: ContextVar[Backend] = ContextVar("backend", default=Backend.AUTO)
 
 

@@ -10,7 +10,7 @@ from importlib import import_module
 import torch
 from torch import Tensor
 
-from eqcli.nn.backend import Backend, wanted_backend
+from eqcli.nn.backend import Backend, BackendWarning, wanted_backend
 from eqcli.nn.message_maps import MessageEdges, MessageForm, MessageMaps
 from eqcli.nn.plain_message import PlainMaps
 
@@ -92,10 +92,11 @@ def choose_backend(
         maps = make_maps(backend, form)
         reason = deviation(maps, form, device, dtype, channels)
     except Exception as error:  # a backend is other people's code and compilers: whatever it raises, it is not used
-        reason = f"{type(error).__name__}: {error}".strip().splitlines()[0]
+        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
     if reason is None:
         return maps
-    warnings.warn(f"backend {backend} is not used on {device} in {dtype}: {reason}", stacklevel=2)
+    text = f"backend {backend} is not used on {device} in {str(dtype).removeprefix('torch.')}: {reason}"
+    warnings.warn(text, BackendWarning, stacklevel=2)
     return PlainMaps(form)
 
 

@@ -247,3 +247,19 @@ def test_the_backend_holds_for_the_command_and_no_longer(eqcli: Run, task: Task)
     assert seen == [Backend.COMPILED, Backend.AUTO]
     assert wanted_backend() is Backend.AUTO
     assert eqcli("predict", "m.safetensors", "a.xyz", "-o", "b.xyz", "--backend", "fast").code == 2
+
+
+def test_a_backend_that_is_not_used_is_told_once(eqcli: Run, task: Task) -> None:
+    import warnings
+
+    from eqcli.nn.backend import BackendWarning
+
+    def predict(*args: Any, **kwargs: Any) -> StandIn:
+        for _ in range(3):
+            warnings.warn("backend triton is not used on cpu", BackendWarning, stacklevel=1)
+        return StandIn()
+
+    task("predict", predict)
+    ended = eqcli("predict", "m.safetensors", "a.xyz", "-o", "b.xyz", "--quiet")
+    assert ended.err.count("backend triton is not used on cpu") == 1
+    assert ".py:" not in ended.err
