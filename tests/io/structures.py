@@ -6,6 +6,7 @@ import math
 from typing import Any
 
 import numpy as np
+from ase.geometry import find_mic
 from hypothesis import strategies as st
 
 from eqcli.io.structure import Structure
@@ -106,11 +107,9 @@ def distances(structure: Structure) -> np.ndarray:
     """All distances, the nearest image in periodic structures: what a rotation does not change."""
     delta = structure.positions[:, None] - structure.positions[None]
     if structure.pbc.any():
-        fractions = delta @ np.linalg.inv(structure.cell)
-        fractions -= np.round(fractions)
-        shifts = np.array([[i, j, k] for i in (-1, 0, 1) for j in (-1, 0, 1) for k in (-1, 0, 1)])
-        images = (fractions[:, :, None] + shifts) @ structure.cell
-        return np.linalg.norm(images, axis=-1).min(axis=-1)
+        # The nearest image may be several cells away in a skewed cell; ase reduces the cell first.
+        _, lengths = find_mic(delta.reshape(-1, 3), structure.cell, structure.pbc)
+        return lengths.reshape(delta.shape[:2])
     return np.linalg.norm(delta, axis=-1)
 
 
