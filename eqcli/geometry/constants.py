@@ -32,5 +32,16 @@ class ConstantModule(nn.Module):
         super()._apply(fn, recurse)
         for name, value in self._exact.items():
             current: Any = self._buffers[name]
-            self._buffers[name] = value.to(device=current.device, dtype=current.dtype)
+            self._buffers[name] = value.to(device=current.device, dtype=current.dtype, copy=True)
         return self
+
+    def check_precision(self, x: Tensor) -> None:
+        """Raises ValueError where `x` is more precise than the constants, which would spoil its last digits."""
+        if torch.compiler.is_compiling():
+            return
+        for name in self._exact:
+            constant = self._buffers[name]
+            if constant is not None and x.dtype.itemsize > constant.dtype.itemsize:
+                kind = type(self).__name__
+                raise ValueError(f"{kind} in {constant.dtype} got numbers in {x.dtype}; cast it first: .to({x.dtype})")
+            return

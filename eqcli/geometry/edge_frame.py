@@ -31,6 +31,8 @@ def align(directions: Tensor, roll: Tensor | None = None) -> Tensor:
     sphere: it jumps across two arcs at the azimuth `CUT`, away from axes and diagonals, where the
     derivatives are finite all the same. Maps that commute with turns about y do not see it.
     """
+    if directions.shape[-1:] != (3,):
+        raise ValueError(f"directions are vectors [..., 3], got the shape {tuple(directions.shape)}")
     x, y, z = directions.unbind(-1)
     zero, above, below = torch.zeros_like(x), y > -OVERLAP, y < OVERLAP
     first = torch.stack([_or_one(1 + y, above), -z, zero, x], dim=-1)

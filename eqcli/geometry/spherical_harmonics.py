@@ -30,6 +30,8 @@ class SphericalHarmonics(ConstantModule):
 
     def __init__(self, lmax: int) -> None:
         super().__init__()
+        if lmax < 0:
+            raise ValueError(f"degrees begin at 0, got lmax = {lmax}")
         self.lmax = lmax
         for degree in range(2, lmax + 1):
             self.register_constant(f"raising_{degree}", _raising_columns(degree))
@@ -38,10 +40,13 @@ class SphericalHarmonics(ConstantModule):
         self.register_constant("factor", gradient.factor)
 
     def forward(self, directions: Tensor) -> Tensor:
+        if directions.shape[-1:] != (3,):
+            raise ValueError(f"spherical harmonics take vectors [..., 3], got the shape {tuple(directions.shape)}")
+        self.check_precision(directions)
         if self.lmax == 0:
             return torch.ones_like(directions[..., :1])
         values: Tensor = _Values.apply(directions.reshape(-1, 3), self)
-        return values.unflatten(0, directions.shape[:-1])
+        return values.reshape(*directions.shape[:-1], values.shape[1])
 
     def values(self, vectors: Tensor) -> Tensor:
         """The harmonics of `[E, 3]`, `[E, (lmax+1)^2]`, without a graph."""

@@ -33,6 +33,8 @@ class WignerD(ConstantModule):
 
     def __init__(self, lmax: int) -> None:
         super().__init__()
+        if lmax < 0:
+            raise ValueError(f"degrees begin at 0, got lmax = {lmax}")
         self.lmax = lmax
         for degree in range(1, lmax + 1):
             table = _table(degree)
@@ -42,6 +44,9 @@ class WignerD(ConstantModule):
             self.register_buffer(f"right_{degree}", table.power_b + 2 * lmax, persistent=False)
 
     def forward(self, quaternions: Tensor) -> list[Tensor]:
+        if quaternions.shape[-1:] != (4,):
+            raise ValueError(f"Wigner matrices take quaternions [..., 4], got the shape {tuple(quaternions.shape)}")
+        self.check_precision(quaternions)
         w, x, y, z = quaternions.reshape(-1, 4).unbind(1)
         a_real, a_imag = complex_powers(w, y, 2 * self.lmax)  # [2 lmax + 1, E], powers 0 ..
         b_real, b_imag = _both_signs(*complex_powers(x, z, 2 * self.lmax))  # [4 lmax + 1, E], powers -2 lmax ..

@@ -129,7 +129,7 @@ def _count_couplings(result: TensorProductResult, names: list[str], degrees: lis
     report.start("couplings", len(plan), "products")
     for name, lmax in plan:
         try:
-            product = PRODUCTS[name].build(lmax, 1).double()
+            product = PRODUCTS[name].build(lmax, 1)
             triples = [str(triple) for triple in interactability(product)]
             result.expressions.append(Expression(name, lmax, expressivity(product), len(triples), triples))
         except Exception as error:

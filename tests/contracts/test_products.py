@@ -102,6 +102,43 @@ def test_rows_and_shared_weights(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", NAMES)
+def test_leading_dimensions_broadcast(name: str) -> None:
+    product = make(name, 2, 2)
+    x, y, weight = arguments(product)
+    whole = apply(product, x.repeat(2, 1, 1), y.repeat(2, 1, 1), weight.repeat(2, 1, 1))
+    found = apply(product, x.repeat(2, 1, 1), y, weight.unsqueeze(0))
+    assert torch.allclose(found, whole, rtol=0, atol=EXACT * float(whole.abs().max()))
+    with pytest.raises(ValueError, match="do not fit together"):
+        apply(product, x.new_zeros(2, 3, x.shape[1]), y.new_zeros(3, 2, y.shape[1]), weight[0])
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_wrong_shapes_and_precisions_are_refused(name: str) -> None:
+    product = make(name, 2, 2)
+    x, y, weight = arguments(product)
+    with pytest.raises(ValueError, match=r"first factor .* has shape"):
+        apply(product, x[:, 1:], y, weight)
+    with pytest.raises(ValueError, match=r"second factor .* has shape"):
+        apply(product, x, torch.cat([y, y], dim=1), weight)
+    if product.weight_numel:
+        with pytest.raises(ValueError, match=r"weight has shape"):
+            product(x, y, weight[:, 1:])
+    with pytest.raises(ValueError, match=r"float32 got numbers in torch.float64"):
+        apply(product.float(), x, y, weight)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_sizes_that_it_cannot_have_are_refused(name: str) -> None:
+    kind = PRODUCTS[name]
+    for lmax, channels in ((-1, 2), (2, 0)):
+        with pytest.raises(ValueError, match="from 0 and channels from 1"):
+            kind.build(lmax, channels)
+    if kind.fixed is not None:
+        with pytest.raises(ValueError, match=f"of degree {kind.fixed} alone, got 5"):
+            kind.build(5, 2)
+
+
+@pytest.mark.parametrize("name", NAMES)
 def test_float32_agrees_and_casts_keep_constants(name: str) -> None:
     product = make(name, 2, 2)
     x, y, weight = arguments(product)

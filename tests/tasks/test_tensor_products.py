@@ -35,7 +35,7 @@ class Scaled(Product):
         self.irreps_in1 = self.irreps_in2 = self.irreps_out = natural(lmax, channels)
         self.lmax, self.fault = lmax, fault
 
-    def forward(self, x: Tensor, y: Tensor, weight: Tensor | None = None) -> Tensor:
+    def bilinear(self, x: Tensor, y: Tensor, weight: Tensor | None) -> Tensor:
         if self.fault:
             raise self.fault
         return x * y[..., :1]

@@ -41,7 +41,7 @@ class CartesianProduct(Product):
         self.register_constant("basis", cartesian_basis(2).reshape(9, 9))
         self.register_buffer("degree", torch.tensor([0, 1, 1, 1, 2, 2, 2, 2, 2]), persistent=False)
 
-    def forward(self, x: Tensor, y: Tensor, weight: Tensor | None = None) -> Tensor:
+    def bilinear(self, x: Tensor, y: Tensor, weight: Tensor | None) -> Tensor:
         first, second = self._matrices(x), self._matrices(y)
         product = _add_product(None, first, second)
         product = _add_product(product, second, first) if self.parity else 2 * product

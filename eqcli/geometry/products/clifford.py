@@ -61,7 +61,7 @@ class GeometricProduct(Product):
         self.register_buffer("triple", terms.triple, persistent=False)
         self.register_constant("signs", terms.signs)
 
-    def forward(self, x: Tensor, y: Tensor, weight: Tensor | None = None) -> Tensor:
+    def bilinear(self, x: Tensor, y: Tensor, weight: Tensor | None) -> Tensor:
         x, y = x.unflatten(-1, (-1, self.channels)), y.unflatten(-1, (-1, self.channels))
         weights = None if weight is None else weight.unflatten(-1, (-1, self.channels))
         total = self._multiply(x, y, weights, 0)

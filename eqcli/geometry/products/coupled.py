@@ -154,12 +154,12 @@ class CoupledProduct(Product):
     @abstractmethod
     def _multiply_adds(self, c: Coupling) -> int: ...
 
-    def forward(self, x: Tensor, y: Tensor, weight: Tensor | None = None) -> Tensor:
+    def bilinear(self, x: Tensor, y: Tensor, weight: Tensor | None) -> Tensor:
         leading = x.shape[:-1]
         x, y = x.reshape(-1, self._widths[0]), y.reshape(-1, self._widths[1])
         if self.weight_numel:
-            if weight is None or weight.shape[-1] != self.weight_numel:
-                raise ValueError(f"this product takes {self.weight_numel} weights")
+            if weight is None:
+                raise ValueError(f"{self.name}: this product takes {self.weight_numel} weights")
             weight = weight.reshape(-1, self.weight_numel)
         else:
             weight = None

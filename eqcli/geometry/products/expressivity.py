@@ -14,6 +14,8 @@ here are of the product as it is, probed with random numbers in float64, and nee
 
 from __future__ import annotations
 
+from copy import deepcopy
+
 import torch
 from torch import Tensor
 
@@ -34,10 +36,10 @@ def expressivity(product: Product, seed: int = 0) -> int:
 
     The rank of random members of the space, each known by its values at random arguments, as many as it takes for
     the rank to stay below their number. With probability one it is exact, also where weights enter multiplied with
-    one another. The product needs float64 constants, as it has when made; take few channels, since the space
-    grows with their third power in a fully connected product.
+    one another. Take few channels, since the space grows with their third power in a fully connected product.
     Raises ValueError where the space has more than 1024 dimensions.
     """
+    product = _in_float64(product)
     generator = torch.Generator().manual_seed(seed)
     if product.weight_numel == 0:
         return int(bool(_values(product, 1, 4, generator).abs().max() > 0))
@@ -61,6 +63,7 @@ def degrees_of_freedom(product: Product, seed: int = 0) -> int:
     """
     if product.weight_numel > LARGEST_DIMENSION:
         raise ValueError(f"{product.name} has more than {LARGEST_DIMENSION} weights: take fewer channels or degrees")
+    product = _in_float64(product)
     generator = torch.Generator().manual_seed(seed)
     x, y, weight = _arguments(product, 2 * product.weight_numel // product.irreps_out.dim + 8, generator)
     if weight is None:
@@ -90,6 +93,7 @@ def interactability(product: Product, seed: int = 0) -> list[Triple]:
 
     Found with one irrep of each factor filled at a time and random weights.
     """
+    product = _in_float64(product)
     generator = torch.Generator().manual_seed(seed)
     x, y, weight = _arguments(product, 4, generator)
     largest = float(product(x, y, weight).abs().max())
@@ -119,6 +123,11 @@ def full_interactability(product: Product) -> list[Triple]:
 def _may_interact(ir1: Irrep, ir2: Irrep, ir3: Irrep, parity: bool) -> bool:
     triangle = abs(ir1.l - ir2.l) <= ir3.l <= ir1.l + ir2.l
     return triangle and (not parity or ir3.p == ir1.p * ir2.p)
+
+
+def _in_float64(product: Product) -> Product:
+    """A copy whose constants are exact, as the random numbers are, whatever the precision of the product."""
+    return deepcopy(product).to("cpu", torch.float64)
 
 
 def _values(product: Product, members: int, points: int, generator: torch.Generator) -> Tensor:

@@ -16,7 +16,7 @@ class ProductKind:
 
     `build(lmax, channels)` in `module` returns a product whose first factor has `channels` copies of all
     degrees up to lmax, or as near to that as its algebra goes. Algebras of a fixed degree have `fixed` set:
-    they are built with `lmax = fixed` alone.
+    they are built with `lmax = fixed` alone. `build` raises ValueError for another and for less than one channel.
     """
 
     module: str
@@ -25,6 +25,10 @@ class ProductKind:
     fixed: int | None = None
 
     def build(self, lmax: int, channels: int) -> Product:
+        if lmax < 0 or channels < 1:
+            raise ValueError(f"a product has degrees from 0 and channels from 1 on, got {lmax} and {channels}")
+        if self.fixed not in (None, lmax):
+            raise ValueError(f"{self.summary}: of degree {self.fixed} alone, got {lmax}")
         product: Product = getattr(import_module(self.module), self.function)(lmax, channels)
         return product
 

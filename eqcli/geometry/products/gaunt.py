@@ -69,7 +69,7 @@ class SphericalProduct(Product):
         """The factors as `[..., (l+1)^2, C]`."""
         return x.unflatten(-1, (-1, self.channels)), y.unflatten(-1, (-1, self.channels2))
 
-    def forward(self, x: Tensor, y: Tensor, weight: Tensor | None = None) -> Tensor:
+    def bilinear(self, x: Tensor, y: Tensor, weight: Tensor | None) -> Tensor:
         step = max(1, PIECE_BYTES // (self.points * self.channels * x.element_size()))
         in_rows = x.dim() == 2 and x.shape[:-1] == y.shape[:-1]
         if not in_rows or x.shape[0] <= step or x.is_cuda or torch.compiler.is_compiling():

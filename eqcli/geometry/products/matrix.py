@@ -64,7 +64,7 @@ class MatrixProduct(Product):
         for number, irreps in enumerate((irreps_in1, irreps_in2, irreps_out)):
             self.register_constant(f"spread{number}", _spread(_kinds(irreps)))
 
-    def forward(self, x: Tensor, y: Tensor, weight: Tensor | None = None) -> Tensor:
+    def bilinear(self, x: Tensor, y: Tensor, weight: Tensor | None) -> Tensor:
         leading = x.shape[:-1]
         scales = self._scales(weight)
         a = self._matrices(x, scales[0], self.embed1, self.channels)  # [n, channels, 2, size, size]

@@ -64,15 +64,13 @@ class SO2Product(Product):
         self.out_of = self.into if lmax_out == lmax else FrameMatrices(lmax_out, highest)
         self.register_constant("scale", _fan_in(self.shape))
 
-    def forward(self, x: Tensor, y: Tensor, weight: Tensor | None = None) -> Tensor:
-        lead = torch.broadcast_shapes(x.shape[:-1], y.shape[:-1])
+    def bilinear(self, x: Tensor, y: Tensor, weight: Tensor | None) -> Tensor:
         # Only the direction counts; so that derivatives off the unit sphere are those of this function.
-        directions = torch.nn.functional.normalize(y, dim=-1).expand(*lead, 3).reshape(-1, 3)
+        directions = torch.nn.functional.normalize(y, dim=-1).reshape(-1, 3)
         if weight is not None and weight.dim() > 1:
-            weight = weight.expand(*lead, -1).reshape(-1, self.weight_numel)
-        flat = x.expand(*lead, x.shape[-1]).reshape(-1, x.shape[-1])
-        found = self.convolve(flat, self.rotation(directions), weight)
-        return found.reshape(*lead, found.shape[-1])
+            weight = weight.reshape(-1, self.weight_numel)
+        found = self.convolve(x.reshape(-1, x.shape[-1]), self.rotation(directions), weight)
+        return found.reshape(*x.shape[:-1], found.shape[-1])
 
     def rotation(self, directions: Tensor) -> EdgeRotation:
         """The rotation of edges along `directions` `[E, 3]`, for this product."""

@@ -36,7 +36,7 @@ class SharedWeights(Product):
         self.irreps_in1 = self.irreps_in2 = self.irreps_out = irreps
         self.weight_numel = 3 * len(irreps)
 
-    def forward(self, x: Tensor, y: Tensor, weight: Tensor | None = None) -> Tensor:
+    def bilinear(self, x: Tensor, y: Tensor, weight: Tensor | None) -> Tensor:
         assert weight is not None
         w1, w2, w3 = weight.split(len(self.irreps_in1), dim=-1)
         xs, ys = blocks(x, self.irreps_in1), blocks(y, self.irreps_in2)
@@ -104,6 +104,14 @@ def test_couplings_with_an_odd_sum_are_missed_where_they_are_missing() -> None:
 def test_a_gaunt_product_has_no_cross_product_and_a_matrix_product_has() -> None:
     assert all((a.l + b.l + c.l) % 2 == 0 for a, b, c in interactability(PRODUCTS["gaunt-grid"].build(2, 1)))
     assert CROSS in interactability(PRODUCTS["matrix"].build(2, 1))
+
+
+@pytest.mark.parametrize("name", ["uuu", "so2", "gaunt-grid"])
+def test_counts_do_not_depend_on_the_precision_of_the_product(name: str) -> None:
+    single, double = (PRODUCTS[name].build(2, 1).to(dtype) for dtype in (torch.float32, torch.float64))
+    for count in (expressivity, degrees_of_freedom, interactability):
+        assert count(single) == count(double)
+    assert all(constant.dtype != torch.float64 for constant in single.buffers())
 
 
 def test_spaces_too_large_are_refused() -> None:

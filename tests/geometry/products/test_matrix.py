@@ -31,7 +31,7 @@ def test_is_the_product_of_the_matrices(irreps: str) -> None:
     inputs = Irreps(irreps)
     j = (inputs.lmax + 1) // 2
     result = Irreps([(1, (degree, p)) for degree in range(inputs.lmax + 1) for p in (1, -1)])
-    product = MatrixProduct(inputs, inputs, result)
+    product = MatrixProduct(inputs, inputs, result).double()
     x, y = normal(3, inputs.dim, seed=1), normal(3, inputs.dim, seed=2)
     one, two = matrices(x, inputs, j), matrices(y, inputs, j)
     expected = {1: one[1] @ two[1] + one[-1] @ two[-1], -1: one[1] @ two[-1] + one[-1] @ two[1]}
@@ -47,23 +47,23 @@ def test_is_the_product_of_the_matrices(irreps: str) -> None:
 
 @pytest.mark.parametrize("lmax", [1, 2, 5])
 def test_keeps_the_variance(lmax: int) -> None:
-    product = build(lmax, 1)
+    product = build(lmax, 1).double()
     z = product(normal(20000, product.irreps_in1.dim, seed=1), normal(20000, product.irreps_in2.dim, seed=2))
     for block in blocks(z, product.irreps_out):
         assert 0.9 < float(block.square().mean()) < 1.1
 
 
 def test_keeps_the_cross_product() -> None:
-    product = build(2, 1)
+    product = build(2, 1).double()
     assert (Irrep("1o"), Irrep("1o"), Irrep("1e")) in interactability(product)
-    only = MatrixProduct(Irreps("1o"), Irreps("1o"), Irreps("1e"))
+    only = MatrixProduct(Irreps("1o"), Irreps("1o"), Irreps("1e")).double()
     x, y = normal(4, 3, seed=1), normal(4, 3, seed=2)
     ratio = only(x, y) / torch.linalg.cross(x, y)
     torch.testing.assert_close(ratio, ratio[0, 0].expand_as(ratio))
 
 
 def test_weights_scale_degrees_and_channels_of_factors_and_result() -> None:
-    product = build(2, 2)
+    product = build(2, 2).double()
     x, y = normal(2, product.irreps_in1.dim, seed=1), normal(2, product.irreps_in2.dim, seed=2)
     n, total = len(product.irreps_in1), len(product.irreps_in1) * 2 + len(product.irreps_out)
     weight = torch.ones(total, 2).double()
@@ -75,8 +75,8 @@ def test_weights_scale_degrees_and_channels_of_factors_and_result() -> None:
 
 
 def test_one_channel_meets_all_of_the_first_factor() -> None:
-    spread = MatrixProduct(natural(3, 4), natural(3), natural(3, 4))
-    alike = MatrixProduct(natural(3, 4), natural(3, 4), natural(3, 4))
+    spread = MatrixProduct(natural(3, 4), natural(3), natural(3, 4)).double()
+    alike = MatrixProduct(natural(3, 4), natural(3, 4), natural(3, 4)).double()
     x, y = normal(2, spread.irreps_in1.dim, seed=1), normal(2, spread.irreps_in2.dim, seed=2)
     torch.testing.assert_close(spread(x, y), alike(x, y.repeat_interleave(4, dim=1)))
 
