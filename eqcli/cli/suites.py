@@ -63,6 +63,8 @@ def numbers(option: str, text: str | None) -> list[int] | None:
         first, dash, last = part.strip().partition("-")
         if not first.isdecimal() or (dash and not last.isdecimal()):
             raise InputError(f"{option}: '{part.strip()}' is no whole number", hint="Write for example 1,4 or 1-8.")
+        if dash and int(last) < int(first):
+            raise InputError(f"{option}: '{part.strip()}' ends before it begins", hint="Write for example 1,4 or 1-8.")
         found += range(int(first), int(last if dash else first) + 1)
     return found
 

@@ -32,7 +32,7 @@ def audit_section(audit: Mapping[str, Any], plots: Sequence[Plot]) -> Iterator[M
         yield tag("p", _sentence(audit["note"]), cls="callout")
     yield tag(
         "p",
-        f"Made on {count(len(audit['structures']), 'structure')} ({', '.join(audit['structures'])}), "
+        f"Made on {count(len(audit['structures']), 'structure')} ({_numbered(audit['structures'])}), "
         f"seed {audit['seed']}, in {audit['seconds']:.0f} s. The model runs in {audit['precision']}; what it claims is "
         "measured in float64, where rounding hides nothing. A claim that fails is a defect of the model. A finding "
         "is worth knowing before the model is used for dynamics or far from its training data.",
@@ -44,6 +44,11 @@ def audit_section(audit: Mapping[str, Any], plots: Sequence[Plot]) -> Iterator[M
         yield _rotations(audit["worst_rotations"])
     yield tag("h3", "Plots")
     yield plot_grid(plots, wide=True)
+
+
+def _numbered(names: Sequence[str]) -> str:
+    """The structures with the numbers that plots give them."""
+    return "; ".join(f"{number}: {name}" for number, name in enumerate(names))
 
 
 def _groups(audit: Mapping[str, Any]) -> Iterator[Markup]:

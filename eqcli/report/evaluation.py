@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import PurePath
 from typing import Any
 
 from eqcli.errors import Failure
 from eqcli.report.audit_section import audit_card, audit_section
-from eqcli.report.html import Markup, card, facts, join, page, plot_grid, table, tag, text, with_code
+from eqcli.report.html import Markup, card, facts, join, page, plot_grid, table, tag, with_code
 from eqcli.report.numbers import count, fit, rounded, show
 from eqcli.report.svg import Plot
 
@@ -69,7 +70,8 @@ def _body(evaluation: Evaluation) -> Iterator[Markup]:
     if evaluation.data:
         yield from _accuracy(evaluation)
     if evaluation.audit:
-        yield from audit_section(evaluation.audit, evaluation.audit_plots)
+        short = _Places(evaluation.data)
+        yield from audit_section(short.within(evaluation.audit), short.captioned(evaluation.audit_plots))
     if evaluation.failures:
         yield from _failures(evaluation.failures, _Places(evaluation.data))
     yield from _provenance(evaluation)
@@ -147,12 +149,24 @@ class _Places:
         self._short = {
             str(entry["file"]): name for entry, name in zip(data, names, strict=True) if names.count(name) == 1
         }
+        files = "|".join(re.escape(file) for file in sorted(self._short, key=len, reverse=True))
+        self._pattern = re.compile(rf"(?<![\w/.-])({files})(?=[:,]|$)") if files else None
 
-    def __call__(self, place: str) -> str:
-        for file, name in self._short.items():
-            if place == file or place.startswith((f"{file}:", f"{file},")):
-                return name + place.removeprefix(file)
-        return place
+    def __call__(self, words: str) -> str:
+        """`words` with every place in them shortened."""
+        return self._pattern.sub(lambda found: self._short[found[1]], words) if self._pattern else words
+
+    def within(self, value: Any) -> Any:
+        """The same for every text in nested mappings and lists."""
+        if isinstance(value, Mapping):
+            return {key: self.within(v) for key, v in value.items()}
+        if isinstance(value, list | tuple):
+            return [self.within(v) for v in value]
+        return self(value) if isinstance(value, str) else value
+
+    def captioned(self, plots: Sequence[Plot]) -> list[Plot]:
+        """The same for what plots say."""
+        return [replace(plot, caption=self(plot.caption), alt=self(plot.alt)) for plot in plots]
 
 
 def _totals(figures: Mapping[str, Any]) -> Markup:
@@ -243,7 +257,7 @@ def _failures(failures: Sequence[Failure], short: Callable[[str], str]) -> Itera
 def _provenance(evaluation: Evaluation) -> Iterator[Markup]:
     yield tag("h2", "Provenance", id="provenance")
     yield tag("h3", "Model")
-    yield facts((name.replace("_", " "), _value(value)) for name, value in evaluation.model.items() if value != "")
+    yield facts((name.replace("_", " "), value) for name, value in evaluation.model.items() if value != "")
     if evaluation.data:
         yield tag("h3", "Data")
         header = ["File", "Structures", "Labels", "SHA-256"]
@@ -253,25 +267,9 @@ def _provenance(evaluation: Evaluation) -> Iterator[Markup]:
         ]
         yield table(header, rows, numbers=(1,))
     yield tag("h3", "This evaluation")
-    yield facts((name.replace("_", " "), _value(value)) for name, value in evaluation.provenance.items())
+    yield facts((name.replace("_", " "), value) for name, value in evaluation.provenance.items())
     yield tag(
         "footer",
         tag("p", "Every figure on this page, with full hashes and all audit data, is in ", tag("code", "report.json"),
             "; every plot is an SVG and a PNG file under ", tag("code", "plots/"), "."),
     )  # fmt: skip
-
-
-def _value(value: object) -> Markup:
-    if isinstance(value, Mapping):
-        return join((f"{key} {_plain(v)}" for key, v in value.items()), ", ")
-    if isinstance(value, list | tuple):
-        return join(value, " ")
-    return text(_plain(value))
-
-
-def _plain(value: object) -> str:
-    if isinstance(value, Mapping):
-        return "(" + ", ".join(f"{key} {_plain(v)}" for key, v in value.items()) + ")"
-    if isinstance(value, list | tuple):
-        return "[" + ", ".join(_plain(v) for v in value) + "]"
-    return f"{value:.10g}" if isinstance(value, float) else "–" if value is None else str(value)

@@ -40,7 +40,7 @@ def _body(result: Mapping[str, Any], provenance: Mapping[str, Any]) -> Iterator[
     for failure in result["failures"]:
         yield tag("p", f"{failure['item']}: {failure['reason']}", cls="callout bad")
     yield tag("h2", "Provenance")
-    yield facts((key, value) for key, value in provenance.items())
+    yield facts((key.replace("_", " "), value) for key, value in provenance.items())
 
 
 def _rows(found: Mapping[str, list[Mapping[str, Any]]]) -> Iterator[list[object]]:

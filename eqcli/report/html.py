@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from html import escape
 
 from eqcli.report.style import CSS
@@ -53,8 +53,24 @@ def table(header: Sequence[str], rows: Iterable[Sequence[object]], *, numbers: S
 
 
 def facts(rows: Iterable[tuple[str, object]]) -> Markup:
-    """Names and values, one pair per line."""
-    return tag("dl", *(join([tag("dt", name), tag("dd", value)], "") for name, value in rows))
+    """Names and values, one pair per line; mappings and lists as words, not as code."""
+    return tag("dl", *(join([tag("dt", name), tag("dd", _value(value))], "") for name, value in rows))
+
+
+def _value(value: object) -> Markup:
+    if isinstance(value, Mapping):
+        return join((f"{key} {_plain(v)}" for key, v in value.items()), ", ")
+    if isinstance(value, list | tuple):
+        return join(value, " ")
+    return value if isinstance(value, Markup) else text(_plain(value))
+
+
+def _plain(value: object) -> str:
+    if isinstance(value, Mapping):
+        return "(" + ", ".join(f"{key} {_plain(v)}" for key, v in value.items()) + ")"
+    if isinstance(value, list | tuple):
+        return "[" + ", ".join(_plain(v) for v in value) + "]"
+    return f"{value:.10g}" if isinstance(value, float) else "–" if value is None else str(value)
 
 
 def card(label: str, figure: object, unit: str = "", sub: str = "", kind: str = "") -> Markup:

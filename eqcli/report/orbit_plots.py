@@ -91,7 +91,8 @@ def all_orbits(view: Mapping[str, Any], precision: str) -> Plot:
     caption = (
         f"{count(len(structures), 'structure')}, mean error {show(mean, 2)} in {precision}; the largest, "
         f"{show(float(view['worst_by_structure'][worst]), 2)}, on {structures[worst]}. Left, the mean for each axis; "
-        "middle, over all axes and structures against the angle; right, each structure: mean, 10 to 90 % and worst."
+        "middle, over all axes and structures against the angle; right, each structure by its number in the list of "
+        "structures: mean, 10 to 90 % and worst."
     )
     return Plot("orbit-all", "Error over all rotations, all structures", caption, caption, document, full=True)
 

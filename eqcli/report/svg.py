@@ -7,6 +7,7 @@ are never used.
 from __future__ import annotations
 
 import io
+import math
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,6 +15,7 @@ from dataclasses import dataclass
 from html import escape
 from typing import TYPE_CHECKING, Any
 
+from eqcli.report.numbers import show
 from eqcli.report.style import LIGHT, STAND_INS
 
 if TYPE_CHECKING:
@@ -152,8 +154,6 @@ def _light(colour: Any) -> Any:
 
 def power(value: float, position: object = None) -> str:
     """A power of ten as a tick label: `10⁻³`; plain numbers between 0.01 and 1000."""
-    import math
-
     if value <= 0:
         return ""
     exponent = round(math.log10(value))
@@ -165,10 +165,18 @@ def power(value: float, position: object = None) -> str:
 
 
 def logarithmic(axes: Axes, which: str) -> None:
-    """A logarithmic axis (`x` or `y`) with legible labels and no minor clutter."""
-    from matplotlib.ticker import FuncFormatter, NullFormatter
+    """A logarithmic axis (`x` or `y`) with legible labels and no minor clutter, of two labels at least."""
+    from matplotlib.ticker import FuncFormatter
 
     axis = axes.xaxis if which == "x" else axes.yaxis
     (axes.set_xscale if which == "x" else axes.set_yscale)("log")
     axis.set_major_formatter(FuncFormatter(power))
-    axis.set_minor_formatter(NullFormatter())
+    axis.set_minor_formatter(FuncFormatter(lambda value, _: between(value, *sorted(axis.get_view_interval()))))
+
+
+def between(value: float, low: float, high: float) -> str:
+    """The label of a tick between powers of ten: none where the axis from `low` to `high` shows two of those."""
+    if low <= 0 or math.floor(math.log10(high)) > math.ceil(math.log10(low)):
+        return ""
+    first = round(value / 10.0 ** math.floor(math.log10(value) + 1e-9))
+    return show(value, 1) if high < 4 * low or first in (2, 5) else ""

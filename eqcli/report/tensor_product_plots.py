@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from eqcli.report.numbers import count
+from eqcli.report.numbers import count, show
 from eqcli.report.svg import INK, MUTED, SERIES, Plot, document_of, figure, logarithmic
 
 if TYPE_CHECKING:
@@ -134,7 +134,8 @@ def ratio_plot(
         for index, step in enumerate(steps):
             present = [(row, ratios[step]) for row, (_, ratios) in enumerate(bars.values()) if step in ratios]
             places = [row + (index - (len(steps) - 1) / 2) * height for row, _ in present]
-            axes.barh(places, [v - 1 for _, v in present], height, left=1, color=SERIES[index], label=step)
+            drawn_bars = axes.barh(places, [v - 1 for _, v in present], height, left=1, color=SERIES[index], label=step)
+            axes.bar_label(drawn_bars, [show(value, 2) for _, value in present], padding=2, fontsize=6)
         axes.set_yticks(range(len(bars)), [_label(product, m) for product, (m, _) in bars.items()])
         axes.invert_yaxis()
         axes.axvline(1, color=INK, linewidth=0.9)

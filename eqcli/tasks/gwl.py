@@ -134,17 +134,14 @@ def gwl(
 
 
 def _potentials(models: Sequence[Path]) -> dict[str, Potential]:
-    """The architectures by name."""
+    """The architectures by the names of their files, or by the paths where files have the same name."""
     from eqcli.engine.model_file import load_model, make_potential
     from eqcli.models.potentials.config import POTENTIALS
 
     if not models:
         return {name: make_potential(config(), [6]) for name, (_, _, config) in POTENTIALS.items()}
-    named = {}
-    for path in models:
-        potential = load_model(path).potential
-        named[path.stem if path.stem not in named else str(path)] = potential
-    return named
+    stems = [path.stem for path in models]
+    return {path.stem if stems.count(path.stem) == 1 else str(path): load_model(path).potential for path in models}
 
 
 def _write(result: GWLSuiteResult, seed: int) -> None:

@@ -40,6 +40,7 @@ def test_gwl_takes_models_or_none(eqcli: Run, task: Task) -> None:
     ("words", "said"),
     [
         (("--suite", "tensor-products", "--rows", "many"), "no whole number"),
+        (("--suite", "tensor-products", "--degrees", "3-1"), "ends before it begins"),
         (("--suite", "gwl", "--rows", "3"), "not an option of this suite"),
         (("--suite", "gwl", "--audit", "all"), "exclude each other"),
         (("--suite", "gl"), "is not one of"),

@@ -16,7 +16,7 @@ from eqcli.metrics.errors import Errors
 from eqcli.report.accuracy_plots import accuracy_plots
 from eqcli.report.audit_plots import audit_plots
 from eqcli.report.evaluation import Evaluation, evaluation_page
-from eqcli.report.html import Markup, table, tag, with_code
+from eqcli.report.html import Markup, facts, table, tag, with_code
 from tests.audit import broken
 
 VOID = {"meta", "br", "hr", "img", "link", "input"}
@@ -118,6 +118,24 @@ def test_places_are_short_where_names_of_files_tell_them_apart(page: str) -> Non
     entry = {"sha256": "f" * 64, "structures": 12, "labels": []}
     twins = [entry | {"file": f"{folder}/<odd & name>.xyz"} for folder in ("data", "other")]
     assert "data/&lt;odd &amp; name&gt;.xyz, frame" in evaluation_page(evaluation(data=twins))
+
+
+def test_places_in_the_audit_are_short_too() -> None:
+    whole = evaluation()
+    assert whole.audit is not None
+    place = "data/<odd & name>.xyz:3, frame 0"
+    checks = [check | {"found": f"5 steps of {place} at 300 K"} for check in whole.audit["checks"]]
+    plots = [replace(whole.audit_plots[0], caption=f"{place} turned once.")]
+    page = evaluation_page(replace(whole, audit={**whole.audit, "checks": checks}, audit_plots=plots))
+    assert "5 steps of &lt;odd &amp; name&gt;.xyz:3, frame 0 at 300 K" in page
+    assert "<figcaption>&lt;odd &amp; name&gt;.xyz:3, frame 0 turned once." in page
+
+
+def test_values_of_facts_are_words() -> None:
+    shown = facts([("packages", {"torch": "2", "numpy": "1"}), ("command", ["eqcli", "<x>"]), ("commit", None)])
+    assert "<dd>torch 2, numpy 1</dd>" in shown
+    assert "<dd>eqcli &lt;x&gt;</dd>" in shown
+    assert "<dd>–</dd>" in shown
 
 
 def test_page_says_what_was_taken_as_labels(page: str) -> None:

@@ -11,7 +11,7 @@ import pytest
 from eqcli.report.accuracy_plots import QUANTITIES, accuracy_plots, local_density, parity
 from eqcli.report.numbers import fit, rounded, show
 from eqcli.report.style import DARK, LIGHT, STAND_INS
-from eqcli.report.svg import Plot, power
+from eqcli.report.svg import Plot, between, power
 
 FIGURES = {"count": 300, "r2": 0.99, "mae": 1.0, "rmse": 2.0, "unit": "meV/atom"}
 
@@ -148,3 +148,12 @@ def test_other_numbers() -> None:
     assert fit(0.999991) == "0.99999"
     assert rounded(1e-12, 1.0) == 0.0
     assert rounded(0.5, 1.0) == 0.5
+
+
+def test_short_logarithmic_axes_have_labels_between_powers_of_ten() -> None:
+    assert between(2.0, 0.7, 2.5) == "2"
+    assert between(0.8, 0.7, 2.5) == "0.8"
+    assert between(3.0, 0.5, 9.0) == ""  # too many
+    assert between(5.0, 0.5, 9.0) == "5"
+    assert between(2e-6, 1e-6, 5e-6) == "2×10⁻⁶"
+    assert between(2e-6, 1e-6, 1e-5) == ""  # two powers are enough

@@ -63,3 +63,9 @@ def test_does_not_write_over_a_report(tmp_path: Path) -> None:
     (tmp_path / "report" / "mine.txt").write_text("kept")
     with pytest.raises(InputError, match="exists already"):
         gwl(tmp_path / "report")
+
+
+def test_models_whose_files_have_one_name_go_by_their_paths(tmp_path: Path) -> None:
+    models = [save_small(tmp_path / name) for name in ("a/model.safetensors", "b/model.safetensors", "c.safetensors")]
+    result = gwl(tmp_path / "report", models, seeds=1)
+    assert list(result.architectures) == [str(models[0]), str(models[1]), "c"]
