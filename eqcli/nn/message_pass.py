@@ -61,7 +61,12 @@ class MessagePass(nn.Module):
 
         `weights` are `[E, P C]`, or, where `matrix` `[K, P C]` is given, radial features `[E, K]`: their product
         is then formed in pieces on a processor and never held as a whole. Edges are sorted by receiver.
+        Raises ValueError for other shapes.
         """
+        if not torch.compiler.is_compiling():
+            self._check(features, weights if matrix is None else matrix, harmonics, edges)
+            if len(weights) != len(edges.sender):
+                raise ValueError(f"{len(edges.sender)} edges have {len(weights)} rows of weights")
         maps = self.maps(features.device, features.dtype, features.shape[2])
         if matrix is None:
             return multilinear(maps, edges, features, weights, harmonics)
@@ -69,6 +74,17 @@ class MessagePass(nn.Module):
             formed = FormedMaps(self.form, matrix.requires_grad)
             return multilinear(formed, edges, features, weights, matrix, harmonics)
         return multilinear(maps, edges, features, weights @ matrix, harmonics)
+
+    def _check(self, features: Tensor, columns: Tensor, harmonics: Tensor, edges: MessageEdges) -> None:
+        """`columns` are the weights, or the matrix that forms them."""
+        wanted = {
+            "features": (features, (edges.n_atoms, self.form.rows_in, features.shape[-1])),
+            "weights": (columns, (columns.shape[0], len(self.form.paths) * features.shape[-1])),
+            "harmonics": (harmonics, (len(edges.sender), self.form.rows_edge)),
+        }
+        for name, (found, shape) in wanted.items():
+            if tuple(found.shape) != shape:
+                raise ValueError(f"a message pass over these edges takes {name} {list(shape)}, got {list(found.shape)}")
 
     def maps(self, device: torch.device, dtype: torch.dtype, channels: int) -> MessageMaps:
         """The kernels in use; a backend is probed when first asked for on a device and for a precision and size."""

@@ -50,6 +50,10 @@ class S2Activation(ConstantModule):
         self.register_constant("scales", by_degree.repeat_interleave(components).unsqueeze(1))
 
     def forward(self, x: Tensor) -> Tensor:
+        if x.shape[-2:-1] != ((self.lmax + 1) ** 2,):
+            raise ValueError(
+                f"features are [..., {(self.lmax + 1) ** 2}, C] for lmax = {self.lmax}, got {list(x.shape)}"
+            )
         # Coefficients of unit variance give values of variance (lmax + 1)^2.
         values = self.grid.to_grid(x / (self.lmax + 1))
         return self.grid.from_grid(self.activation.function(values)) * self.scales

@@ -174,3 +174,18 @@ def test_no_edges_at_all() -> None:
     messages = layer(*inputs, edges)
     assert not messages.any()
     assert not torch.autograd.grad(messages.sum(), inputs)[0].any()
+
+
+@pytest.mark.parametrize("spoilt", ["features", "weights", "harmonics"])
+def test_wrong_shapes_are_refused(spoilt: str) -> None:
+    layer = MessagePass.from_irreps(natural(1, 2), natural(1), natural(1))
+    edges = MessageEdges(torch.tensor([1, 0]), torch.tensor([0, 1]), n_atoms=2)
+    arguments = {
+        "features": torch.zeros(2, 4, 2),
+        "weights": torch.zeros(2, len(layer.form.paths) * 2),
+        "harmonics": torch.zeros(2, 4),
+    }
+    layer(**arguments, edges=edges)
+    arguments[spoilt] = torch.cat([arguments[spoilt]] * 2, dim=1)
+    with pytest.raises(ValueError, match=f"takes {spoilt}"):
+        layer(**arguments, edges=edges)

@@ -52,6 +52,8 @@ class SO2Product(Product):
         name: str = "so2",
     ) -> None:
         super().__init__()
+        if min(lmax, lmax_out or 0, mmax or 0) < 0 or min(channels, channels_out or 1) < 1:
+            raise ValueError("degrees and orders begin at 0 and channels at 1")
         lmax_out = lmax if lmax_out is None else lmax_out
         channels_out = channels if channels_out is None else channels_out
         highest = min(lmax, lmax_out) if mmax is None else min(mmax, lmax, lmax_out)
@@ -92,12 +94,24 @@ class SO2Product(Product):
         if weight is None:
             raise ValueError("a convolution needs weights")
         shape = self.shape
+        if not torch.compiler.is_compiling():
+            self._check_rows(x, rotation, weight, factor)
         features = x.unflatten(1, ((shape.lmax_in + 1) ** 2, shape.channels_in))
         scaled = weight * self.scale
         found = EdgeForm.apply(
             G, shape, rotation, rotation.directions, features, None, scaled, factor, weight.dim() == 2
         )
         return found.flatten(1)
+
+    def _check_rows(self, x: Tensor, rotation: EdgeRotation, weight: Tensor, factor: Tensor | None) -> None:
+        self._check_width(f"features ({self.irreps_in1})", x, self.irreps_in1.dim)
+        self._check_width("weight", weight, self.weight_numel)
+        if factor is not None:
+            self._check_width("factor", factor, self.factor_numel)
+        per_row = [x, *([weight] if weight.dim() > 1 else []), *([] if factor is None else [factor])]
+        if any(len(t) != len(rotation.directions) for t in per_row):
+            found = ", ".join(str(len(t)) for t in per_row)
+            raise ValueError(f"{self.name}: a rotation of {len(rotation.directions)} edges for rows of {found}")
 
     def explain(self) -> Explanation:
         shape = self.shape

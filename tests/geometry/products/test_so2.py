@@ -173,6 +173,15 @@ def test_wrong_weights_are_refused() -> None:
         weights_from_clebsch_gordan(SO2Product(1, 2), torch.zeros(3), 1)
     with pytest.raises(ValueError, match="parity"):
         weights_from_clebsch_gordan(SO2Product(1, 2, parity=False), torch.zeros(3), 1)
+    for lmax, channels, mmax in ((-1, 2, None), (1, 0, None), (1, 2, -1)):
+        with pytest.raises(ValueError, match="begin at 0"):
+            SO2Product(lmax, channels, mmax=mmax)
+    five = SO2Product(2, 2)
+    rotation, features, ones = five.rotation(torch.eye(3)), torch.zeros(3, 18), torch.ones(five.weight_numel)
+    with pytest.raises(ValueError, match="rotation of 3 edges for rows of 5"):
+        five.convolve(torch.zeros(5, 18), rotation, ones)
+    with pytest.raises(ValueError, match="factor has shape"):
+        five.convolve(features, rotation, ones, torch.ones(3, five.factor_numel + 1))
     with pytest.raises(ValueError, match="needs weights"):
         build(1, 1).float()(torch.zeros(4), torch.ones(3))
 
