@@ -7,6 +7,7 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from eqcli.errors import InputError, Where
 
@@ -45,8 +46,14 @@ def refuse_unwritable_folder(folder: Path) -> None:
         there = there.parent
     if not there.is_dir():
         raise InputError("this is a file, and a folder is to be made of this name", Where(there))
-    if not os.access(there, os.W_OK | os.X_OK):
-        raise InputError("nothing can be written into this folder", Where(there), "Choose another place with -o.")
+    try:
+        # Permissions do not tell of read-only disks and of folders that are no storage, nor do they bind root.
+        with TemporaryDirectory(prefix=".eqcli-", dir=there):
+            pass
+    except OSError as error:
+        raise InputError(
+            f"nothing can be written into this folder: {error.strerror}", Where(there), "Choose another place with -o."
+        ) from error
 
 
 def require_file(path: str | Path) -> Path:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import os
+import errno
 from pathlib import Path
 
 import pytest
@@ -33,9 +33,13 @@ def test_a_file_where_a_folder_is_needed(tmp_path: Path, refuse) -> None:
 
 
 @pytest.mark.parametrize("refuse", [refuse_existing, refuse_report])
-def test_a_folder_without_permission(tmp_path: Path, refuse, monkeypatch: pytest.MonkeyPatch) -> None:
-    # The administrator may write everywhere, and tests may run as that.
-    monkeypatch.setattr(os, "access", lambda path, mode: Path(path) != tmp_path)
-    refuse(tmp_path.parent / "x.extxyz", False)
-    with pytest.raises(InputError, match="nothing can be written into this folder"):
+def test_a_folder_that_cannot_be_written_into(tmp_path: Path, refuse, monkeypatch: pytest.MonkeyPatch) -> None:
+    def read_only(*_: object, **__: object) -> str:
+        raise OSError(errno.EROFS, "Read-only file system")
+
+    refuse(tmp_path / "x.extxyz", False)
+    assert not any(tmp_path.iterdir())
+    # Permissions would not tell: the administrator may write everywhere, and tests may run as that.
+    monkeypatch.setattr("tempfile.mkdtemp", read_only)
+    with pytest.raises(InputError, match="nothing can be written into this folder: Read-only file system"):
         refuse(tmp_path / "new" / "x.extxyz", False)

@@ -92,7 +92,7 @@ def check_isolated(subject: Subject, structures: Sequence[Structure]) -> Check:
     return Check(
         "isolated",
         worst(errors),
-        f"{len(subject.elements)} elements alone and in a box, {len(apart)} stretched molecules",
+        f"alone and in a box: {_elements(subject.elements)}; stretched molecules: {len(apart)}",
         subject.precision,
         figures={
             "energy_eV": worst(energies),
@@ -139,3 +139,8 @@ def _changed(a: Outcome, b: Outcome) -> int:
 
 def _bits(values: FloatArray) -> np.ndarray:
     return np.ascontiguousarray(values).view(np.int64)
+
+
+def _elements(numbers: Sequence[int]) -> str:
+    """`C, H, O`, or how many where that would be a long list."""
+    return ", ".join(SYMBOLS[z] for z in numbers) if len(numbers) <= 10 else f"{len(numbers)} elements"
