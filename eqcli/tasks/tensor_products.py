@@ -30,7 +30,7 @@ def tensor_products(
     *,
     degrees: Iterable[int] = range(1, 9),
     channels: Sequence[int] = (1, 4),
-    rows: Sequence[int] = (300,),
+    rows: Sequence[int] = (100, 300),
     products: Sequence[str] | None = None,
     peer: bool = True,
     expressivity: bool = True,
