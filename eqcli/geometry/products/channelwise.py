@@ -9,7 +9,6 @@ from eqcli.geometry.concatenate import concatenate
 from eqcli.geometry.irreps import Irreps, Shape, split_blocks
 from eqcli.geometry.products.coupled import (
     Coupling,
-    all_couplings,
     separate_couplings,
 )
 from eqcli.geometry.products.paired import PairedProduct
@@ -65,17 +64,6 @@ class ChannelwiseProduct(ComponentsFirstProduct):
     name = "uuu"
     mode = "uuu"
     note = "paths to the same irrep of the result are added up"
-
-    def __init__(
-        self,
-        irreps_in1: Irreps,
-        irreps_in2: Irreps,
-        irreps_out: Irreps,
-        couplings: list[Coupling] | None = None,
-        weighted: bool = True,
-    ) -> None:
-        found = all_couplings(irreps_in1, irreps_in2, irreps_out) if couplings is None else couplings
-        super().__init__(irreps_in1, irreps_in2, irreps_out, found, weighted)
 
     @classmethod
     def separate(
@@ -155,8 +143,7 @@ class ChannelPairProduct(ComponentsFirstProduct):
     def __init__(
         self, irreps_in1: Irreps, irreps_in2: Irreps, irreps_out: Irreps, couplings: list[Coupling] | None = None
     ) -> None:
-        found = all_couplings(irreps_in1, irreps_in2, irreps_out) if couplings is None else couplings
-        super().__init__(irreps_in1, irreps_in2, irreps_out, found, weighted=True)
+        super().__init__(irreps_in1, irreps_in2, irreps_out, couplings, weighted=True)
 
     @classmethod
     def separate(cls, irreps_in1: Irreps, irreps_in2: Irreps, keep: Irreps | None = None) -> ChannelPairProduct:

@@ -70,7 +70,8 @@ class CoupledProduct(Product):
     irreps_in1, irreps_in2, irreps_out
         Of the factors and the result.
     couplings
-        The paths, in any order. Raises ValueError when one breaks the selection rules or the multiplicities do
+        The paths, in any order; None is every path to `irreps_out`. Raises ValueError when one breaks the selection
+        rules or the multiplicities do
         not fit the mode.
     weighted
         Whether paths have weights; without them every path has weight one.
@@ -89,11 +90,17 @@ class CoupledProduct(Product):
     mode: str
 
     def __init__(
-        self, irreps_in1: Irreps, irreps_in2: Irreps, irreps_out: Irreps, couplings: list[Coupling], weighted: bool
+        self,
+        irreps_in1: Irreps,
+        irreps_in2: Irreps,
+        irreps_out: Irreps,
+        couplings: list[Coupling] | None = None,
+        weighted: bool = True,
     ) -> None:
         super().__init__()
         self.irreps_in1, self.irreps_in2, self.irreps_out = irreps_in1, irreps_in2, irreps_out
-        self.couplings = sorted(couplings, key=lambda c: (c.first, c.result, c.second))
+        found = all_couplings(irreps_in1, irreps_in2, irreps_out) if couplings is None else couplings
+        self.couplings = sorted(found, key=lambda c: (c.first, c.result, c.second))
         self.weighted = weighted
         self._fan_in = self._count_terms()
         self.shapes1, self.shapes2, self.shapes3 = map(shapes, (irreps_in1, irreps_in2, irreps_out))

@@ -9,7 +9,6 @@ from eqcli.geometry.concatenate import concatenate
 from eqcli.geometry.irreps import Irreps, split_blocks
 from eqcli.geometry.products.coupled import (
     Coupling,
-    all_couplings,
     separate_couplings,
 )
 from eqcli.geometry.products.paired import PairedProduct
@@ -93,8 +92,7 @@ class FullyConnectedProduct(OuterProduct):
     def __init__(
         self, irreps_in1: Irreps, irreps_in2: Irreps, irreps_out: Irreps, couplings: list[Coupling] | None = None
     ) -> None:
-        found = all_couplings(irreps_in1, irreps_in2, irreps_out) if couplings is None else couplings
-        super().__init__(irreps_in1, irreps_in2, irreps_out, found, weighted=True)
+        super().__init__(irreps_in1, irreps_in2, irreps_out, couplings, weighted=True)
 
     def _weight_shape(self, mul1: int, mul2: int, mul3: int) -> tuple[int, ...]:
         return (mul1, mul2, mul3)

@@ -25,7 +25,12 @@ class PairedProduct(CoupledProduct):
     """Paths grouped by the pair of irreps that they couple; the constants of pair n are `coupling_n`."""
 
     def __init__(
-        self, irreps_in1: Irreps, irreps_in2: Irreps, irreps_out: Irreps, couplings: list[Coupling], weighted: bool
+        self,
+        irreps_in1: Irreps,
+        irreps_in2: Irreps,
+        irreps_out: Irreps,
+        couplings: list[Coupling] | None = None,
+        weighted: bool = True,
     ) -> None:
         super().__init__(irreps_in1, irreps_in2, irreps_out, couplings, weighted)
         self._pairs: list[tuple[int, int, list[int]]] = []

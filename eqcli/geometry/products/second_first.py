@@ -14,7 +14,7 @@ from torch import Tensor
 from eqcli.geometry.clebsch_gordan import clebsch_gordan
 from eqcli.geometry.concatenate import concatenate
 from eqcli.geometry.irreps import Irreps, split_blocks
-from eqcli.geometry.products.coupled import CoupledProduct, Coupling, all_couplings, separate_couplings
+from eqcli.geometry.products.coupled import CoupledProduct, Coupling, separate_couplings
 
 ROWS_AT_ONCE = 1024
 
@@ -23,7 +23,12 @@ class SecondFirstProduct(CoupledProduct):
     """Common part of the products whose second factor has one copy of each irrep."""
 
     def __init__(
-        self, irreps_in1: Irreps, irreps_in2: Irreps, irreps_out: Irreps, couplings: list[Coupling], weighted: bool
+        self,
+        irreps_in1: Irreps,
+        irreps_in2: Irreps,
+        irreps_out: Irreps,
+        couplings: list[Coupling] | None = None,
+        weighted: bool = True,
     ) -> None:
         super().__init__(irreps_in1, irreps_in2, irreps_out, couplings, weighted)
         self._groups = [
@@ -95,17 +100,6 @@ class DepthwiseProduct(SecondFirstProduct):
     mode = "uvu"
     note = "paths to the same irrep of the result are added up"
 
-    def __init__(
-        self,
-        irreps_in1: Irreps,
-        irreps_in2: Irreps,
-        irreps_out: Irreps,
-        couplings: list[Coupling] | None = None,
-        weighted: bool = True,
-    ) -> None:
-        found = all_couplings(irreps_in1, irreps_in2, irreps_out) if couplings is None else couplings
-        super().__init__(irreps_in1, irreps_in2, irreps_out, found, weighted)
-
     @classmethod
     def separate(cls, irreps_in1: Irreps, irreps_in2: Irreps, keep: Irreps | None = None) -> DepthwiseProduct:
         """With a result of its own for every path, of the irreps in `keep` (all when None)."""
@@ -156,8 +150,7 @@ class EdgeMixingProduct(SecondFirstProduct):
     def __init__(
         self, irreps_in1: Irreps, irreps_in2: Irreps, irreps_out: Irreps, couplings: list[Coupling] | None = None
     ) -> None:
-        found = all_couplings(irreps_in1, irreps_in2, irreps_out) if couplings is None else couplings
-        super().__init__(irreps_in1, irreps_in2, irreps_out, found, weighted=True)
+        super().__init__(irreps_in1, irreps_in2, irreps_out, couplings, weighted=True)
 
     def _weight_shape(self, mul1: int, mul2: int, mul3: int) -> tuple[int, ...]:
         return (mul1, mul2, mul3)
