@@ -39,3 +39,22 @@ ACCELERATION: Final[float] = 9.648533212331e-3
 def force_factor(energy: str, length: str) -> float:
     """Factor from `energy`/`length` to eV/Å."""
     return ENERGY[energy] / LENGTH[length]
+
+
+LABELS: Final[dict[str, tuple[str, float]]] = {
+    **{name: ("eV", factor) for name, factor in ENERGY.items()},
+    "Ha": ("eV", ENERGY["Hartree"]),
+    "e*Angstrom": ("e*Angstrom", 1.0),
+    "e*Bohr": ("e*Angstrom", LENGTH["Bohr"]),
+    "Debye": ("e*Angstrom", 0.20819433270935603),
+    "D": ("e*Angstrom", 0.20819433270935603),
+    "Angstrom^3": ("Angstrom^3", 1.0),
+    "Bohr^3": ("Angstrom^3", LENGTH["Bohr"] ** 3),
+    "Bohr^2": ("Angstrom^2", LENGTH["Bohr"] ** 2),
+}
+"""Units of properties that are converted: name -> unit of the tool and the factor into it."""
+
+
+def label_unit(name: str) -> tuple[str, float]:
+    """The unit that labels in unit `name` are held in, and the factor into it; other units are kept as they are."""
+    return LABELS.get(name, (name, 1.0))

@@ -152,7 +152,14 @@ class Subject:
         members: list[tuple[Structure, AtomGraph]] = []
         edges = 0
         for structure in structures:
-            graph = build_graph(structure.numbers, structure.positions, structure.cell, structure.pbc, self.cutoff)
+            graph = build_graph(
+                structure.numbers,
+                structure.positions,
+                structure.cell,
+                structure.pbc,
+                self.cutoff,
+                charge=structure.charge,
+            )
             size = int(graph.edge_index.shape[1])
             if members and edges + size > edges_per_batch:
                 yield members

@@ -41,6 +41,7 @@ def structure_graph(structure: Structure, cutoff: float, weight: float = 1.0) ->
         structure.cell,
         structure.pbc,
         cutoff,
+        charge=structure.charge,
         energy=structure.energy,
         forces=structure.forces,
         stress=structure.stress,

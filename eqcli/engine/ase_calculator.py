@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any
 
 from ase.calculators.calculator import Calculator, all_changes
 from ase.stress import full_3x3_to_voigt_6_stress
 
 from eqcli.engine.device import threads_for
+from eqcli.engine.open_model import backend_of
 from eqcli.engine.predictor import require_evaluable
 from eqcli.graph.atom_graph import AtomGraph, build_graph
 from eqcli.io.structure import Structure
 from eqcli.models.potentials.derive import evaluate
+from eqcli.nn.backend import Backend, using_backend
 
 if TYPE_CHECKING:
     from ase import Atoms
@@ -26,7 +29,14 @@ class PotentialCalculator(Calculator):
     The neighbour list is made anew for each geometry, results are kept until the
     atoms change, and global settings of torch are left alone. There is a stress
     for structures that are periodic in three directions, in ASE's sign and order
-    (tensile positive; xx yy zz yz xz xy). A total charge is taken from `atoms.info["charge"]`.
+    (tensile positive; xx yy zz yz xz xy). For the total charge see :func:`total_charge`.
+
+    Parameters
+    ----------
+    model
+        The loaded model.
+    backend
+        Kernels for messages between atoms.
 
     Raises
     ------
@@ -41,10 +51,22 @@ class PotentialCalculator(Calculator):
 
     implemented_properties = ["energy", "free_energy", "energies", "forces", "stress"]  # noqa: RUF012 (as ASE has it)
 
-    def __init__(self, model: ModelFile) -> None:
+    def __init__(self, model: ModelFile, *, backend: str | Backend = Backend.AUTO) -> None:
         super().__init__()
         self.potential = model.potential
+        self.backend = backend_of(backend)
         self.graph: AtomGraph | None = None
+
+    def check_state(self, atoms: Atoms, tol: float = 1e-15) -> list[str]:
+        """What has changed since the last calculation; ASE itself does not look at `info`."""
+        changes: list[str] = super().check_state(atoms, tol=tol)
+        if (
+            self.atoms is not None
+            and "initial_charges" not in changes
+            and total_charge(atoms) != total_charge(self.atoms)
+        ):
+            changes.append("initial_charges")
+        return changes
 
     def calculate(
         self, atoms: Atoms | None = None, properties: Sequence[str] = ("energy",), system_changes: Any = all_changes
@@ -54,11 +76,13 @@ class PotentialCalculator(Calculator):
         assert self.atoms is not None
         atoms = self.atoms
         positions, cell, pbc = atoms.positions, atoms.cell.array, atoms.pbc
-        charge = atoms.info.get("charge")
+        charge = total_charge(atoms)
         require_evaluable(self.potential, Structure(atoms.numbers, positions, cell, pbc, charge=charge))
-        self.graph = build_graph(atoms.numbers, positions, cell, pbc, self.potential.cutoff)
+        self.graph = build_graph(atoms.numbers, positions, cell, pbc, self.potential.cutoff, charge=charge)
         device = next(self.potential.parameters()).device
-        with threads_for(self.graph.edge_index.shape[1]):
+        # What is left to the choice of whoever calls stays so.
+        chosen = nullcontext() if self.backend is Backend.AUTO else using_backend(self.backend)
+        with chosen, threads_for(self.graph.edge_index.shape[1]):
             prediction = evaluate(self.potential, self.graph.to(device), stress=bool(pbc.all()))
         values = {key: value.cpu().numpy() for key, value in prediction.items()}
         energy = float(values["energy"][0])
@@ -70,3 +94,18 @@ class PotentialCalculator(Calculator):
         }
         if "stress" in values:
             self.results["stress"] = full_3x3_to_voigt_6_stress(values["stress"][0])
+
+
+CHARGE_DIGITS = 2
+"""Digits of a sum of partial charges that mean something: files round each."""
+
+
+def total_charge(atoms: Atoms) -> float | None:
+    """The total charge in e: `atoms.info["charge"]`, or else the sum of the initial charges; None where neither is set."""
+    stated = atoms.info.get("charge")
+    if stated is not None:
+        return float(stated)
+    if not atoms.has("initial_charges"):
+        return None
+    # Adding zero takes the sign off a negative zero.
+    return round(float(atoms.get_initial_charges().sum()), CHARGE_DIGITS) + 0.0

@@ -110,7 +110,12 @@ class Predictor:
             if self.stress and not structure.pbc.all():
                 raise InputError("a stress was asked for, and this structure is not periodic in three directions")
             return build_graph(
-                structure.numbers, structure.positions, structure.cell, structure.pbc, self.potential.cutoff
+                structure.numbers,
+                structure.positions,
+                structure.cell,
+                structure.pbc,
+                self.potential.cutoff,
+                charge=structure.charge,
             )
         except InputError as error:
             return error

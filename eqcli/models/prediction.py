@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -11,26 +12,32 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Quantity:
-    """Unit and shape of a predicted quantity; B structures, N atoms."""
+    """Unit and shape of a predicted quantity (B structures, N atoms), and how it turns with the structure."""
 
     unit: str
     shape: str
+    kind: Literal["scalar", "vector", "tensor"] = "scalar"
+
+    @property
+    def per_atom(self) -> bool:
+        """Whether the first axis counts atoms."""
+        return self.shape.startswith("[N")
 
 
 QUANTITIES: dict[str, Quantity] = {
     "energy": Quantity("eV", "[B]"),
     "atomic_energies": Quantity("eV", "[N]"),
-    "forces": Quantity("eV/Å", "[N, 3]"),
-    "stress": Quantity("eV/Å^3", "[B, 3, 3]"),
-    "virial": Quantity("eV", "[B, 3, 3]"),
+    "forces": Quantity("eV/Å", "[N, 3]", "vector"),
+    "stress": Quantity("eV/Å^3", "[B, 3, 3]", "tensor"),
+    "virial": Quantity("eV", "[B, 3, 3]", "tensor"),
 }
 
 
 class Prediction(dict[str, "Tensor"]):
-    """Named tensors; the names are those of `QUANTITIES`."""
+    """Named tensors; the names are those of `QUANTITIES` and those that a model declares itself."""
 
-    def __init__(self, values: dict[str, Tensor]) -> None:
-        unknown = set(values) - set(QUANTITIES)
+    def __init__(self, values: Mapping[str, Tensor], declared: Mapping[str, Quantity] | None = None) -> None:
+        unknown = set(values) - set(QUANTITIES) - set(declared or {})
         if unknown:
             raise KeyError(f"undeclared quantities: {sorted(unknown)}")
         super().__init__(values)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import torch
@@ -13,6 +14,7 @@ if TYPE_CHECKING:
     from pydantic import BaseModel
 
     from eqcli.graph.atom_graph import AtomGraph
+    from eqcli.models.prediction import Quantity
 
 
 @dataclass(frozen=True)
@@ -44,8 +46,9 @@ class Potential(nn.Module, ABC):
     reflection, translation of the structure or permutation of its atoms; a batch
     gives what its members give; an atom without neighbours has its reference
     energy alone; the energy and its gradient go to zero smoothly as an atom
-    leaves the cutoff. Forces and stress are never the model's own: they are
-    derived from the energy by :func:`eqcli.models.potentials.derive.evaluate`.
+    leaves the cutoff. Forces and stress are never the model's own, unless it
+    declares them `direct`: they are derived from the energy by :func:`eqcli.models.potentials.derive.evaluate`, except
+    where it declares them as `direct`.
 
     Attributes
     ----------
@@ -60,14 +63,21 @@ class Potential(nn.Module, ABC):
     accepts_charge
         Whether the energy depends on the total charge; charged structures are refused otherwise.
     outputs
-        What may be derived from it; a model whose energy has no useful gradient declares `energy` alone.
+        What the model gives, by name: energy, forces and stress, unless it says otherwise, and its properties.
+    direct
+        Those of forces and stress that the model states itself. They are not derivatives of the energy.
+    quantities
+        Unit and shape of each output that is not a quantity of every potential.
     depth_key
         Field of `config` that counts the message-passing layers; None when there is none.
     """
 
     accepts_charge: ClassVar[bool] = False
-    outputs: ClassVar[tuple[str, ...]] = ("energy", "forces", "stress")
     depth_key: ClassVar[str | None] = None
+
+    outputs: tuple[str, ...] = ("energy", "forces", "stress")
+    direct: tuple[str, ...] = ()
+    quantities: Mapping[str, Quantity] = {}
 
     config: BaseModel
     elements: Tensor
@@ -132,12 +142,29 @@ class Potential(nn.Module, ABC):
         """Energy of each atom, reference energy included, `[N]` float64, eV."""
         return self.interaction_energies(graph, vectors) + self.reference_energies[self.species(graph)]
 
+    def compute(self, graph: AtomGraph, vectors: Tensor) -> dict[str, Tensor]:
+        """Everything that the model gives without differentiation.
+
+        `atomic_energies [N]` where it has an energy, and what it declares in `direct` and `quantities`, float64.
+        """
+        return {"atomic_energies": self.energies(graph, vectors)}
+
+    def last_layer(self, graph: AtomGraph, vectors: Tensor) -> Tensor:
+        """Features `[N, F]` float64 that the energy of an atom is linear in, up to a constant of its own.
+
+        Raises InputError for a model that has none.
+        """
+        from eqcli.errors import InputError
+
+        raise InputError(f"{type(self).__name__} has no last layer that its energy is linear in")
+
     @property
     def dtype(self) -> torch.dtype:
         """Precision of the parameters."""
         return next(self.parameters()).dtype
 
 
+@dataclass
 class Statistics:
     """What a model may want to know of its training data.
 
@@ -149,9 +176,12 @@ class Statistics:
         Mean interaction energy per atom in eV; it must not reach an atom without neighbours.
     scale
         Root mean square of the force components, eV/Å (standard deviation of the energy per atom without forces).
+    properties
+        Shift and scale of each head, in the unit of its predictions: mean and standard deviation of a scalar (per
+        atom where atoms are summed), zero and root mean square of the components of vectors and tensors.
     """
 
-    def __init__(self, avg_num_neighbors: float, shift: float, scale: float) -> None:
-        self.avg_num_neighbors = avg_num_neighbors
-        self.shift = shift
-        self.scale = scale
+    avg_num_neighbors: float
+    shift: float
+    scale: float
+    properties: Mapping[str, tuple[float, float]] = field(default_factory=dict)

@@ -33,43 +33,66 @@ def evaluate(
 
     Forces are `-dE/dx`. The stress is `(1/V) dE/d(strain)` for a symmetric strain
     applied to positions and cell together, tensile positive, and NaN for
-    structures that are not periodic in three directions. With `training` the
+    structures that are not periodic in three directions. What a model declares as
+    `direct` is taken as it states it. With `training` the
     graph of the derivatives is kept, so that a loss on forces can be minimised.
 
     Returns
     -------
     Prediction
         `energy [B]`, `atomic_energies [N]`, and on request `forces [N, 3]`,
-        `stress [B, 3, 3]` and `virial [B, 3, 3]` = -V stress. All float64.
+        `stress [B, 3, 3]` and `virial [B, 3, 3]` = -V stress, as far as the model gives them, and the properties
+        that it declares. All float64.
     """
-    positions = graph.positions
-    cell = graph.cell
-    strain = None
-    with torch.set_grad_enabled(training or forces or stress):
-        if forces:
-            positions = positions.detach().requires_grad_(True)
-        moved, box = positions, cell
-        if stress:
-            strain = torch.zeros_like(cell).requires_grad_(True)
-            symmetric = 0.5 * (strain + strain.transpose(1, 2))
-            moved = positions + torch.bmm(positions.unsqueeze(1), symmetric[graph.batch]).squeeze(1)
-            box = cell + torch.bmm(cell, symmetric)
-        atomic = potential.energies(graph, edge_vectors(graph, moved, box))
-        energy = atomic.new_zeros(graph.n_structures).index_add(0, graph.batch, atomic)
-    result = {"energy": energy, "atomic_energies": atomic}
-    wanted = ([positions] if forces else []) + ([strain] if strain is not None else [])
-    gradients = _gradients(energy, wanted, training)
-    if forces:
+    forces, stress = (wanted and name in potential.outputs for wanted, name in ((forces, "forces"), (stress, "stress")))
+    by_position, by_strain = forces and "forces" not in potential.direct, stress and "stress" not in potential.direct
+    moved, box, variables = _variables(graph, by_position, by_strain)
+    with torch.set_grad_enabled(training or by_position or by_strain):
+        result = potential.compute(graph, edge_vectors(graph, moved, box))
+        if "atomic_energies" in result:
+            atomic = result["atomic_energies"]
+            result["energy"] = atomic.new_zeros(graph.n_structures).index_add(0, graph.batch, atomic)
+    gradients = _gradients(result["energy"], variables, training) if variables else []
+    if by_position:
         result["forces"] = -gradients[0]
-    if strain is not None:
-        virial = -gradients[-1]
-        periodic = graph.pbc.all(dim=1)
-        volume = torch.where(periodic, torch.linalg.det(cell).abs(), torch.full_like(energy, torch.nan))
-        result["virial"] = virial
-        result["stress"] = -virial / volume[:, None, None]
+    if by_strain:
+        result["virial"] = -gradients[-1]
+    if stress:
+        _complete_stress(result, graph)
+    for name, wanted in (("forces", forces), ("stress", stress)):
+        if not wanted:
+            result.pop(name, None)
     if not training:
         result = {key: value.detach() for key, value in result.items()}
-    return Prediction(result)
+    return Prediction(result, potential.quantities)
+
+
+def _variables(graph: AtomGraph, by_position: bool, by_strain: bool) -> tuple[Tensor, Tensor, list[Tensor]]:
+    """Positions and cells, and what they depend on that the energy is differentiated by: positions, then strain."""
+    positions, cell = graph.positions, graph.cell
+    variables = []
+    if by_position:
+        positions = positions.detach().requires_grad_(True)
+        variables.append(positions)
+    if not by_strain:
+        return positions, cell, variables
+    strain = torch.zeros_like(cell).requires_grad_(True)
+    symmetric = 0.5 * (strain + strain.transpose(1, 2))
+    moved = positions + torch.bmm(positions.unsqueeze(1), symmetric[graph.batch]).squeeze(1)
+    return moved, cell + torch.bmm(cell, symmetric), [*variables, strain]
+
+
+def _complete_stress(result: dict[str, Tensor], graph: AtomGraph) -> None:
+    """The stress from the virial, or the virial from a stress that the model states; NaN without a volume."""
+    periodic = graph.pbc.all(dim=1)
+    volume = torch.linalg.det(graph.cell).abs()[:, None, None]
+    if "stress" in result:
+        result["virial"] = -result["stress"] * volume
+    else:
+        result["stress"] = -result["virial"] / torch.where(periodic[:, None, None], volume, torch.ones_like(volume))
+    result["stress"] = torch.where(
+        periodic[:, None, None], result["stress"], torch.full_like(result["stress"], torch.nan)
+    )
 
 
 def _gradients(energy: Tensor, wanted: list[Tensor], training: bool) -> list[Tensor]:

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from eqcli.geometry.spherical_harmonics import SphericalHarmonics
 from eqcli.graph.layout import Layout, make_layout
 from eqcli.models.potentials.base import Capabilities, Potential, Statistics
+from eqcli.models.potentials.heads import AtomStates, Heads, Widths, spherical_states
 from eqcli.nn.convolution import Convolution
 from eqcli.nn.element_linear import DegreeLinear, ElementLinear
 from eqcli.nn.radial import (
@@ -66,6 +67,18 @@ class MACE(Potential):
         hidden = int(config.MLP_irreps.removesuffix("x0e"))
         self.readouts = nn.ModuleList(LinearReadout(config.channels) for _ in range(config.num_interactions - 1))
         self.readouts.append(NonLinearReadout(config.channels, hidden))
+        lower = config.num_interactions - 1
+        degrees = config.max_L if lower else 0
+        self.heads = Heads(
+            config.heads,
+            Widths(
+                scalars=config.channels * config.num_interactions,
+                vectors=config.channels * lower if degrees >= 1 else 0,
+                tensors=config.channels * lower if degrees >= 2 else 0,
+            ),
+        )
+        self.quantities = self.heads.quantities
+        self.outputs = (*(("energy", "forces", "stress") if config.energy else ()), *self.quantities)
         self.zbl = ZBL(config.zbl.num_cutoff_basis) if config.zbl else None
         self.register_buffer("scale", torch.tensor(1.0, dtype=torch.float64))
         self.register_buffer("shift", torch.tensor(0.0, dtype=torch.float64))
@@ -81,8 +94,29 @@ class MACE(Potential):
         if self.config.avg_num_neighbors is None:
             # Isolated atoms alone have no neighbours; any divisor is right for them.
             self.avg_num_neighbors.fill_(statistics.avg_num_neighbors or 1.0)
+        self.heads.initialise(statistics.properties)
 
     def interaction_energies(self, graph: AtomGraph, vectors: Tensor) -> Tensor:
+        return self._run(graph, vectors)[0]
+
+    def compute(self, graph: AtomGraph, vectors: Tensor) -> dict[str, Tensor]:
+        energies, features = self._run(graph, vectors)
+        result: dict[str, Tensor] = {}
+        if self.config.energy:
+            result["atomic_energies"] = energies + self.reference_energies[self.species(graph)]
+        if self.quantities:
+            result |= self.heads(self._states(features), graph)
+        return result
+
+    def last_layer(self, graph: AtomGraph, vectors: Tensor) -> Tensor:
+        species = self.species(graph)
+        features = self._run(graph, vectors)[1]
+        each = [readout.activations(h[:, 0]) for readout, h in zip(self.readouts, features, strict=True)]
+        alone = [readout.activations(h) for readout, h in zip(self.readouts, self._isolated_features(), strict=True)]
+        return (torch.cat(each, dim=1) - torch.cat(alone, dim=1).index_select(0, species)).double()
+
+    def _run(self, graph: AtomGraph, vectors: Tensor) -> tuple[Tensor, list[Tensor]]:
+        """Interaction energies `[N]` and the features `[N, (L+1)^2, C]` of each layer."""
         species = self.species(graph)
         layout = make_layout(species, graph.edge_index)
         if layout.order is not None and layout.edge_order is not None:
@@ -95,8 +129,10 @@ class MACE(Potential):
         radial = self._radial_features(r, numbers, layout) * envelope.unsqueeze(1)
         h = (self.embedding * len(self.elements) ** -0.5).index_select(0, species).unsqueeze(1)  # [N, 1, C]
         learned = h.new_zeros(len(species))
+        features = []
         for layer, readout in zip(self.layers, self.readouts, strict=True):
             h = layer(h, radial, harmonics, layout, self.avg_num_neighbors)
+            features.append(h)
             learned = learned + readout(h.narrow(1, 0, 1).squeeze(1))
         learned = learned - self.isolated_energies().index_select(0, species)
         bonded = torch.tanh(learned.new_zeros(len(species)).index_add(0, layout.receiver, envelope))
@@ -104,7 +140,15 @@ class MACE(Potential):
         if self.zbl is not None:
             pairs = self.zbl(r, numbers[layout.receiver], numbers[layout.sender])
             energy = energy.index_add(0, layout.receiver, pairs.double())
-        return energy if layout.inverse is None else energy.index_select(0, layout.inverse)
+        if layout.inverse is None:
+            return energy, features
+        inverse = layout.inverse
+        return energy.index_select(0, inverse), [h.index_select(0, inverse) for h in features]
+
+    def _states(self, features: list[Tensor]) -> AtomStates:
+        """Scalars of every layer; vectors and tensors of all but the last, which has none."""
+        states = spherical_states(torch.cat(features[:-1], dim=2) if features[:-1] else features[-1])
+        return AtomStates(torch.cat([h[:, 0] for h in features], dim=1), states.vectors, states.tensors)
 
     def isolated_energies(self) -> Tensor:
         """What the readouts give an atom of each element that has no neighbours, `[n_elements]`.
@@ -112,12 +156,17 @@ class MACE(Potential):
         Skip connections carry features of the element itself past empty messages; without
         taking their energy away an isolated atom would not have its reference energy.
         """
+        features = self._isolated_features()
+        return torch.stack([readout(h) for readout, h in zip(self.readouts, features, strict=True)]).sum(0)
+
+    def _isolated_features(self) -> list[Tensor]:
+        """Scalars of an atom without neighbours after each layer, `[n_elements, C]` each."""
         h = self.embedding * len(self.elements) ** -0.5
-        energy = h.new_zeros(len(h))
-        for layer, readout in zip(self.layers, self.readouts, strict=True):
+        features = []
+        for layer in self.layers:
             h = torch.zeros_like(h) if layer.skip is None else layer.skip.each_element(h)
-            energy = energy + readout(h)
-        return energy
+            features.append(h)
+        return features
 
     def _radial_features(self, r: Tensor, numbers: Tensor, layout: Layout) -> Tensor:
         """Radial basis of the transformed distances, `[E, num_radial_basis]`."""
@@ -177,6 +226,10 @@ class LinearReadout(nn.Module):
         super().__init__()
         self.weight = nn.Parameter(torch.randn(channels))
 
+    def activations(self, scalars: Tensor) -> Tensor:
+        """The scalars themselves: the energy is linear in them."""
+        return scalars
+
     def forward(self, scalars: Tensor) -> Tensor:
         return scalars @ (self.weight * len(self.weight) ** -0.5)
 
@@ -189,6 +242,9 @@ class NonLinearReadout(nn.Module):
         self.hidden = nn.Parameter(torch.randn(channels, hidden))
         self.weight = nn.Parameter(torch.randn(hidden))
 
+    def activations(self, scalars: Tensor) -> Tensor:
+        """The last layer, `[N, C] -> [N, hidden]`."""
+        return scaled_silu(scalars @ (self.hidden * self.hidden.shape[0] ** -0.5))
+
     def forward(self, scalars: Tensor) -> Tensor:
-        x = scaled_silu(scalars @ (self.hidden * self.hidden.shape[0] ** -0.5))
-        return x @ (self.weight * len(self.weight) ** -0.5)
+        return self.activations(scalars) @ (self.weight * len(self.weight) ** -0.5)
