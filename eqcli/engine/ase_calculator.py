@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any
 
 from ase.calculators.calculator import Calculator, all_changes
 from ase.stress import full_3x3_to_voigt_6_stress
 
-from eqcli.engine.device import threads_for
-from eqcli.engine.open_model import backend_of
+from eqcli.engine.hosted import HostedModel
 from eqcli.engine.predictor import require_evaluable
 from eqcli.graph.atom_graph import AtomGraph, build_graph
 from eqcli.io.structure import Structure
-from eqcli.models.potentials.derive import evaluate
-from eqcli.nn.backend import Backend, using_backend
+from eqcli.nn.backend import Backend
 
 if TYPE_CHECKING:
     from ase import Atoms
@@ -53,8 +50,8 @@ class PotentialCalculator(Calculator):
 
     def __init__(self, model: ModelFile, *, backend: str | Backend = Backend.AUTO) -> None:
         super().__init__()
+        self.hosted = HostedModel(model, backend)
         self.potential = model.potential
-        self.backend = backend_of(backend)
         self.graph: AtomGraph | None = None
 
     def check_state(self, atoms: Atoms, tol: float = 1e-15) -> list[str]:
@@ -79,11 +76,7 @@ class PotentialCalculator(Calculator):
         charge = total_charge(atoms)
         require_evaluable(self.potential, Structure(atoms.numbers, positions, cell, pbc, charge=charge))
         self.graph = build_graph(atoms.numbers, positions, cell, pbc, self.potential.cutoff, charge=charge)
-        device = next(self.potential.parameters()).device
-        # What is left to the choice of whoever calls stays so.
-        chosen = nullcontext() if self.backend is Backend.AUTO else using_backend(self.backend)
-        with chosen, threads_for(self.graph.edge_index.shape[1]):
-            prediction = evaluate(self.potential, self.graph.to(device), stress=bool(pbc.all()))
+        prediction = self.hosted.evaluate(self.graph, stress=bool(pbc.all()))
         values = {key: value.cpu().numpy() for key, value in prediction.items()}
         energy = float(values["energy"][0])
         self.results = {
@@ -101,7 +94,7 @@ CHARGE_DIGITS = 2
 
 
 def total_charge(atoms: Atoms) -> float | None:
-    """The total charge in e: `atoms.info["charge"]`, or else the sum of the initial charges; None where neither is set."""
+    """The total charge in e: `atoms.info["charge"]`, else the sum of the initial charges; None without either."""
     stated = atoms.info.get("charge")
     if stated is not None:
         return float(stated)

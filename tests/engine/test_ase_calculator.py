@@ -9,7 +9,7 @@ from ase import Atoms
 from ase.calculators.calculator import PropertyNotImplementedError
 from ase.calculators.fd import calculate_numerical_forces, calculate_numerical_stress
 
-from eqcli.engine import ase_calculator
+from eqcli.engine import hosted
 from eqcli.engine.ase_calculator import PotentialCalculator
 from eqcli.errors import InputError
 from tests.toy_model import REFERENCE_ENERGIES, toy_model
@@ -83,8 +83,8 @@ def test_atomic_energies_add_up():
 
 def test_results_are_kept_until_the_atoms_change(monkeypatch):
     calls = []
-    evaluate = ase_calculator.evaluate
-    monkeypatch.setattr(ase_calculator, "evaluate", lambda *a, **k: calls.append(1) or evaluate(*a, **k))
+    evaluate = hosted.evaluate
+    monkeypatch.setattr(hosted, "evaluate", lambda *a, **k: calls.append(1) or evaluate(*a, **k))
     atoms = crystal()
     atoms.get_forces(), atoms.get_stress(), atoms.get_potential_energy()
     assert len(calls) == 1
