@@ -5,7 +5,8 @@ Beside the command line stand functions that take a model into other programs. T
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -16,6 +17,11 @@ if TYPE_CHECKING:
 
 __version__ = "0.1.0"
 __all__ = ["__version__", "calculator", "lammps_model", "torch_sim_model"]
+
+
+def _engine(module: str) -> Any:
+    """A module of the engine, which loads torch."""
+    return import_module(f"eqcli.engine.{module}")
 
 
 def calculator(
@@ -47,10 +53,9 @@ def calculator(
     InputError
         A file that is no model, an unknown device, precision or backend.
     """
-    from eqcli.engine.ase_calculator import PotentialCalculator
-    from eqcli.engine.open_model import open_model
-
-    return PotentialCalculator(open_model(model, device, precision, compile=compile), backend=backend)
+    opened = _engine("open_model").open_model(model, device, precision, compile=compile)
+    found: PotentialCalculator = _engine("ase_calculator").PotentialCalculator(opened, backend=backend)
+    return found
 
 
 def torch_sim_model(
@@ -66,10 +71,9 @@ def torch_sim_model(
 
     `stress` says whether the stress is computed; the other parameters are those of :func:`calculator`.
     """
-    from eqcli.engine.export_torch_sim import TorchSimModel
-    from eqcli.engine.open_model import open_model
-
-    return TorchSimModel(open_model(model, device, precision, compile=compile), backend=backend, stress=stress)
+    opened = _engine("open_model").open_model(model, device, precision, compile=compile)
+    found: TorchSimModel = _engine("export_torch_sim").TorchSimModel(opened, backend=backend, stress=stress)
+    return found
 
 
 def lammps_model(
@@ -84,7 +88,6 @@ def lammps_model(
 
     Parameters are those of :func:`calculator`.
     """
-    from eqcli.engine.export_lammps import LammpsModel
-    from eqcli.engine.open_model import open_model
-
-    return LammpsModel(open_model(model, device, precision, compile=compile), backend=backend)
+    opened = _engine("open_model").open_model(model, device, precision, compile=compile)
+    found: LammpsModel = _engine("export_lammps").LammpsModel(opened, backend=backend)
+    return found
