@@ -43,6 +43,8 @@ class BatchBudget:
 
     def admits(self, atoms: int, edges: int) -> bool:
         """Whether a batch may have this many atoms and directed edges."""
+        if self.potential.one_by_one:
+            return False
         if self.atoms is not None:
             return atoms <= self.atoms
         need = step_bytes(self.potential.config, atoms, edges, self.potential.dtype.itemsize)

@@ -123,7 +123,13 @@ class Predictor:
     def _evaluate(self, graphs: list[AtomGraph]) -> list[Values | InputError]:
         if not graphs:
             return []
-        values = self._attempt(graphs)
+        try:
+            values = self._attempt(graphs)
+        except InputError as error:
+            if len(graphs) == 1:
+                return [error]
+            # One of them fails, and the others are not to blame.
+            return [outcome for graph in graphs for outcome in self._evaluate([graph])]
         if values is not None:
             return [self._checked(graph, one, len(graphs)) for graph, one in zip(graphs, values, strict=True)]
         if len(graphs) == 1:
@@ -150,7 +156,7 @@ class Predictor:
         return None
 
     def _checked(self, graph: AtomGraph, values: Values, companions: int) -> Values | InputError:
-        if all(np.isfinite(values[key]).all() for key in ("energy", "forces")):
+        if all(np.isfinite(values[key]).all() for key in ("energy", "forces") if key in values):
             return values
         if companions > 1:
             # Alone, so that no other structure of the batch can be to blame.
@@ -186,7 +192,7 @@ def predicted(structure: Structure, values: Values) -> Structure:
     return replace(
         structure,
         energy=float(values["energy"]),
-        forces=values["forces"],
+        forces=values.get("forces"),
         stress=stress if stress is not None and structure.pbc.all() else None,
         info=info,
         arrays=arrays,
@@ -199,7 +205,7 @@ def _per_structure(values: Values, graphs: list[AtomGraph]) -> list[Values]:
     parts = []
     for k, graph in enumerate(graphs):
         rows = slice(int(ends[k]) - graph.num_nodes, int(ends[k]))
-        one = {key: values[key][rows] for key in ("forces", "atomic_energies")}
+        one = {key: values[key][rows] for key in ("forces", "atomic_energies") if key in values}
         one |= {key: values[key][k] for key in ("energy", "stress") if key in values}
         parts.append(one)
     return parts

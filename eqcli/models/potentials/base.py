@@ -68,11 +68,14 @@ class Potential(nn.Module, ABC):
         Those of forces and stress that the model states itself. They are not derivatives of the energy.
     quantities
         Unit and shape of each output that is not a quantity of every potential.
+    one_by_one
+        Whether structures are computed one after the other, so that batches of several gain nothing.
     depth_key
         Field of `config` that counts the message-passing layers; None when there is none.
     """
 
     accepts_charge: ClassVar[bool] = False
+    one_by_one: ClassVar[bool] = False
     depth_key: ClassVar[str | None] = None
 
     outputs: tuple[str, ...] = ("energy", "forces", "stress")
