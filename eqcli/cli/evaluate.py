@@ -19,7 +19,7 @@ from eqcli.nn.backend import Backend
 def evaluate(
     labels: options.Labels,
     model: Annotated[
-        Path | None, typer.Argument(metavar="MODEL", help="Model file, e.g. runs/x/model.safetensors.")
+        Path | None, typer.Argument(metavar="MODEL", help="Model file, or a calculator: ase:module:Class.")
     ] = None,
     data: Annotated[
         list[Path] | None,
@@ -29,6 +29,7 @@ def evaluate(
         Path | None,
         typer.Option("--output", "-o", help="Folder of the report; by default evaluation-<data>, or audit, beside it."),
     ] = None,
+    model_arg: options.ModelArgs = None,
     device: options.Device = "auto",
     backend: options.BackendOption = Backend.AUTO,
     precision: options.PrecisionOption = None,
@@ -93,6 +94,7 @@ def evaluate(
             model,
             files,
             output or model.parent / name,
+            model_arguments=options.model_arguments(model_arg),
             device=device,
             precision=precision.value if precision else None,
             labels=conventions,
@@ -122,6 +124,7 @@ def add_to(app: typer.Typer) -> None:
         "eqcli evaluate runs/x/model.safetensors test.extxyz --no-audit --json",
         "eqcli evaluate runs/x/model.safetensors --audit equivariance,conservation -o audit/",
         "eqcli evaluate runs/x/model.safetensors kcal.extxyz --energy-unit kcal/mol",
+        "eqcli evaluate ase:tblite.ase:TBLite test.extxyz --model-arg method=GFN1-xTB -o xtb/",
         "eqcli evaluate --suite tensor-products -o report/",
         "eqcli evaluate --suite gwl -o report/",
     )

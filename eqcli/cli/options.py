@@ -56,7 +56,19 @@ EnergyUnit = StrEnum("EnergyUnit", [(name, name) for name in ENERGY])  # type: i
 LengthUnit = StrEnum("LengthUnit", [(name, name) for name in LENGTH])  # type: ignore[misc]
 StressUnit = StrEnum("StressUnit", [(name, name) for name in STRESS])  # type: ignore[misc]
 
-ModelFile = Annotated[Path, typer.Argument(metavar="MODEL", help="Model file, e.g. runs/x/model.safetensors.")]
+ModelFile = Annotated[
+    Path,
+    typer.Argument(
+        metavar="MODEL",
+        help="Model file, or a calculator of another package: ase:module:Class, e.g. ase:tblite.ase:TBLite.",
+    ),
+]
+ModelArgs = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--model-arg", metavar="NAME=VALUE", help="Argument of a calculator ase:module:Class; may be repeated."
+    ),
+]
 InputFiles = Annotated[list[Path], typer.Argument(metavar="FILES", help="Structure files of any known format.")]
 RecipeFile = Annotated[Path, typer.Argument(metavar="RECIPE", help="Recipe file (YAML).")]
 Overrides = Annotated[
@@ -140,6 +152,29 @@ def convention(values: dict[str, Any]) -> LabelConvention:
         detail = error.errors(include_url=False)[0]
         option = LABELS[str(detail["loc"][0])][2]
         raise InputError(f"{option}: {detail['msg'].removeprefix('Value error, ')}") from error
+
+
+def model_arguments(texts: list[str] | None) -> dict[str, bool | int | float | str | None]:
+    """The arguments that `--model-arg` gives, values as YAML has them. Raises InputError for any that is none."""
+    from eqcli.errors import ErrorGroup, InputError
+    from eqcli.recipe.tree import Place
+    from eqcli.recipe.yaml12 import parse_yaml
+
+    found: dict[str, bool | int | float | str | None] = {}
+    for text in texts or ():
+        name, equals, value = text.partition("=")
+        if not equals or not name.isidentifier():
+            raise InputError(f"--model-arg {text}: this is not an argument", hint="Write name=value.")
+        if name in found:
+            raise InputError(f"--model-arg {name} is given twice", hint="Keep one of them.")
+        errors: list[Any] = []
+        node = parse_yaml(value, Place(Path(), override=text), errors)
+        if errors:
+            raise ErrorGroup(errors)
+        if isinstance(node.value, dict | list):
+            raise InputError(f"--model-arg {text}: the value must be text, a number, true, false or null")
+        found[name] = node.value
+    return found
 
 
 def examples(*lines: str) -> str:

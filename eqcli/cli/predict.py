@@ -22,6 +22,7 @@ def predict(
         Path | None,
         typer.Option("--output", "-o", help="Where results go: .extxyz, .h5, .csv ...; else they are only shown."),
     ] = None,
+    model_arg: options.ModelArgs = None,
     device: options.Device = "auto",
     backend: options.BackendOption = Backend.AUTO,
     precision: options.PrecisionOption = None,
@@ -45,6 +46,7 @@ def predict(
             model,
             inputs,
             output,
+            model_arguments=options.model_arguments(model_arg),
             device=device,
             precision=precision.value if precision else None,
             stress=stress,
@@ -62,5 +64,6 @@ def add_to(app: typer.Typer) -> None:
         "eqcli predict model.safetensors molecules.sdf crystal.cif traj.extxyz -o out.extxyz",
         "eqcli predict model.safetensors 'CCO.smi' -o out.csv --json",
         "eqcli predict model.safetensors vasp.extxyz -o out.h5 --stress-unit kbar --stress-sign vasp",
+        "eqcli predict ase:tblite.ase:TBLite molecules.sdf -o xtb.extxyz --model-arg method=GFN2-xTB",
     )
     app.command(epilog=epilog)(predict)

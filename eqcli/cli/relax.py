@@ -51,6 +51,7 @@ def relax(
     trajectory: Annotated[
         Path | None, typer.Option("--trajectory", help="Every step of the relaxation, e.g. t.h5 or t.extxyz.")
     ] = None,
+    model_arg: options.ModelArgs = None,
     device: options.Device = "auto",
     backend: options.BackendOption = Backend.AUTO,
     precision: Annotated[
@@ -81,6 +82,7 @@ def relax(
             keep_symmetry=keep_symmetry,
             symprec=symprec,
             trajectory=trajectory,
+            model_arguments=options.model_arguments(model_arg),
             device=device,
             precision=precision.value,
             overwrite=overwrite,

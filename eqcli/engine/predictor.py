@@ -205,7 +205,7 @@ def _per_structure(values: Values, graphs: list[AtomGraph]) -> list[Values]:
     parts = []
     for k, graph in enumerate(graphs):
         rows = slice(int(ends[k]) - graph.num_nodes, int(ends[k]))
-        one = {key: values[key][rows] for key in ("forces", "atomic_energies") if key in values}
+        one: Values = {key: values[key][rows] for key in ("forces", "atomic_energies") if key in values}
         one |= {key: values[key][k] for key in ("energy", "stress") if key in values}
         parts.append(one)
     return parts

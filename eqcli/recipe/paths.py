@@ -7,11 +7,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import get_args
 
+from pydantic.fields import FieldInfo
+
+from eqcli.engine.guest_name import GuestName, is_guest, version_facts
 from eqcli.errors import EqcliError, InputError
 from eqcli.files import require_file
 from eqcli.names import did_you_mean
 from eqcli.recipe.fields import Model, annotation_of, fields, parts, section_under
 from eqcli.recipe.schema import IsFile
+from eqcli.recipe.steps import IsModel
 from eqcli.recipe.tree import KeyPath, Node
 from eqcli.tasks.pipeline_state import REFERENCE
 
@@ -38,13 +42,27 @@ def resolve_paths(
         if info is None:
             continue
         path = (*prefix, key)
-        if takes_files(annotation_of(info)):
+        if names_guest(info, below):
+            _check_guest(below, path, errors)
+        elif takes_files(annotation_of(info)):
             for position, item in below.children() if isinstance(below.value, list) else []:
                 _resolve(item, (*path, position), errors, scope)
             _resolve(below, path, errors, scope)
         else:
             _refuse_reference(below, path, errors, scope)
         resolve_paths(below, section_under(model, key, below), errors, prefix=path, scope=scope)
+
+
+def names_guest(info: FieldInfo, node: Node) -> bool:
+    """Whether a field that takes a model names the calculator of another package."""
+    return any(isinstance(mark, IsModel) for mark in info.metadata) and is_guest(str(node.value))
+
+
+def _check_guest(node: Node, path: KeyPath, errors: list[EqcliError]) -> None:
+    try:
+        version_facts(GuestName.parse(str(node.value)))
+    except InputError as error:
+        errors.append(InputError(f"{error.message}: {node.value}", node.place.where(path), error.hint))
 
 
 def takes_files(annotation: object) -> bool:

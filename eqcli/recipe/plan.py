@@ -6,6 +6,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
+from eqcli.engine.guest_name import is_guest
 from eqcli.recipe.fields import annotation_of
 from eqcli.recipe.paths import takes_files
 from eqcli.recipe.schema import PipelineRecipe, Section, TrainRecipe
@@ -26,7 +27,8 @@ def named_files(section: BaseModel) -> list[str]:
         if isinstance(value, BaseModel):
             found += named_files(value)
         elif takes_files(annotation_of(info)):
-            found += [value] if isinstance(value, str) else [v for v in value or () if isinstance(v, str)]
+            several = [value] if isinstance(value, str) else value or ()
+            found += [v for v in several if isinstance(v, str) and not is_guest(v)]
     return found
 
 

@@ -7,13 +7,21 @@ step made.
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from dataclasses import dataclass
+from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
+from eqcli.engine.guest_name import is_guest
 from eqcli.io.conventions import LabelConvention
-from eqcli.recipe.schema import InputFile, PipelineRecipe, Section, TrainRecipe
+from eqcli.recipe.schema import InputFile, IsFile, PipelineRecipe, Section, TrainRecipe
 from eqcli.tasks.pipeline_state import REFERENCE
+
+
+@dataclass(frozen=True)
+class IsModel(IsFile):
+    """Marks text that names a model: a file, or the calculator of another package as `ase:module:Class`."""
+
 
 FILE_FORM = {"form": "the name of a file without folders"}
 FILE_NAME = r"^[A-Za-z0-9_][A-Za-z0-9._-]*$"
@@ -29,10 +37,26 @@ class TrainStep(Section):
     overrides: tuple[str, ...] = Field((), description="`key=value` changes of the recipe.")
 
 
-class PredictStep(Section):
+class ModelStep(Section):
+    """What applies a model."""
+
+    model: Annotated[str, IsModel()] = Field(
+        description="The model file, or the calculator of another package as `ase:module:Class`."
+    )
+    model_arguments: dict[str, bool | int | float | str | None] = Field(
+        default_factory=dict, description="Arguments of a calculator that is named as `ase:module:Class`."
+    )
+
+    @model_validator(mode="after")
+    def _of_a_calculator(self) -> ModelStep:
+        if self.model_arguments and not is_guest(self.model):
+            raise ValueError("model_arguments are those of a calculator (ase:module:Class), and the model is a file")
+        return self
+
+
+class PredictStep(ModelStep):
     """Energies, forces and stress of structures."""
 
-    model: InputFile = Field(description="The model file.")
     inputs: Files = Field(description="Structure files.")
     output: str = Field(
         "predictions.extxyz", pattern=FILE_NAME, description="Name of the output.", json_schema_extra={**FILE_FORM}
@@ -43,10 +67,9 @@ class PredictStep(Section):
     batch_atoms: int | None = Field(None, ge=1, description="Largest number of atoms computed at once.")
 
 
-class RelaxStep(Section):
+class RelaxStep(ModelStep):
     """Relax structures."""
 
-    model: InputFile = Field(description="The model file.")
     inputs: Files = Field(description="Structure files.")
     output: str = Field(
         "relaxed.extxyz", pattern=FILE_NAME, description="Name of the output.", json_schema_extra={**FILE_FORM}
@@ -68,13 +91,13 @@ class RelaxStep(Section):
 AuditGroup = Literal["all", "equivariance", "conservation", "smoothness", "extensivity", "expressivity"]
 
 
-class EvaluateStep(Section):
+class EvaluateStep(ModelStep):
     """Accuracy and audit of a model."""
 
-    model: InputFile = Field(description="The model file.")
     data: Files = Field(description="Labelled structures.")
     precision: Precision | None = Field(None, description="Precision; by default that of the model.")
     labels: LabelConvention = Field(default_factory=LabelConvention, description="Labels of the data.")
+    dataset: str | None = Field(None, description="Name of the data in comparisons, e.g. `rmd17-ethanol`.")
     audit: bool | tuple[AuditGroup, ...] = Field(
         True, description="Groups of checks by name; `true` makes those that are made unasked, `false` none."
     )
@@ -93,12 +116,22 @@ class ConvertStep(Section):
     labels: LabelConvention = Field(default_factory=LabelConvention, description="Labels of the inputs.")
 
 
+class CompareStep(Section):
+    """Compare models by their evaluations."""
+
+    evaluations: tuple[InputFile, ...] = Field(
+        min_length=1, description="`report.json` of each evaluation, e.g. `${evaluate-a.figures}`."
+    )
+    measure: bool = Field(True, description="Whether to time the models, on the first structures of the data.")
+
+
 ARGUMENTS: dict[str, type[Section]] = {
     "train": TrainStep,
     "predict": PredictStep,
     "relax": RelaxStep,
     "evaluate": EvaluateStep,
     "convert": ConvertStep,
+    "compare": CompareStep,
 }
 """The arguments of each step by its task."""
 
@@ -110,7 +143,7 @@ def outputs(task: str, arguments: Section) -> dict[str, str]:
     """What a step makes: the name that references use, and the path inside the step's folder (`.` is the folder)."""
     if task == "train":
         return {"model": MODEL_FILE, "run": "."}
-    if task == "evaluate":
+    if task in ("evaluate", "compare"):
         return {**REPORT_FILES, "output": "."}
     made = {"output": str(getattr(arguments, "output", ""))}
     if trajectory := getattr(arguments, "trajectory", None):

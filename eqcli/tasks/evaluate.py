@@ -4,21 +4,23 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from eqcli.audit.groups import STRUCTURES, chosen_groups, require_outputs
+from eqcli.engine.guest_name import GuestName
 from eqcli.errors import Failure, InputError, Where
 from eqcli.progress import Reporter, Silent
 from eqcli.tasks.evaluate_result import EvaluateResult
-from eqcli.tasks.inference import inference_provenance, load_for_inference, read_all, readable_files
+from eqcli.tasks.inference import inference_provenance, load_for_inference, read_all, readable_files, runs_in
 from eqcli.tasks.label_lines import reference_labels, tell
 
 if TYPE_CHECKING:
     from eqcli.audit.result import AuditReport
+    from eqcli.engine.guest_calculator import Scalar
     from eqcli.engine.model_file import ModelFile
     from eqcli.engine.predictor import Predictor
     from eqcli.io.conventions import LabelConvention
@@ -42,6 +44,7 @@ def evaluate(
     *,
     device: str = "auto",
     precision: str | None = None,
+    model_arguments: Mapping[str, Scalar] | None = None,
     labels: LabelConvention | None = None,
     audit: bool | Sequence[str] = True,
     audit_structures: int = STRUCTURES,
@@ -58,13 +61,15 @@ def evaluate(
     Parameters
     ----------
     model
-        A model file.
+        A model file, or the calculator of another package as `ase:module:Class`.
     data
         Files of structures; those without labels are audited only.
     output
         Folder that receives `index.html`, `report.json`, `plots/` and, from the audit, `worst-rotations.extxyz`.
     precision
         `float32` or `float64`; None is what the model was saved in.
+    model_arguments
+        Arguments of a calculator that is named as `ase:module:Class`.
     labels
         What the columns of the data mean.
     audit
@@ -96,7 +101,7 @@ def evaluate(
     begun = time.monotonic()
     summaries = [reference_labels(path, labels) for path in sources]
     tell(summaries, report)
-    loaded = load_for_inference(model, device, precision)
+    loaded = load_for_inference(model, device, precision, model_arguments, report)
     if groups is not None:
         require_outputs(loaded.potential.outputs, groups, Where(model))
     result = EvaluateResult(output, output / PAGE, output / DATA)
@@ -269,6 +274,13 @@ def _write_structures(path: Path, structures: Sequence[Structure] | None, proven
 def _model_facts(loaded: ModelFile, facts: dict[str, Any]) -> dict[str, Any]:
     """What the page says about the model."""
     header = loaded.header
+    if guest := header.get("guest"):
+        return {
+            "name": GuestName.parse(guest["calculator"]).attribute,
+            **guest,
+            "arguments": guest["arguments"] or "none",
+            "runs_in": " on ".join(reversed(runs_in(loaded))),
+        }
     training = header.get("training") or {}
     recipe = training.get("recipe") or {}
     path = loaded.path or Path("model")
@@ -276,7 +288,7 @@ def _model_facts(loaded: ModelFile, facts: dict[str, Any]) -> dict[str, Any]:
         "name": recipe.get("name") or f"{path.parent.name}/{path.name}",
         "file": facts["path"],
         "sha256": facts["sha256"],
-        "runs_in": f"{facts['precision']} on {next(loaded.potential.parameters()).device}",
+        "runs_in": " on ".join(reversed(runs_in(loaded))),
         "elements": header.get("elements", []),
         "parameters": f"{header.get('parameters', 0):,}",
         "configuration": header.get("config", {}),

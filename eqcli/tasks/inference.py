@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from eqcli.engine.guest_name import is_guest
 from eqcli.errors import Failure, InputError, Where
 from eqcli.files import refuse_existing, require_file
+from eqcli.progress import Reporter, Silent
 
 if TYPE_CHECKING:
+    from eqcli.engine.guest_calculator import Scalar
     from eqcli.engine.model_file import ModelFile
     from eqcli.io.conventions import LabelConvention
     from eqcli.io.structure import Structure
@@ -27,8 +30,24 @@ def readable_files(paths: Sequence[Path]) -> list[Path]:
     return sources
 
 
-def load_for_inference(model: Path, device: str, precision: str | None) -> ModelFile:
-    """The model on a device, in a precision (None: the one it was saved in)."""
+def load_for_inference(
+    model: Path,
+    device: str,
+    precision: str | None,
+    arguments: Mapping[str, Scalar] | None = None,
+    report: Reporter | None = None,
+) -> ModelFile:
+    """The model on a device, in a precision (None: the one it was saved in).
+
+    `model` is a file or, as `ase:module:Class`, the calculator of another package, made from `arguments`.
+    """
+    if is_guest(model):
+        from eqcli.engine.guest import open_guest
+
+        return open_guest(str(model), arguments or {}, device=device, precision=precision, report=report or Silent())
+    if arguments:
+        hint = "A model file holds everything it needs."
+        raise InputError("arguments are for calculators of other packages (ase:module:Class)", Where(model), hint)
     from eqcli.engine.device import PRECISIONS, choose_device
     from eqcli.engine.model_file import load_model
 
@@ -39,18 +58,29 @@ def load_for_inference(model: Path, device: str, precision: str | None) -> Model
 
 def inference_provenance(model: ModelFile) -> dict[str, Any]:
     """What the header of an output says about where its numbers come from."""
-    from eqcli.engine.device import precision_name
     from eqcli.engine.provenance import provenance
     from eqcli.files import sha256
 
+    precision = runs_in(model)[1]
+    if "guest" in model.header:
+        return provenance() | {"model": {**model.header["guest"], "name": "ase", "precision": precision}}
     return provenance() | {
         "model": {
             "path": str(model.path),
             "sha256": sha256(model.path) if model.path else None,
             "name": model.header.get("config", {}).get("name"),
-            "precision": precision_name(model.potential.dtype),
+            "precision": precision,
         }
     }
+
+
+def runs_in(model: ModelFile) -> tuple[str, str]:
+    """Device and precision in words; a calculator of another package has its own."""
+    from eqcli.engine.device import precision_name
+
+    if "guest" in model.header:
+        return model.header["device"], model.header["precision"]
+    return str(next(model.potential.parameters()).device), precision_name(model.potential.dtype)
 
 
 def read_all(

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import eqcli
+from eqcli.engine.guest_name import GuestName, is_guest, version_facts
 from eqcli.errors import ExitCode, InputError, Where
 from eqcli.files import atomic_path, sha256
 
@@ -137,9 +138,13 @@ def output_hashes(step: PlannedStep, folder: Path) -> dict[str, str] | None:
 def step_key(step: PlannedStep, keys: Mapping[str, str]) -> str:
     """What the result of a step depends on: its arguments, the content of its files, the steps that it uses, version.
 
+    A calculator of another package counts with the version of that package.
     `keys` are those of the earlier steps. Folders do not count, so a project that is moved stays current.
     """
     contents: dict[str, Any] = {}
+    model = step.arguments.get("model")
+    if isinstance(model, str) and is_guest(model):
+        contents[model] = {"calculator": model, **version_facts(GuestName.parse(model))}
     for name in step.files:
         match = REFERENCE.fullmatch(name)
         if match:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import chain
 from pathlib import Path
@@ -14,9 +14,17 @@ import numpy as np
 from eqcli.errors import ExitCode, Failure, InputError
 from eqcli.progress import Reporter, Silent
 from eqcli.tasks.fitting import fitting
-from eqcli.tasks.inference import inference_provenance, load_for_inference, read_all, readable_files, refuse_unwritable
+from eqcli.tasks.inference import (
+    inference_provenance,
+    load_for_inference,
+    read_all,
+    readable_files,
+    refuse_unwritable,
+    runs_in,
+)
 
 if TYPE_CHECKING:
+    from eqcli.engine.guest_calculator import Scalar
     from eqcli.engine.model_file import ModelFile
     from eqcli.io.conventions import LabelConvention
     from eqcli.io.structure import Structure
@@ -62,11 +70,12 @@ class PredictResult:
     def add(self, structure: Structure) -> None:
         """Counts one prediction."""
         assert structure.energy is not None
-        assert structure.forces is not None
         per_atom = structure.energy / len(structure)
         low, high = self.energy_range or (per_atom, per_atom)
         self.energy_range = (min(low, per_atom), max(high, per_atom))
-        self.largest_force = max(self.largest_force or 0.0, float(np.linalg.norm(structure.forces, axis=1).max()))
+        if structure.forces is not None:
+            largest = float(np.linalg.norm(structure.forces, axis=1).max())
+            self.largest_force = max(self.largest_force or 0.0, largest)
         self.structures += 1
         self.atoms += len(structure)
 
@@ -91,9 +100,10 @@ class PredictResult:
         rows = [("structures", str(self.structures)), ("atoms", str(self.atoms))]
         if self.failures:
             rows.append(("failed", str(len(self.failures))))
-        if self.energy_range is not None and self.largest_force is not None:
+        if self.energy_range is not None:
             low, high = self.energy_range
             rows.append(("energy per atom", f"{low:.4f} eV" if low == high else f"{low:.4f} to {high:.4f} eV"))
+        if self.largest_force is not None:
             rows.append(("largest force", f"{self.largest_force:.4f} eV/Å"))
         if self.seconds and self.structures:
             rate = f"{self.structures / self.seconds:.3g} structures/s, {self.atoms / self.seconds:.3g} atoms/s"
@@ -110,6 +120,7 @@ def predict(
     *,
     device: str = "auto",
     precision: str | None = None,
+    model_arguments: Mapping[str, Scalar] | None = None,
     stress: bool | None = None,
     labels: LabelConvention | None = None,
     batch_atoms: int | None = None,
@@ -121,7 +132,7 @@ def predict(
     Parameters
     ----------
     model
-        A model file.
+        A model file, or the calculator of another package as `ase:module:Class`.
     inputs
         Files of any format that io reads; their structures are taken in this order.
     output
@@ -131,6 +142,8 @@ def predict(
         `auto`, `cpu`, `cuda` or `cuda:N`.
     precision
         `float32` or `float64`; None is the precision the model was saved in.
+    model_arguments
+        Arguments of a calculator that is named as `ase:module:Class`.
     stress
         None predicts it where there are three periods, False nowhere; True makes other structures failures.
     labels
@@ -151,12 +164,12 @@ def predict(
     report = report or Silent()
     sources = readable_files(inputs)
     refuse_unwritable(output, sources, overwrite)
-    loaded = load_for_inference(model, device, precision)
-    from eqcli.engine.device import precision_name
+    loaded = load_for_inference(model, device, precision, model_arguments, report)
     from eqcli.engine.predictor import Predictor
 
     predictor = Predictor(loaded, stress=stress, batch_atoms=batch_atoms)
-    result = PredictResult(device=str(predictor.device), precision=precision_name(loaded.potential.dtype))
+    where, precision = runs_in(loaded)
+    result = PredictResult(device=where, precision=precision)
     report.message(f"predicting on {result.device} in {result.precision}")
     report.start("predict", None, "structures")
     start = time.perf_counter()

@@ -2,20 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from eqcli.engine.guest_name import is_guest
 from eqcli.errors import EqcliError, Failure, InputError, Where
 from eqcli.progress import Reporter, Silent
 from eqcli.tasks.fitting import fitting
-from eqcli.tasks.inference import inference_provenance, load_for_inference, read_all, readable_files, refuse_unwritable
+from eqcli.tasks.inference import (
+    inference_provenance,
+    load_for_inference,
+    read_all,
+    readable_files,
+    refuse_unwritable,
+    runs_in,
+)
 from eqcli.tasks.relax_result import RelaxResult, RelaxRow
 
 if TYPE_CHECKING:
     from eqcli.engine.ase_calculator import PotentialCalculator
+    from eqcli.engine.guest_calculator import Scalar
     from eqcli.engine.model_file import ModelFile
     from eqcli.engine.relaxation import RelaxSettings
     from eqcli.io.structure import Structure
@@ -37,6 +46,7 @@ def relax(
     trajectory: Path | None = None,
     device: str = "auto",
     precision: str = "float64",
+    model_arguments: Mapping[str, Scalar] | None = None,
     overwrite: bool = False,
     report: Reporter | None = None,
 ) -> RelaxResult:
@@ -48,7 +58,7 @@ def relax(
 
     Parameters
     ----------
-    model, inputs, device, overwrite, report
+    model, model_arguments, inputs, device, overwrite, report
         As for `predict`.
     output
         Where the relaxed structures go; None writes nothing.
@@ -78,11 +88,14 @@ def relax(
     _refuse_several(output, len(readable))
     lasting = fitting(trajectory, readable, result.failures.append, Silent())
     structures = list(fitting(output, lasting, result.failures.append, report))
-    loaded = load_for_inference(model, device, precision)
-    result.precision = precision
+    # The default is no wish that a calculator of another package would have to be told of.
+    wanted = None if is_guest(model) and precision == "float64" else precision
+    loaded = load_for_inference(model, device, wanted, model_arguments, report)
+    if "forces" not in loaded.potential.outputs:
+        raise InputError("relaxation needs forces, and this model gives none", Where(model))
+    result.device, result.precision = runs_in(loaded)
     work = _Work(structures, loaded, settings, result, report)
-    result.device = str(work.device)
-    report.message(f"relaxing on {result.device} in {precision}")
+    report.message(f"relaxing on {result.device} in {result.precision}")
     try:
         work.run(trajectory, overwrite)
     except KeyboardInterrupt:
@@ -113,7 +126,6 @@ class _Work:
         self.report = report
         self.relaxed: list[Structure] = []
         self.calculator: PotentialCalculator = PotentialCalculator(model)
-        self.device = next(model.potential.parameters()).device
 
     def run(self, trajectory: Path | None, overwrite: bool) -> None:
         """Relaxes everything, writing each step to `trajectory` if there is one."""
