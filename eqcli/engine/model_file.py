@@ -8,27 +8,27 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 import torch
-from pydantic import ValidationError
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
+from torch import nn
 
-from eqcli.elements import SYMBOLS
 from eqcli.engine.device import precision_name
+from eqcli.engine.model_families import FAMILIES, make_potential
 from eqcli.errors import InputError, Where
 from eqcli.files import atomic_path, require_file
 from eqcli.models.potentials.base import Potential
-from eqcli.models.potentials.config import POTENTIALS
+
+__all__ = ["FORMAT", "VERSION", "ModelFile", "load_model", "make_potential", "read_header", "save_model"]
 
 FORMAT = "eqcli-model"
 VERSION = 1
 
-REQUIRED = ("config", "elements", "precision")
-"""Entries without which a model cannot be loaded."""
+REQUIRED = ("config", "precision")
+"""Entries without which no model can be loaded; each family needs some more."""
 
 UPGRADES: dict[int, Callable[[dict[str, Any]], dict[str, Any]]] = {}
 """Version n -> function that turns a header of version n into one of version n + 1."""
@@ -36,43 +36,44 @@ UPGRADES: dict[int, Callable[[dict[str, Any]], dict[str, Any]]] = {}
 
 @dataclass
 class ModelFile:
-    """A potential and what its file says about it.
+    """A model and what its file says about it.
 
-    `header` holds `config`, `elements`, `reference_energies` (eV), `units`, `precision`,
-    `training` (recipe, data hashes, figures) and `provenance`.
+    `header` holds `family`, `config`, `units`, `precision`, `training` (recipe, data hashes,
+    figures) and `provenance`; for potentials also `elements` and `reference_energies` (eV).
     """
 
-    potential: Potential
+    model: nn.Module
     header: dict[str, Any] = field(default_factory=dict)
     path: Path | None = None
 
+    @property
+    def potential(self) -> Potential:
+        """The model as an interatomic potential. Raises InputError where it is none."""
+        if isinstance(self.model, Potential):
+            return self.model
+        family = self.header.get("family")
+        raise InputError(
+            f"this model is of the family '{family}' and no interatomic potential: "
+            "it gives no energies or forces of structures",
+            Where(self.path),
+            "`eqcli info` says what it is for, and `eqcli evaluate` measures its errors.",
+        )
 
-def make_potential(config: Any, elements: list[int]) -> Potential:
-    """A potential of the class that `config` belongs to, with fresh weights, in float64."""
-    module, name, _ = POTENTIALS[config.name]
-    potential: Potential = getattr(import_module(module), name)(config, elements)
-    return potential.to(torch.float64)
 
-
-def save_model(path: str | Path, potential: Potential, *, training: dict[str, Any], provenance: dict[str, Any]) -> None:
-    """Writes the model file, to a temporary name first."""
-    numbers = potential.elements.tolist()
+def save_model(path: str | Path, model: Any, *, training: dict[str, Any], provenance: dict[str, Any]) -> None:
+    """Writes a model of any family to its file, to a temporary name first."""
     header = {
         "format": FORMAT,
         "version": VERSION,
-        "family": "potentials",
-        "config": potential.config.model_dump(mode="json"),
-        "elements": [SYMBOLS[z] for z in numbers],
-        "reference_energies": dict(
-            zip([SYMBOLS[z] for z in numbers], potential.reference_energies.tolist(), strict=True)
-        ),
-        "units": {"length": "Angstrom", "energy": "eV", "forces": "eV/Angstrom", "stress": "eV/Angstrom^3"},
-        "precision": precision_name(potential.dtype),
-        "parameters": sum(p.numel() for p in potential.parameters()),
+        "family": model.family,
+        "config": model.config.model_dump(mode="json"),
+        **FAMILIES[model.family].describe(model),
+        "precision": precision_name(model.dtype),
+        "parameters": sum(p.numel() for p in model.parameters()),
         "training": training,
         "provenance": provenance,
     }
-    tensors = {k: v.detach().cpu().contiguous().clone() for k, v in potential.state_dict().items()}
+    tensors = {k: v.detach().cpu().contiguous().clone() for k, v in model.state_dict().items()}
     with atomic_path(path) as temporary:
         save_file(tensors, temporary, metadata={FORMAT: json.dumps(header)})
 
@@ -117,7 +118,14 @@ def _upgraded(header: dict[str, Any], source: Path) -> dict[str, Any]:
         if step not in UPGRADES:
             raise InputError(f"this model file has format version {version}, which was never released", Where(source))
         header = {**UPGRADES[step](header), "version": step + 1}
-    missing = [key for key in REQUIRED if key not in header]
+    header.setdefault("family", "potentials")
+    if header["family"] not in FAMILIES:
+        raise InputError(
+            f"the model is of a family '{header['family']}' that this eqcli does not know",
+            Where(source),
+            "Update eqcli.",
+        )
+    missing = [key for key in (*REQUIRED, *FAMILIES[header["family"]].required) if key not in header]
     if missing:
         raise InputError(f"the header of this model is damaged: it lacks {', '.join(missing)}", Where(source))
     return header
@@ -126,32 +134,15 @@ def _upgraded(header: dict[str, Any], source: Path) -> dict[str, Any]:
 def load_model(path: str | Path, *, device: torch.device | str = "cpu", dtype: torch.dtype | None = None) -> ModelFile:
     """The model in a file, ready to evaluate; `dtype` None keeps the precision it was saved in."""
     header = read_header(path)
-    potential = _untrained(header, Path(path))
+    model = FAMILIES[header["family"]].make(header, Path(path))
     with safe_open(path, framework="pt") as file:
         tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a mapping)
     try:
-        potential.load_state_dict(tensors, strict=True)
+        model.load_state_dict(tensors, strict=True)
     except RuntimeError as error:
         raise InputError(f"the tensors of this model do not fit its header: {error}", Where(path)) from error
     saved = torch.float64 if header["precision"] == "float64" else torch.float32
-    potential.to(device=device, dtype=dtype or saved)
-    potential.eval()
-    potential.requires_grad_(False)
-    return ModelFile(potential, header, Path(path))
-
-
-def _untrained(header: dict[str, Any], source: Path) -> Potential:
-    """The potential that a header describes, before its tensors are filled in."""
-    name = header["config"].get("name")
-    if name not in POTENTIALS:
-        raise InputError(
-            f"the model is of a kind '{name}' that this eqcli does not know", Where(source), "Update eqcli."
-        )
-    unknown = [symbol for symbol in header["elements"] if symbol not in SYMBOLS[1:]]
-    if unknown:
-        raise InputError(f"the header of this model is damaged: elements {', '.join(unknown)}", Where(source))
-    try:
-        config = POTENTIALS[name][2].model_validate(header["config"])
-    except ValidationError as error:
-        raise InputError(f"the header of this model is damaged: {error}", Where(source)) from error
-    return make_potential(config, [SYMBOLS.index(symbol) for symbol in header["elements"]])
+    model.to(device=device, dtype=dtype or saved)
+    model.eval()
+    model.requires_grad_(False)
+    return ModelFile(model, header, Path(path))

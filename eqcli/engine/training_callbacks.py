@@ -32,17 +32,38 @@ class Interrupted(Exception):
     """Training stopped on a signal, with a checkpoint written."""
 
 
+class Clock(Callback):
+    """Counts the time that training takes, validation included; it comes before those who ask for the time.
+
+    Several processes go by the slowest clock, so that they have one learning rate and stop together.
+    """
+
+    def on_train_start(self, trainer: Trainer, module: TrainingModule) -> None:  # type: ignore[override]
+        self._since = time.monotonic() - module.progress.seconds
+
+    def on_train_batch_end(self, trainer: Trainer, module: TrainingModule, *_: Any) -> None:  # type: ignore[override]
+        seconds = time.monotonic() - self._since
+        if trainer.world_size > 1:
+            if module.progress.step % AGREE_EVERY:
+                return
+            clocks = torch.tensor(seconds, device=module.device)
+            seconds = float(trainer.strategy.reduce(clocks, reduce_op="max"))
+        module.progress.seconds = seconds
+
+
 class EpochEnd(Callback):
     """At the end of each epoch: validation with the averaged weights, learning rate, best model, early stopping, log.
+
+    When the time of training is up, the epoch ends at once.
 
     Parameters
     ----------
     plan
         The batches of training, to know where an epoch ends.
     validate
-        Gives the error figures of the potential as it is.
+        Gives the error figures of the model as it is.
     save_best
-        Writes the potential as it is to the model file.
+        Writes the model as it is to the model file.
     """
 
     def __init__(
@@ -66,7 +87,8 @@ class EpochEnd(Callback):
 
     def on_train_batch_end(self, trainer: Trainer, module: TrainingModule, *_: Any) -> None:  # type: ignore[override]
         progress = module.progress
-        if progress.batch < module.batches_in_epoch:
+        time_is_up = progress.spent(module.section) >= 1.0
+        if progress.batch < module.batches_in_epoch and not time_is_up:
             return
         train_loss = module.train_loss()
         with module.average.applied():
@@ -84,10 +106,11 @@ class EpochEnd(Callback):
         module.rate.after_epoch(figures["loss"])
         self._stop_early(module, figures["loss"])
         module.end_epoch()
-        if not progress.stopped and progress.epoch < module.section.max_epochs:
+        finished = progress.finished(module.section)
+        if not finished:
             module.batches_in_epoch = self.plan.count(progress.epoch)
-        trainer.should_stop = progress.stopped
-        self._tell(module, row)
+        trainer.should_stop = progress.stopped or time_is_up
+        self._tell(module, row, last=finished)
 
     def _stop_early(self, module: TrainingModule, loss: float) -> None:
         section, progress = module.section.early_stopping, module.progress
@@ -99,14 +122,15 @@ class EpochEnd(Callback):
             progress.waited += 1
             progress.stopped = progress.waited >= section.patience
 
-    def _tell(self, module: TrainingModule, row: dict[str, float]) -> None:
-        last = module.progress.stopped or module.progress.epoch >= module.section.max_epochs
+    def _tell(self, module: TrainingModule, row: dict[str, float], *, last: bool) -> None:
         if not last and time.monotonic() - self._told < MESSAGE_SECONDS:
             return
         self._told = time.monotonic()
         self.report.message(f"epoch {row['epoch']}/{module.section.max_epochs}: {describe(row, 'valid_')}")
         if module.progress.stopped:
             self.report.message(f"stopped early: no improvement for {module.progress.waited} epochs")
+        elif last and module.progress.epoch < module.section.max_epochs:
+            self.report.message(f"stopped: the {module.section.max_minutes:g} minutes of training.max_minutes are over")
 
 
 class Checkpoints(Callback):
@@ -199,14 +223,19 @@ class StepReport(Callback):
         self._pending, self._told = 0, time.monotonic()
 
 
+UNITS = {
+    "energy_mae": ("energy MAE", 1e3, "meV/atom"),
+    "forces_mae": ("forces MAE", 1e3, "meV/Å"),
+    "stress_mae": ("stress MAE", 1e3, "meV/Å^3"),
+    "positions_mse": ("positions MSE", 1.0, ""),
+}
+"""What a figure is called, its factor and its unit, for people; other figures are for files alone."""
+
+
 def describe(figures: dict[str, float], prefix: str = "") -> str:
     """Error figures in one line, in the units people compare."""
     parts = [f"loss {figures[f'{prefix}loss']:.4g}"]
-    for name, label, factor, unit in (
-        ("energy_mae", "energy", 1e3, "meV/atom"),
-        ("forces_mae", "forces", 1e3, "meV/Å"),
-        ("stress_mae", "stress", 1e3, "meV/Å^3"),
-    ):
+    for name, (label, factor, unit) in UNITS.items():
         if f"{prefix}{name}" in figures:
-            parts.append(f"{label} MAE {factor * figures[f'{prefix}{name}']:.4g} {unit}")
+            parts.append(f"{label} {factor * figures[f'{prefix}{name}']:.4g} {unit}".rstrip())
     return ", ".join(parts)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -12,18 +13,15 @@ from torch import Tensor, nn
 
 from eqcli.engine.training_checkpoint import random_state, restore_random_state
 from eqcli.engine.training_ema import WeightAverage
-from eqcli.engine.training_loss import Loss
 from eqcli.engine.training_schedule import LearningRate
 from eqcli.errors import InputError
-from eqcli.models.potentials.derive import evaluate
 
 if TYPE_CHECKING:
-    from eqcli.graph.atom_graph import AtomGraph
-    from eqcli.models.potentials.base import Potential
+    from eqcli.engine.training_objective import Trainable
 
 STATE_KEY = "eqcli"
-DECAYED = ("linear", "mixing", "skip", "product")
-"""Parts of the names of parameters that weight decay acts on."""
+UNDECAYED = ("embedding", "norm", "bias")
+"""Parts of the names of parameters that weight decay does not act on, whatever their shape."""
 
 CHECK_EVERY = 25
 """On a GPU, reading the loss back waits for the device; so it is looked at once in so many steps."""
@@ -34,7 +32,8 @@ class Progress:
     """Where training is: the next batch is number `batch` of `epoch`, after `step` steps.
 
     `loss_sum` is over the steps of the present epoch; `best_*` and `waited`
-    follow the validation loss.
+    follow the validation loss; `seconds` is the wall-clock time of training, all
+    calls together, and is kept where the recipe sets a limit to it.
     """
 
     epoch: int = 0
@@ -46,10 +45,19 @@ class Progress:
     patience_loss: float = math.inf
     waited: int = 0
     stopped: bool = False
+    seconds: float = 0.0
+
+    def finished(self, section: Any) -> bool:
+        """Whether training is over by the `training` section of a recipe."""
+        return self.stopped or self.epoch >= section.max_epochs or self.spent(section) >= 1.0
+
+    def spent(self, section: Any) -> float:
+        """Share of the time that is used up; 0 where the section sets no limit."""
+        return 0.0 if section.max_minutes is None else self.seconds / (60 * section.max_minutes)
 
 
 class TrainingModule(LightningModule):
-    """A potential with its loss, optimiser, average and progress.
+    """A model with its objective, optimiser, average and progress.
 
     Lightning brings devices, processes and checkpoints; the step is written out
     here (manual optimisation), and the position in the data is this module's own,
@@ -57,20 +65,25 @@ class TrainingModule(LightningModule):
 
     Parameters
     ----------
-    potential
+    model
         With its constants set and in the precision of training.
-    recipe
-        A training recipe.
+    trainable
+        What its family knows of it: the objective, and how to name a batch.
+    section
+        The `training` section of a recipe.
+    seed
+        Of what the model draws during training.
     """
 
-    def __init__(self, potential: Potential, recipe: Any) -> None:
+    def __init__(self, model: nn.Module, trainable: Trainable, section: Any, *, seed: int) -> None:
         super().__init__()
         self.automatic_optimization = False
-        self.potential = potential
-        self.seed: int = recipe.seed
-        self.section = recipe.training
-        self.loss = Loss(recipe.loss)
-        self.average = WeightAverage(potential, self.section.ema)
+        self.model = model
+        self.trainable = trainable
+        self.objective = trainable.objective
+        self.seed = seed
+        self.section = section
+        self.average = WeightAverage(model, self.section.ema)
         self.rate = LearningRate(self.section.optimizer.lr, self.section.schedule, self.section.max_epochs)
         self.progress = Progress()
         self.batches_in_epoch = 1
@@ -83,38 +96,35 @@ class TrainingModule(LightningModule):
         section = self.section.optimizer
         kind = torch.optim.AdamW if section.name == "adamw" else torch.optim.Adam
         self._optimizer = kind(
-            parameter_groups(self.potential, section.weight_decay), lr=section.lr, amsgrad=section.amsgrad, fused=True
+            parameter_groups(self.model, section.weight_decay), lr=section.lr, amsgrad=section.amsgrad, fused=True
         )
         return self._optimizer
 
-    def training_step(self, batch: AtomGraph, batch_idx: int) -> None:
+    def training_step(self, batch: Any, batch_idx: int) -> None:
         """One step. Raises InputError when the batch does not fit into the memory of a GPU."""
         try:
             self._step(batch)
         except torch.cuda.OutOfMemoryError as error:
             raise InputError(
-                f"a batch of {batch.n_structures} structures, {batch.num_nodes} atoms and "
-                f"{batch.edge_index.shape[1]} neighbour pairs does not fit into the memory of {self.device} "
+                f"a batch of {self.trainable.describe(batch)} does not fit into the memory of {self.device} "
                 f"(epoch {self.progress.epoch + 1}, batch {self.progress.batch + 1})",
                 hint="Lower training.batch (a budget of edges bounds the memory best), or model.channels; "
                 "a smaller batch is another recipe, so start a new run.",
             ) from error
 
-    def _step(self, batch: AtomGraph) -> None:
+    def _step(self, batch: Any) -> None:
         """Loss, gradient, clipping, weights, average, position."""
         progress, optimizer = self.progress, self._optimizer
         assert optimizer is not None
-        rate = self.rate.at(progress.step, progress.epoch + progress.batch / self.batches_in_epoch)
+        epoch = progress.epoch + progress.batch / self.batches_in_epoch
+        rate = self.rate.at(progress.step, epoch, progress.spent(self.section))
         for group in optimizer.param_groups:
             group["lr"] = rate
         optimizer.zero_grad()
-        prediction = evaluate(
-            self.potential, batch, forces=self.loss.wants("forces"), stress=self.loss.wants("stress"), training=True
-        )
-        loss = self.loss(prediction, batch)
+        loss = self.objective.loss(self.model, batch)
         self.manual_backward(loss)
         if self.section.gradient_clip is not None:
-            nn.utils.clip_grad_norm_(self.potential.parameters(), self.section.gradient_clip)
+            nn.utils.clip_grad_norm_(self.model.parameters(), self.section.gradient_clip)
         self.last_loss = loss.detach()
         if not self.last_loss.is_cuda or progress.step % CHECK_EVERY == 0:
             self.check_finite(self.last_loss)
@@ -172,6 +182,9 @@ class TrainingModule(LightningModule):
         }
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        # Runs begun when every model was a potential named their weights so.
+        weights = checkpoint["state_dict"].items()
+        checkpoint["state_dict"] = {re.sub("^potential[.]", "model.", name): tensor for name, tensor in weights}
         state = checkpoint[STATE_KEY]
         self.progress = Progress(**state["progress"])
         self.average.load_state_dict(state["average"])
@@ -179,12 +192,19 @@ class TrainingModule(LightningModule):
         self._random = state["random"]
 
 
-def parameter_groups(potential: nn.Module, weight_decay: float) -> list[dict[str, Any]]:
-    """Parameters with weight decay (matrices of linear maps and of products) and without (all others)."""
+def parameter_groups(model: nn.Module, weight_decay: float) -> list[dict[str, Any]]:
+    """Parameters with weight decay and without.
+
+    Decayed are matrices and larger tensors, except those of embeddings, norms and
+    biases; a model that knows better lists in `decayed_parameters` what the names
+    of its decayed matrices contain.
+    """
+    chosen: tuple[str, ...] | None = getattr(model, "decayed_parameters", None)
     decayed: list[nn.Parameter] = []
     plain: list[nn.Parameter] = []
-    for name, parameter in potential.named_parameters():
-        is_weight = parameter.ndim >= 2 and any(part in name for part in DECAYED)
-        (decayed if is_weight else plain).append(parameter)
+    for name, parameter in model.named_parameters():
+        listed = any(part in name for part in (UNDECAYED if chosen is None else chosen))
+        wanted = parameter.ndim >= 2 and listed == (chosen is not None)
+        (decayed if wanted else plain).append(parameter)
     groups = [{"params": decayed, "weight_decay": weight_decay}, {"params": plain, "weight_decay": 0.0}]
     return [group for group in groups if group["params"]]

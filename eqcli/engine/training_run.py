@@ -16,6 +16,8 @@ from eqcli.locks import LOCK_FILE, FolderLock
 FREE = ("training.workers", "training.checkpoint.every_minutes", "training.loggers", "training.valid_batch")
 """Settings that may change on resume, since the weights do not depend on them."""
 
+LENGTHS = ("training.max_epochs", "training.max_minutes")
+"""Settings that may grow on resume."""
 
 INPUTS = ("data.train", "data.valid", "data.test")
 """Files that may move between start and resume, but not change."""
@@ -133,9 +135,7 @@ class RunFolder:
         old, new = flatten(stored), flatten(recipe)
         changed = [key for key in sorted(old.keys() | new.keys()) if old.get(key) != new.get(key)]
         changed = [key for key in changed if not any(key == free or key.startswith(f"{free}.") for free in FREE)]
-        epochs = "training.max_epochs"
-        if epochs in changed and new[epochs] > old[epochs]:
-            changed.remove(epochs)
+        changed = [key for key in changed if not _longer(key, old.get(key), new.get(key))]
         if any(key in INPUTS for key in changed) and self._same_content(old, new):
             changed = [key for key in changed if key not in INPUTS]
         if changed:
@@ -143,8 +143,8 @@ class RunFolder:
             raise InputError(
                 f"the recipe is not the one this run was started with: {listed}",
                 Where(self.recipe),
-                "Resume with the recipe of the run (training.max_epochs may grow, data files may move), "
-                "or start a new run with -o.",
+                "Resume with the recipe of the run (training.max_epochs and training.max_minutes may grow, "
+                "data files may move), or start a new run with -o.",
             )
 
     def _same_content(self, old: dict[str, Any], new: dict[str, Any]) -> bool:
@@ -154,6 +154,13 @@ class RunFolder:
             return False
         noted = json.loads(self.provenance.read_text(encoding="utf-8")).get("data", [])
         return [entry["sha256"] for entry in noted] == [sha256(name) for names in now for name in names]
+
+
+def _longer(key: str, old: Any, new: Any) -> bool:
+    """Whether a setting is a length of training that has grown; a limit that was taken away has grown too."""
+    if key not in LENGTHS or old is None:
+        return False
+    return new is None or bool(new > old)
 
 
 def _names(files: Any) -> list[str]:

@@ -20,7 +20,7 @@ class LearningRate:
     section
         The `schedule` section of a recipe.
     epochs
-        Epochs in all, for the cosine.
+        Epochs in all, for the cosine; it ends with the time that training may take where that is sooner.
     """
 
     THRESHOLD = 1e-4
@@ -34,15 +34,19 @@ class LearningRate:
         self.best = math.inf
         self.waited = 0
 
-    def at(self, step: int, epoch: float) -> float:
-        """The rate for a step (counted from 0), at a point of training measured in epochs."""
-        warmup = min(1.0, (step + 1) / self.section.warmup_steps) if self.section.warmup_steps else 1.0
-        return warmup * self._scheduled(epoch)
+    def at(self, step: int, epoch: float, spent: float = 0.0) -> float:
+        """The rate for a step (counted from 0), at a point of training measured in epochs.
 
-    def _scheduled(self, epoch: float) -> float:
+        `spent` is the share of the time that is used up.
+        """
+        warmup = min(1.0, (step + 1) / self.section.warmup_steps) if self.section.warmup_steps else 1.0
+        return warmup * self._scheduled(epoch, spent)
+
+    def _scheduled(self, epoch: float, spent: float) -> float:
         section, low = self.section, min(self.section.min_lr, self.base)
         if section.name == "cosine":
-            return float(low + 0.5 * (self.base - low) * (1 + math.cos(math.pi * min(epoch / self.epochs, 1.0))))
+            done = min(max(epoch / self.epochs, spent), 1.0)
+            return float(low + 0.5 * (self.base - low) * (1 + math.cos(math.pi * done)))
         if section.name == "exponential":
             return float(max(low, self.base * section.factor**epoch))
         if section.name == "plateau":

@@ -155,6 +155,12 @@ class TrainingSection(Section):
     """The optimisation."""
 
     max_epochs: int = Field(200, ge=1, description="Passes over the training data.")
+    max_minutes: float | None = Field(
+        None,
+        gt=0,
+        description="Minutes of training in all, resumed ones included; one last validation then chooses the model, "
+        "and the cosine schedule ends with them. How far training gets then depends on the machine.",
+    )
     batch: BatchSection = Field(default_factory=lambda: BatchSection(structures=10), description="Size of a step.")
     valid_batch: BatchSection | None = Field(None, description="Size of a validation batch; by default that of a step.")
     optimizer: OptimizerSection = Field(default_factory=OptimizerSection, description="The optimiser.")

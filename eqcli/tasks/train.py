@@ -102,6 +102,7 @@ def train(
     """
     from eqcli.engine.device import choose_device
     from eqcli.engine.training_fit import first_process_first, world
+    from eqcli.engine.training_potential import TrainablePotential
     from eqcli.engine.training_run import RunFolder
     from eqcli.engine.training_session import Session
 
@@ -119,7 +120,7 @@ def train(
     try:
         prepared = first_process_first(prepare)
         _say_statistics(prepared, report)
-        session = Session(recipe, plain, folder, prepared, target, report)
+        session = Session(recipe, plain, folder, TrainablePotential(recipe, prepared), target, report)
         return _result(session, _fit(session, folder, report), folder, started)
     finally:
         folder.close()

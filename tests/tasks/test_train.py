@@ -225,7 +225,7 @@ def test_resume_of_a_finished_run_changes_nothing_and_may_go_further(data: Path,
 def test_divergence_is_said_and_the_best_model_stays(
     data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(LearningRate, "at", lambda self, step, epoch: 0.01 if step < 15 else 1e30)
+    monkeypatch.setattr(LearningRate, "at", lambda self, step, epoch, spent: 0.01 if step < 15 else 1e30)
     with pytest.raises(InputError, match="loss became") as caught:
         train(short(data, training={"max_epochs": 50, "ema": None}), tmp_path / "run", device="cpu")
     assert "training.optimizer.lr" in str(caught.value)

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import torch
 from torch import Tensor, nn
 
+from eqcli.geometry.tracing import tracing
+
 if TYPE_CHECKING:
     from pydantic import BaseModel
 
@@ -74,6 +76,7 @@ class Potential(nn.Module, ABC):
         Field of `config` that counts the message-passing layers; None when there is none.
     """
 
+    family: ClassVar[str] = "potentials"
     accepts_charge: ClassVar[bool] = False
     one_by_one: ClassVar[bool] = False
     depth_key: ClassVar[str | None] = None
@@ -123,7 +126,7 @@ class Potential(nn.Module, ABC):
     def species(self, graph: AtomGraph) -> Tensor:
         """Index of each atom's element in `elements`, `[N]`. Raises InputError for an element it does not know."""
         index: Tensor = self.element_index[graph.numbers]  # type: ignore[index]
-        if index.numel() and bool((index < 0).any()):
+        if not tracing() and index.numel() and bool((index < 0).any()):
             self.require_known(graph.numbers)
         return index
 

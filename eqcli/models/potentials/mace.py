@@ -43,6 +43,7 @@ class MACE(Potential):
     """
 
     depth_key: ClassVar[str | None] = "num_interactions"
+    decayed_parameters: ClassVar[tuple[str, ...]] = ("linear", "mixing", "skip", "product")
 
     config: MACEConfig
     layers: Any  # ModuleLists of Layer and of the readouts: torch types no elements

@@ -1,0 +1,85 @@
+"""What the header of a model file says, by the family that the model belongs to, and how a model is made from it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib import import_module
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+from pydantic import BaseModel, ValidationError
+
+from eqcli.elements import SYMBOLS
+from eqcli.errors import InputError, Where
+from eqcli.models.potentials.config import POTENTIALS
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from eqcli.models.potentials.base import Potential
+
+Header = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Family:
+    """How models of one family are written down and made again.
+
+    Attributes
+    ----------
+    describe
+        A model -> entries of its header besides those of every model.
+    make
+        A header and the file it is from -> the model, with fresh weights. Raises InputError for a damaged header.
+    required
+        Entries of the header without which `make` cannot do.
+    """
+
+    describe: Callable[[Any], Header]
+    make: Callable[[Header, Path], nn.Module]
+    required: tuple[str, ...] = ()
+
+
+def make_potential(config: Any, elements: list[int]) -> Potential:
+    """A potential of the class that `config` belongs to, with fresh weights, in float64."""
+    module, name, _ = POTENTIALS[config.name]
+    potential: Potential = getattr(import_module(module), name)(config, elements)
+    return potential.to(torch.float64)
+
+
+def config_in(header: Header, table: dict[str, tuple[str, str, type[BaseModel]]], source: Path) -> BaseModel:
+    """The hyper-parameters that a header states, for one of the models in a table. Raises InputError."""
+    name = header["config"].get("name")
+    if name not in table:
+        raise InputError(
+            f"the model is of a kind '{name}' that this eqcli does not know", Where(source), "Update eqcli."
+        )
+    try:
+        return table[name][2].model_validate(header["config"])
+    except ValidationError as error:
+        raise InputError(f"the header of this model is damaged: {error}", Where(source)) from error
+
+
+def _describe_potential(potential: Potential) -> Header:
+    symbols = [SYMBOLS[z] for z in potential.elements.tolist()]
+    return {
+        "elements": symbols,
+        "reference_energies": dict(zip(symbols, potential.reference_energies.tolist(), strict=True)),
+        "units": {"length": "Angstrom", "energy": "eV", "forces": "eV/Angstrom", "stress": "eV/Angstrom^3"},
+    }
+
+
+def _potential(header: Header, source: Path) -> nn.Module:
+    config = config_in(header, POTENTIALS, source)
+    unknown = [symbol for symbol in header["elements"] if symbol not in SYMBOLS[1:]]
+    if unknown:
+        raise InputError(f"the header of this model is damaged: elements {', '.join(unknown)}", Where(source))
+    return make_potential(config, [SYMBOLS.index(symbol) for symbol in header["elements"]])
+
+
+FAMILIES: dict[str, Family] = {
+    "potentials": Family(_describe_potential, _potential, ("elements",)),
+}
+"""By the `family` of a header."""

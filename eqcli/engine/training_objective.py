@@ -1,0 +1,69 @@
+"""What a family of models brings to training: the model, what is minimised, and the data."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any, Protocol
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+    from torch import Tensor, nn
+
+    from eqcli.data.batches import Budget
+
+
+class Objective(Protocol):
+    """What is minimised, and the figures that a model is judged by."""
+
+    def loss(self, model: nn.Module, batch: Any) -> Tensor:
+        """The loss of a batch, a scalar with a gradient for every parameter."""
+        ...
+
+    def measure(self, model: nn.Module, batches: Iterable[Any]) -> dict[str, float]:
+        """Error figures over all batches; `loss` among them chooses the model."""
+        ...
+
+
+class Trainable(Protocol):
+    """One training as its family knows it; :class:`eqcli.engine.training_session.Session` does all the rest.
+
+    A batch is anything with a method `to(device)`.
+
+    Attributes
+    ----------
+    objective
+        What is minimised.
+    held_out
+        Names of the parts that figures are wanted of, `valid` first.
+    """
+
+    objective: Objective
+    held_out: tuple[str, ...]
+
+    def new_model(self) -> nn.Module:
+        """The model with weights drawn from the recipe's seed, in the precision of training.
+
+        The global random state is left as it was.
+        """
+        ...
+
+    def budget(self, part: str, section: Any) -> tuple[Budget, NDArray[np.int64]]:
+        """The size of a batch by a `batch` section of the recipe, and what each item of a part takes of it."""
+        ...
+
+    def batches(self, part: str, indices: Iterable[list[int]], workers: int) -> Iterable[Any]:
+        """The batches of a part with these items each, as often as they are iterated over."""
+        ...
+
+    def largest_batch_edges(self) -> int:
+        """Edges of the largest batch of training, which tell how many threads are useful."""
+        ...
+
+    def facts(self) -> dict[str, Any]:
+        """What the header of the model file says about the data."""
+        ...
+
+    def describe(self, batch: Any) -> str:
+        """The size of a batch in words, for messages."""
+        ...
