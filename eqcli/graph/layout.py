@@ -7,10 +7,13 @@ of neighbours, so that a sum over neighbours is one batched matrix product.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
+
+from eqcli.geometry.tracing import traced_counts, tracing
 
 BLOCK_OVERHEAD = 1024
 """Padded edges that cost about as much as working on one more block."""
@@ -73,6 +76,8 @@ class Layout:
 def make_layout(species: Tensor, edge_index: Tensor) -> Layout:
     """The layout of a graph whose edges are sorted by receiver; `species` is the element index of each atom."""
     sender, receiver = edge_index[0], edge_index[1]
+    if tracing():
+        return Layout(None, None, None, sender, receiver, _ranges(traced_counts()), [], None)
     order = inverse = edge_order = None
     if species.numel() and bool((species[1:] < species[:-1]).any()):
         order = torch.argsort(species, stable=True)
@@ -85,11 +90,15 @@ def make_layout(species: Tensor, edge_index: Tensor) -> Layout:
 
 
 def _element_ranges(species: Tensor) -> list[tuple[int, int, int]]:
+    return [found for found in _ranges(torch.bincount(species).tolist()) if found[1] < found[2]]
+
+
+def _ranges(counts: Sequence[int]) -> list[tuple[int, int, int]]:
+    """Index, start and stop of each element."""
     ranges, start = [], 0
-    for element, count in enumerate(torch.bincount(species).tolist()):
-        if count:
-            ranges.append((element, start, start + count))
-            start += count
+    for element, count in enumerate(counts):
+        ranges.append((element, start, start + count))
+        start += count
     return ranges
 
 

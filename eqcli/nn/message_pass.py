@@ -9,11 +9,13 @@ from typing import TYPE_CHECKING, Self
 import torch
 from torch import Tensor, nn
 
+from eqcli.geometry.tracing import tracing
 from eqcli.nn.backend import Backend, wanted_backend
 from eqcli.nn.backends import choose_backend
 from eqcli.nn.message_maps import Coupling, MessageEdges, MessageForm, MessageMaps
 from eqcli.nn.multilinear import multilinear
 from eqcli.nn.plain_message import FormedMaps, PlainMaps
+from eqcli.nn.traced_message import traced_messages
 
 if TYPE_CHECKING:
     from eqcli.geometry.irreps import Irreps
@@ -63,10 +65,14 @@ class MessagePass(nn.Module):
         is then formed in pieces on a processor and never held as a whole. Edges are sorted by receiver.
         Raises ValueError for other shapes.
         """
-        if not torch.compiler.is_compiling():
+        if not torch.compiler.is_compiling() and not tracing():
             self._check(features, weights if matrix is None else matrix, harmonics, edges)
             if len(weights) != len(edges.sender):
                 raise ValueError(f"{len(edges.sender)} edges have {len(weights)} rows of weights")
+        if tracing():
+            return traced_messages(
+                self.form, features, weights if matrix is None else weights @ matrix, harmonics, edges
+            )
         maps = self.maps(features.device, features.dtype, features.shape[2])
         if matrix is None:
             return multilinear(maps, edges, features, weights, harmonics)
