@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import hashlib
 from array import array
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,7 +17,8 @@ from eqcli.files import atomic_path
 from eqcli.graph.neighbours import neighbour_list
 
 if TYPE_CHECKING:
-    from eqcli.io.structure import Structure
+    from eqcli.io.structure import FloatArray, Structure
+    from eqcli.models.potentials.properties import Property
 
 ISOLATED_NAMES = ("isolatedatom", "isolatedatoms")
 """Values of `config_type` that mark an isolated atom, without case, spaces, dashes and underscores."""
@@ -35,10 +36,38 @@ COLUMNS = {
     "stress_square": "f",
     "stress_trace": "f",
     "volume": "f",
+    "charge": "f",
     "fingerprint": "Q",
     "config": "i",
 }
 """Columns and their types, as narrow as their use allows: a million frames should take less than 100 MB."""
+
+
+LABEL_COLUMNS = {"count": "i", "total": "d", "square": "d"}
+"""Columns for each property, and their types."""
+
+LABEL_PREFIX = "label/"
+
+
+@dataclass(frozen=True)
+class LabelFigures:
+    """What is kept of the labels of one property, a row per frame.
+
+    Attributes
+    ----------
+    count
+        Number of components; zero without a label.
+    total
+        Sum of the values: of scalars, and of the diagonal of tensors.
+    square
+        Sum of the squares of all components.
+
+    Properties that grow with the number of atoms are taken per atom.
+    """
+
+    count: NDArray[np.int32]
+    total: NDArray[np.float64]
+    square: NDArray[np.float64]
 
 
 @dataclass
@@ -57,12 +86,16 @@ class FrameTable:
         Sum of squares and trace of the stress, eV/Å^3; NaN without a label.
     volume
         Å^3; NaN unless periodic in three directions.
+    charge
+        Total charge, e; zero where a structure states none.
     fingerprint
         Equal for frames with the same atoms at the same places.
     config
         Index into `config_types`.
     species, species_count, species_start
         Elements of each frame and how often they occur, ragged: frame i owns `species_start[i]:species_start[i + 1]`.
+    properties
+        Figures of the labels of each property.
     """
 
     n_atoms: NDArray[np.int32]
@@ -74,12 +107,14 @@ class FrameTable:
     stress_square: NDArray[np.float32]
     stress_trace: NDArray[np.float32]
     volume: NDArray[np.float32]
+    charge: NDArray[np.float32]
     fingerprint: NDArray[np.uint64]
     config: NDArray[np.int32]
     species: NDArray[np.uint8]
     species_count: NDArray[np.int32]
     species_start: NDArray[np.int64]
     config_types: list[str]
+    properties: dict[str, LabelFigures] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.n_atoms)
@@ -92,7 +127,9 @@ class FrameTable:
         return alone
 
     def labelled(self, term: str) -> NDArray[np.bool_]:
-        """Which frames have a label: `energy`, `forces` or `stress`."""
+        """Which frames have a label: `energy`, `forces`, `stress` or the name of a property."""
+        if term in self.properties:
+            return np.asarray(self.properties[term].count > 0)
         if term == "forces":
             return np.asarray(self.force_count > 0)
         return np.isfinite(self.energy if term == "energy" else self.stress_square)
@@ -137,6 +174,8 @@ class FrameTable:
     def save(self, path: Path) -> None:
         """Writes the table as plain arrays."""
         columns = {name: getattr(self, name) for name in (*COLUMNS, "species", "species_count", "species_start")}
+        for name, figures in self.properties.items():
+            columns |= {f"{LABEL_PREFIX}{column}/{name}": getattr(figures, column) for column in LABEL_COLUMNS}
         with atomic_path(path) as temporary:
             np.savez(temporary, **columns, config_types=np.array(self.config_types, dtype=np.str_))
 
@@ -145,14 +184,33 @@ class FrameTable:
         """Reads what `save` wrote; objects that would run code are refused by numpy."""
         with np.load(path, allow_pickle=False) as file:
             columns = {name: file[name] for name in file.files}
-        return cls(**{**columns, "config_types": [str(name) for name in columns["config_types"]]})
+        columns.setdefault("charge", np.zeros(len(columns["n_atoms"]), dtype=np.float32))
+        labels = {key: columns.pop(key) for key in list(columns) if key.startswith(LABEL_PREFIX)}
+        names = [key.rpartition("/")[2] for key in labels if key.startswith(f"{LABEL_PREFIX}count/")]
+        properties = {
+            name: LabelFigures(*(labels[f"{LABEL_PREFIX}{column}/{name}"] for column in LABEL_COLUMNS))
+            for name in names
+        }
+        rest: dict[str, Any] = {
+            **columns,
+            "config_types": [str(name) for name in columns["config_types"]],
+            "properties": properties,
+        }
+        return cls(**rest)
 
 
 class Survey:
-    """Collects the rows of a `FrameTable` from structures that pass by."""
+    """Collects the rows of a `FrameTable` from structures that pass by.
 
-    def __init__(self, cutoff: float) -> None:
+    `properties` are those whose labels are looked at.
+    """
+
+    def __init__(self, cutoff: float, properties: Sequence[Property] = ()) -> None:
         self.cutoff = cutoff
+        self.properties = properties
+        self._labels: dict[str, dict[str, array[Any]]] = {
+            p.name: {name: array(code) for name, code in LABEL_COLUMNS.items()} for p in properties
+        }
         self._columns = {name: array(code) for name, code in COLUMNS.items()}
         self._species = array("B")
         self._count = array("i")
@@ -169,7 +227,8 @@ class Survey:
             yield structure
 
     def add(self, structure: Structure) -> None:
-        """Takes note of one frame."""
+        """Takes note of one frame. Raises InputError, and takes none, where a label cannot be what it should be."""
+        labels = {p.name: _label_figures(p, structure) for p in self.properties}
         edges, _ = neighbour_list(structure.positions, structure.cell, structure.pbc, self.cutoff)
         row = {
             "n_atoms": len(structure),
@@ -177,6 +236,7 @@ class Survey:
             "lonely": len(structure) - len(np.unique(edges[1])),
             "energy": np.nan if structure.energy is None else float(structure.energy),
             "volume": structure.volume if structure.pbc.all() else np.nan,
+            "charge": structure.charge or 0.0,
             "fingerprint": fingerprint(structure),
             "config": self._configs.setdefault(config_type(structure), len(self._configs)),
             **_force_figures(structure),
@@ -184,6 +244,9 @@ class Survey:
         }
         for name, value in row.items():
             self._columns[name].append(value)
+        for name, figures in labels.items():
+            for column, figure in figures.items():
+                self._labels[name][column].append(figure)
         elements, counts = np.unique(structure.numbers, return_counts=True)
         self._species.extend(int(z) for z in elements)
         self._count.extend(int(c) for c in counts)
@@ -198,6 +261,10 @@ class Survey:
             species_count=_as_numpy(self._count),
             species_start=_as_numpy(self._start),
             config_types=list(self._configs),
+            properties={
+                name: LabelFigures(*(_as_numpy(columns[column]) for column in LABEL_COLUMNS))
+                for name, columns in self._labels.items()
+            },
         )
 
 
@@ -227,6 +294,16 @@ def _stress_figures(structure: Structure) -> dict[str, float]:
     if structure.stress is None:
         return {"stress_square": np.nan, "stress_trace": np.nan}
     return {"stress_square": float((structure.stress**2).sum()), "stress_trace": float(np.trace(structure.stress))}
+
+
+def _label_figures(wanted: Property, structure: Structure) -> dict[str, float]:
+    label = wanted.label(structure)
+    if label is None:
+        return {"count": 0, "total": 0.0, "square": 0.0}
+    values: FloatArray = label / len(structure) if wanted.extensive else label
+    kind = wanted.quantity.kind
+    total = np.trace(values, axis1=-2, axis2=-1).sum() if kind == "tensor" else values.sum()
+    return {"count": values.size, "total": float(total), "square": float((values**2).sum())}
 
 
 def _as_numpy(values: array[Any]) -> NDArray[Any]:

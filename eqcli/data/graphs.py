@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,6 +17,7 @@ from eqcli.io import DatasetFile
 
 if TYPE_CHECKING:
     from eqcli.io.structure import Structure
+    from eqcli.models.potentials.properties import Property
 
 CACHE_BYTES = 500_000_000
 """Graphs are kept in memory when those of the whole data set need less than this."""
@@ -33,8 +34,18 @@ def graph_bytes(table: FrameTable, frames: np.ndarray) -> int:
     return edges * EDGE_BYTES + atoms * ATOM_BYTES + len(frames) * GRAPH_BYTES
 
 
-def structure_graph(structure: Structure, cutoff: float, weight: float = 1.0) -> AtomGraph:
-    """The graph of a structure with its labels; `weight [1]` is its factor in the loss."""
+TARGET = "target_"
+"""Stands before the name of a property among the fields of a graph."""
+
+
+def structure_graph(
+    structure: Structure, cutoff: float, weight: float = 1.0, properties: Sequence[Property] = ()
+) -> AtomGraph:
+    """The graph of a structure with its labels.
+
+    `weight [1]` is its factor in the loss; `target_<name>` holds the label of each property, `[1, ...]` or
+    `[N, ...]` float64 in the unit of the predictions, NaN where there is none.
+    """
     graph = build_graph(
         structure.numbers,
         structure.positions,
@@ -47,7 +58,17 @@ def structure_graph(structure: Structure, cutoff: float, weight: float = 1.0) ->
         stress=structure.stress,
     )
     graph.weight = torch.tensor([weight], dtype=torch.float64)
+    for wanted in properties:
+        graph[TARGET + wanted.name] = _target(wanted, structure)
     return graph
+
+
+def _target(wanted: Property, structure: Structure) -> torch.Tensor:
+    label = wanted.label(structure)
+    shape = wanted.shape(len(structure))
+    if label is None:
+        label = np.full(shape, np.nan)
+    return torch.as_tensor(label, dtype=torch.float64).reshape(shape if wanted.per_atom else (1, *shape))
 
 
 class GraphDataset(Dataset[AtomGraph]):
@@ -65,16 +86,26 @@ class GraphDataset(Dataset[AtomGraph]):
         Factor on the loss of each `config_type`; 1 where absent.
     keep
         Whether to keep each graph in memory once it is built.
+    properties
+        Those whose labels are targets.
     """
 
     def __init__(
-        self, path: Path, frames: np.ndarray, cutoff: float, *, weights: Mapping[str, float] | None = None, keep: bool
+        self,
+        path: Path,
+        frames: np.ndarray,
+        cutoff: float,
+        *,
+        weights: Mapping[str, float] | None = None,
+        keep: bool,
+        properties: Sequence[Property] = (),
     ) -> None:
         self.file = DatasetFile(path)
         self.frames = frames
         self.cutoff = cutoff
         self.weights = dict(weights or {})
         self.keep = keep
+        self.properties = properties
         self._kept: dict[int, AtomGraph] = {}
 
     def __len__(self) -> int:
@@ -84,7 +115,8 @@ class GraphDataset(Dataset[AtomGraph]):
         if index in self._kept:
             return self._kept[index]
         structure = self.file[int(self.frames[index])]
-        graph = structure_graph(structure, self.cutoff, self.weights.get(config_type(structure), 1.0))
+        weight = self.weights.get(config_type(structure), 1.0)
+        graph = structure_graph(structure, self.cutoff, weight, self.properties)
         if self.keep:
             self._kept[index] = graph
         return graph

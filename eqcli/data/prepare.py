@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 from eqcli.data.frames import FrameTable, Survey
 from eqcli.data.split import Part, Split, split_hash
@@ -15,6 +15,10 @@ from eqcli.errors import Failure, InputError, Where
 from eqcli.files import atomic_path, sha256
 from eqcli.io import DatasetWriter, read_structures
 from eqcli.io.conventions import LabelConvention
+
+if TYPE_CHECKING:
+    from eqcli.io.structure import Structure
+    from eqcli.models.potentials.properties import Property
 
 SPLIT_FILE = "split.json"
 STATISTICS_FILE = "statistics.json"
@@ -64,6 +68,7 @@ def scan(
     files: Iterable[str],
     labels: LabelConvention,
     cutoff: float,
+    properties: Sequence[Property] = (),
     *,
     on_failure: Callable[[Failure], None],
     advance: Callable[[], None],
@@ -71,23 +76,39 @@ def scan(
 ) -> FrameTable:
     """Reads files once, frame by frame: the table of their frames, and on request a store of them.
 
-    Malformed frames go to `on_failure`; the memory needed is that of the table.
+    Malformed frames, and those with malformed labels of `properties`, go to `on_failure`; the memory needed is that
+    of the table.
     """
-    survey = Survey(cutoff)
+    survey = Survey(cutoff, properties)
+    surveyed = _surveyed(_frames(files, labels, on_failure), survey, on_failure)
     if store is None:
-        for structure in _frames(files, labels, on_failure):
-            survey.add(structure)
+        for _ in surveyed:
             advance()
         return survey.table()
     store.parent.mkdir(parents=True, exist_ok=True)
     with DatasetWriter(store, overwrite=True) as writer:
-        for structure in survey.watch(_frames(files, labels, on_failure)):
+        for structure in surveyed:
             writer.append(structure)
             advance()
     return survey.table()
 
 
-def _frames(files: Iterable[str], labels: LabelConvention, on_failure: Callable[[Failure], None]) -> Iterable[Any]:
+def _surveyed(
+    structures: Iterable[Structure], survey: Survey, on_failure: Callable[[Failure], None]
+) -> Iterator[Structure]:
+    """The structures that the survey took note of."""
+    for structure in structures:
+        try:
+            survey.add(structure)
+        except InputError as error:
+            on_failure(Failure.of(structure.name, error))
+        else:
+            yield structure
+
+
+def _frames(
+    files: Iterable[str], labels: LabelConvention, on_failure: Callable[[Failure], None]
+) -> Iterator[Structure]:
     for path in files:
         yield from read_structures(path, labels, on_failure=on_failure)
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
@@ -12,6 +12,9 @@ from eqcli.data.frames import BLOCK, FrameTable
 from eqcli.data.split import Indices
 from eqcli.elements import NUMBERS, SYMBOLS
 from eqcli.errors import InputError, Where
+
+if TYPE_CHECKING:
+    from eqcli.models.potentials.properties import Property
 
 KEY = "data.reference_energies"
 ISOLATED_TOLERANCE = 1e-3
@@ -56,6 +59,8 @@ class DataStatistics:
         Mean interaction energy per atom, eV.
     scale
         Root mean square force component, eV/Å; without forces the standard deviation of the energy per atom, eV.
+    properties
+        Shift and scale of each property that has labels, see :func:`property_scales`.
     """
 
     elements: list[int]
@@ -63,16 +68,20 @@ class DataStatistics:
     avg_num_neighbors: float
     shift: float
     scale: float
+    properties: dict[str, tuple[float, float]] = field(default_factory=dict)
 
     def as_dict(self) -> dict[str, Any]:
         return asdict(self)
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> DataStatistics:
-        return cls(**{**values, "reference": ReferenceEnergies(**values["reference"])})
+        properties = {name: (float(a), float(b)) for name, (a, b) in values.get("properties", {}).items()}
+        return cls(**{**values, "reference": ReferenceEnergies(**values["reference"]), "properties": properties})
 
 
-def measure_statistics(table: FrameTable, train: Indices, wanted: Wanted) -> DataStatistics:
+def measure_statistics(
+    table: FrameTable, train: Indices, wanted: Wanted, properties: Sequence[Property] = ()
+) -> DataStatistics:
     """Statistics of the frames `train`; isolated atoms are looked for in the whole table.
 
     Raises
@@ -98,7 +107,33 @@ def measure_statistics(table: FrameTable, train: Indices, wanted: Wanted) -> Dat
         avg_num_neighbors=float(table.n_edges[train].sum() / atoms.sum()) or 1.0,
         shift=shift,
         scale=scale if scale > 0 else 1.0,
+        properties=property_scales(table, train, properties),
     )
+
+
+def property_scales(
+    table: FrameTable, train: Indices, properties: Sequence[Property]
+) -> dict[str, tuple[float, float]]:
+    """Shift and scale of each property that training frames have labels of, in the unit of the predictions.
+
+    Of scalars the mean and the standard deviation; of charges and vectors zero and the root mean square of the
+    components; of tensors the mean of the diagonal, and the root mean square of what is left of all components.
+    Properties that grow with the number of atoms are taken per atom. A scale is 1 where it would be 0.
+    """
+    found = {}
+    for wanted in properties:
+        figures = table.properties[wanted.name]
+        count = int(figures.count[train].sum())
+        if not count:
+            continue
+        kind, square = wanted.quantity.kind, float(figures.square[train].sum())
+        shifted = count // 3 if kind == "tensor" else count
+        centred = kind != "vector" and wanted.config.kind != "charges"
+        shift = float(figures.total[train].sum()) / shifted if centred else 0.0
+        scale = float(np.sqrt(max(square - shifted * shift**2, 0.0) / count))
+        # Equal labels leave rounding behind.
+        found[wanted.name] = (shift, scale if scale > 1e-7 * abs(shift) else 1.0)
+    return found
 
 
 def interaction_per_atom(table: FrameTable, frames: Indices, reference: ReferenceEnergies) -> np.ndarray:

@@ -12,11 +12,15 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Quantity:
-    """Unit and shape of a predicted quantity (B structures, N atoms), and how it turns with the structure."""
+    """Unit and shape of a predicted quantity (B structures, N atoms), and how it turns with the structure.
+
+    One that is `molecular` is NaN for structures with a period.
+    """
 
     unit: str
     shape: str
     kind: Literal["scalar", "vector", "tensor"] = "scalar"
+    molecular: bool = False
 
     @property
     def per_atom(self) -> bool:

@@ -205,7 +205,8 @@ def quantity(config: HeadConfig) -> Quantity:
     }
     shape, kind = shapes[config.kind]
     default = {"dipole": "e*Angstrom", "charges": "e"}.get(config.kind, "")
-    return Quantity(label_unit(config.unit or default)[0], shape, kind)  # type: ignore[arg-type]
+    unit = label_unit(config.unit or default)[0]
+    return Quantity(unit, shape, kind, molecular=config.kind == "dipole")  # type: ignore[arg-type]
 
 
 def _sum(values: Tensor, graph: AtomGraph) -> Tensor:

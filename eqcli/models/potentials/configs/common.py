@@ -6,8 +6,36 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, AliasChoices, BaseModel, ConfigDict, Field
 
-RESERVED = frozenset(("energy", "atomic_energies", "forces", "stress", "virial", "energy_std", "forces_std"))
-"""Names that a head must not have: they are quantities of every potential."""
+from eqcli.io.conventions import ENERGY_KEYS, FORCES_KEYS, STRESS_KEYS, VIRIAL_KEYS
+
+RESERVED = frozenset(
+    [
+        "energy",
+        "atomic_energies",
+        "forces",
+        "stress",
+        "virial",
+        "energy_std",
+        "forces_std",
+        "charge",
+        "total_charge",
+        "positions",
+        "pos",
+        "numbers",
+        "species",
+        "symbols",
+        "cell",
+        "Lattice",
+        "pbc",
+        "fixed",
+        "move_mask",
+        "config_type",
+        "name",
+        "bonds",
+        "formal_charge",
+    ]
+) | {*ENERGY_KEYS, *FORCES_KEYS, *STRESS_KEYS, *VIRIAL_KEYS}
+"""Names that a head must not have: structures and every potential have quantities of these names."""
 
 
 class HeadConfig(BaseModel):
@@ -37,7 +65,10 @@ class HeadConfig(BaseModel):
 def _names(heads: dict[str, HeadConfig]) -> dict[str, HeadConfig]:
     for name in heads:
         if name in RESERVED:
-            raise ValueError(f"a head cannot be called '{name}': every potential has a quantity of that name")
+            raise ValueError(
+                f"a head cannot be called '{name}', which means something else already; "
+                "its label in the data may (entry)"
+            )
         if not name.replace("_", "").isalnum():
             raise ValueError(f"'{name}' is no name for a head: use letters, digits and underscores")
     return heads
