@@ -33,6 +33,9 @@ def evaluate(
     device: options.Device = "auto",
     backend: options.BackendOption = Backend.AUTO,
     precision: options.PrecisionOption = None,
+    dataset: Annotated[
+        str | None, typer.Option("--dataset", help="Name of the data in comparisons, e.g. rmd17-ethanol.")
+    ] = None,
     audit: Annotated[
         list[str] | None,
         typer.Option(
@@ -98,6 +101,7 @@ def evaluate(
             device=device,
             precision=precision.value if precision else None,
             labels=conventions,
+            dataset=dataset,
             audit=False if no_audit else audit or True,
             audit_structures=audit_structures,
             seed=seed,

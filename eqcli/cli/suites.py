@@ -1,4 +1,4 @@
-"""Suites of `eqcli evaluate`: measurements that need no data."""
+"""Suites of `eqcli evaluate`: measurements that need no data of their own."""
 
 from __future__ import annotations
 
@@ -17,10 +17,11 @@ PANEL = "Suites"
 
 
 class Suite(StrEnum):
-    """What can be measured without data."""
+    """What can be measured beside the evaluation of one model."""
 
     tensor_products = "tensor-products"
     gwl = "gwl"
+    comparison = "comparison"
 
 
 SuiteOption = Annotated[
@@ -28,7 +29,8 @@ SuiteOption = Annotated[
     typer.Option(
         "--suite",
         help="tensor-products: cost and expressivity of every tensor product, beside e3nn's; "
-        "gwl: which graphs each architecture tells apart, MODEL or every potential.",
+        "gwl: which graphs each architecture tells apart, MODEL or every potential; "
+        "comparison: reports of evaluations side by side, with the cost of each model.",
         rich_help_panel=PANEL,
     ),
 ]
@@ -85,6 +87,12 @@ def run_suite(
     """Carries out a suite. Raises InputError for arguments that it has no use for."""
     folder = output or Path(f"suite-{suite.value}")
     given = [f"--{name}" for name, value in sizes.items() if value is not None]
+    if suite is Suite.comparison:
+        if given or precision or seeds:
+            raise InputError("the suite comparison takes reports of evaluations and no option of another suite")
+        from eqcli.tasks.comparison import compare
+
+        return compare(models, folder, device=device, overwrite=overwrite, report=console.report)
     if suite is Suite.gwl:
         if given or precision:
             raise InputError(

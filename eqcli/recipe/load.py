@@ -15,7 +15,8 @@ from eqcli.recipe.messages import explain, validate
 from eqcli.recipe.paths import Scope, resolve_paths
 from eqcli.recipe.schema import PipelineRecipe, TrainRecipe
 from eqcli.recipe.steps import ARGUMENTS, TrainStep, outputs
-from eqcli.recipe.tree import KeyPath, Node, planted
+from eqcli.recipe.tree import KeyPath, Node, merged, planted
+from eqcli.recipe.variables import substitute
 from eqcli.recipe.yaml12 import dump_yaml
 
 
@@ -36,6 +37,7 @@ def load_recipe(
     except EqcliError as error:
         raise ErrorGroup([*errors, error]) from error
     if model is PipelineRecipe:
+        substitute(root, errors)
         _resolve_steps(root, errors)
     else:
         absent: list[EqcliError] = []
@@ -109,41 +111,49 @@ def _resolve_step(node: Node, model: Model, path: KeyPath, scope: Scope, errors:
     filled = arguments.model_dump(mode="json", by_alias=True)
     if recipe is not None:
         filled["recipe"] = recipe.model_dump(mode="json", by_alias=True)
-        filled["overrides"] = []
+        filled |= {"overrides": [], "changes": {}}
     node.value = planted(filled, node.place).value
     return arguments
 
 
 def _train_recipe(node: Node, path: KeyPath, scope: Scope, errors: list[EqcliError]) -> BaseModel | None:
     """The training recipe of a step, from its file or from the step itself; its node then stands in the step."""
-    given, changes = node.child("recipe"), node.child("overrides")
+    given, overrides = node.child("recipe"), node.child("overrides")
     if given is None or not isinstance(node.value, dict):
         return None
-    texts = [str(item.value) for _, item in changes.children()] if changes is not None else []
-    folder = (changes or node).place.folder
     prefix: KeyPath = ()
     if isinstance(given.value, dict):
         prefix = (*path, "recipe")
         rename_aliases(given, TrainRecipe, prefix, errors)
-        apply_overrides(given, texts, folder, TrainRecipe, errors)
         root, model = given, TrainRecipe
     elif isinstance(given.value, str) and "${" not in given.value:
         file = given.place.folder / given.value
         if not file.is_file():
             return None  # reported with the other file names of the step
         try:
-            root, model = assemble(_as_written(file), texts, errors, folder=folder)  # type: ignore[assignment]
+            root, model = assemble(_as_written(file), (), errors)  # type: ignore[assignment]
         except EqcliError as error:
             errors.append(error)
             return None
     else:
         return None
+    root = _changed(root, node.child("changes"), (*path, "changes"), errors)
+    texts = [str(item.value) for _, item in overrides.children()] if overrides is not None else []
+    apply_overrides(root, texts, (overrides or node).place.folder, TrainRecipe, errors)
     if model is not TrainRecipe:
         errors.append(InputError("this recipe is not one that trains a model", given.place.where((*path, "recipe"))))
         return None
     resolve_paths(root, TrainRecipe, errors, prefix=prefix, scope=scope)
-    node.value["recipe"] = Node(given.value, given.place) if root is not given else root
+    node.value["recipe"] = root if prefix else Node(given.value, given.place)
     return _validated(root, TrainRecipe, errors, prefix)
+
+
+def _changed(root: Node, changes: Node | None, path: KeyPath, errors: list[EqcliError]) -> Node:
+    """The recipe with the sections that a step states laid over its own."""
+    if changes is None or not isinstance(changes.value, dict):
+        return root
+    rename_aliases(changes, TrainRecipe, path, errors)
+    return merged(root, changes)
 
 
 def _as_written(file: Path) -> Path:

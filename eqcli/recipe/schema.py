@@ -197,7 +197,9 @@ class Step(Section):
         description="Name of the step; its files go into a folder of this name.",
         json_schema_extra={"form": "small letters, digits and hyphens, a letter first"},
     )
-    task: Literal["train", "predict", "relax", "evaluate", "convert"] = Field(description="The subcommand to run.")
+    task: Literal["train", "predict", "relax", "evaluate", "convert", "compare"] = Field(
+        description="The subcommand to run; `compare` is the suite `comparison` of `evaluate`."
+    )
     with_: dict[str, Any] = Field(
         default_factory=dict,
         alias="with",
@@ -212,5 +214,9 @@ class PipelineRecipe(Section):
     task: Literal["pipeline"] = Field(description="What the recipe does.")
     name: str = Field(
         description="Name of the pipeline.", pattern=NAME, examples=["my-pipeline"], json_schema_extra={**NAME_FORM}
+    )
+    vars: dict[str, Any] = Field(
+        default_factory=dict,
+        description="Values that the steps use as `${vars.name}`: numbers, texts, files or whole sections.",
     )
     steps: tuple[Step, ...] = Field(min_length=1, description="The steps, in order.")

@@ -34,7 +34,10 @@ class TrainStep(Section):
     """Train a model."""
 
     recipe: InputFile | dict[str, Any] = Field(description="The training recipe: a file, or the recipe itself.")
-    overrides: tuple[str, ...] = Field((), description="`key=value` changes of the recipe.")
+    changes: dict[str, Any] = Field(
+        default_factory=dict, description="Sections of a recipe that are laid over those of the file."
+    )
+    overrides: tuple[str, ...] = Field((), description="`key=value` changes of the recipe, made last.")
 
 
 class ModelStep(Section):

@@ -46,6 +46,7 @@ def evaluate(
     precision: str | None = None,
     model_arguments: Mapping[str, Scalar] | None = None,
     labels: LabelConvention | None = None,
+    dataset: str | None = None,
     audit: bool | Sequence[str] = True,
     audit_structures: int = STRUCTURES,
     seed: int = 0,
@@ -72,6 +73,8 @@ def evaluate(
         Arguments of a calculator that is named as `ase:module:Class`.
     labels
         What the columns of the data mean.
+    dataset
+        Name of the data, by which comparisons of models group evaluations.
     audit
         Groups of checks by name (see :data:`eqcli.audit.groups.GROUPS`, or `all`); True makes those that are made by
         default and that the model has the outputs for, False none.
@@ -104,7 +107,10 @@ def evaluate(
     loaded = load_for_inference(model, device, precision, model_arguments, report)
     if groups is not None:
         require_outputs(loaded.potential.outputs, groups, Where(model))
-    result = EvaluateResult(output, output / PAGE, output / DATA)
+    if "guest" in loaded.header and not sources:
+        message = "a calculator does not tell which elements it knows: it is audited on structures from a file"
+        raise InputError(message, Where(model), "Name a file of structures.")
+    result = EvaluateResult(output, output / PAGE, output / DATA, dataset=dataset)
     stream = chain.from_iterable(read_all([s.path], s.labels, result.failures.append) for s in summaries)
     pairs = labelled_and_predicted(Predictor(loaded, batch_atoms=batch_atoms), stream, result.failures.append)
     run = _Run(seed, keep_predictions=predictions)
@@ -130,10 +136,14 @@ def _audit(
     loaded: ModelFile, run: _Run, groups: Sequence[str] | None, count: int, seed: int, report: Reporter
 ) -> AuditReport:
     """The audit on some of the structures that were read, or on structures made for the model."""
+    from eqcli.audit.guest import guest_subject
     from eqcli.audit.probe import describe, probe_structures
     from eqcli.audit.run import run_audit
 
     structures = run.candidates
+    if "guest" in loaded.header:
+        subject = guest_subject(loaded.potential, structures)
+        return run_audit(subject, structures, seed=seed, n_structures=count, groups=groups, report=report)
     if not structures:
         structures = probe_structures(loaded.potential.elements.tolist(), seed, count)
         count = len(structures)
@@ -228,6 +238,7 @@ def _write(result: EvaluateResult, loaded: ModelFile, summaries: Sequence[LabelR
             "sha256": sha256(summary.path),
             "structures": run.counts.get(str(summary.path), 0),
             "labels": summary.sentences(),
+            "convention": summary.labels.model_dump(mode="json"),
         }
         for summary in summaries
     ]
@@ -253,6 +264,7 @@ def _write(result: EvaluateResult, loaded: ModelFile, summaries: Sequence[LabelR
         "audit": result.audit.as_dict() if result.audit else None,
         "model": {**provenance["model"], "header": loaded.header},
         "data": data,
+        "dataset": result.dataset,
         "provenance": provenance,
     }
     write_report(result.output, page, content, [*accuracy, *audited])

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from eqcli.audit.tolerances import TOLERANCES
 from eqcli.errors import ExitCode, Failure
 
 if TYPE_CHECKING:
@@ -31,6 +32,8 @@ class EvaluateResult:
         What could not be read or predicted.
     warnings
         What looks wrong with the data or the model.
+    dataset
+        Name of the data, by which comparisons group evaluations.
     """
 
     output: Path
@@ -41,6 +44,7 @@ class EvaluateResult:
     failures: list[Failure] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
     seconds: float = 0.0
+    dataset: str | None = None
 
     @property
     def exit_code(self) -> ExitCode:
@@ -91,6 +95,8 @@ class EvaluateResult:
         if self.audit is not None:
             verdict = "passed" if self.audit.passed else "FAILED: " + _titles(self.audit.failed)
             rows.append(("audit", f"{verdict} ({count(len(self.audit.structures), 'structure')})"))
+            if self.audit.skipped:
+                rows.append(("not audited", ", ".join(TOLERANCES[key].title for key in self.audit.skipped)))
             if self.audit.findings:
                 rows.append(("findings", _titles(self.audit.findings)))
         if self.failures:

@@ -259,6 +259,10 @@ def call(
 
         data = _paths(arguments.pop("data"))
         return evaluate(Path(arguments.pop("model")), data, folder, device=device, **arguments, **common)
+    if step.task == "compare":
+        from eqcli.tasks.comparison import compare
+
+        return compare(_paths(arguments.pop("evaluations")), folder, device=device, **arguments, **common)
     inputs, output = _paths(arguments.pop("inputs")), folder / arguments.pop("output")
     if step.task == "convert":
         from eqcli.tasks.convert import convert

@@ -75,7 +75,7 @@ def test_without_models_errors_alone_are_compared(evaluations: list[Path], tmp_p
 @pytest.mark.parametrize("text", ["no json", "[]", '{"figures": {}}'])
 def test_other_files_are_refused(text: str, tmp_path: Path) -> None:
     (tmp_path / "report.json").write_text(text)
-    with pytest.raises(InputError, match="JSON|no report of an evaluation"):
+    with pytest.raises(InputError, match=r"JSON|no report of an evaluation"):
         compare([tmp_path / "report.json"], tmp_path / "comparison")
     assert not (tmp_path / "comparison").exists()
 
