@@ -29,8 +29,14 @@ class LabelConvention(BaseModel):
     forces: str | None = Field(None, description="Name of the forces column; by default the first known name found.")
     stress: str | None = Field(None, description="Name of the stress entry; by default the first known name found.")
     virial: str | None = Field(None, description="Name of the virial entry (used where there is no stress).")
-    energy_unit: EnergyUnit = Field("eV", description="Unit of the energies.")
-    length_unit: LengthUnit = Field("Angstrom", description="Unit of positions, cells and of the length in forces.")
+    energy_unit: EnergyUnit | None = Field(
+        None, description="Unit of the energies; by default the one that the layout of the file fixes, else eV."
+    )
+    length_unit: LengthUnit | None = Field(
+        None,
+        description="Unit of positions, cells and of the length in forces; by default the one that the layout of the "
+        "file fixes, else Angstrom.",
+    )
     stress_unit: StressUnit = Field("eV/Angstrom^3", description="Unit of the stresses.")
     stress_sign: Literal["ase", "vasp"] = Field(
         "ase", description="`ase`: tensile stress is positive. `vasp`: compressive stress is positive."

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from eqcli.elements import NUMBERS
 from eqcli.errors import InputError, Where
+from eqcli.io.layout import UNKNOWN, Layout
 from eqcli.io.structure import FloatArray, Structure
 
 
@@ -39,6 +40,8 @@ class Frame:
     implicit_labels
         Which entries are labels without being named by the convention: all with a well-known name,
         those called energy, forces, stress and virial alone, or none.
+    layout
+        What the layout of the file says about names and units.
     """
 
     numbers: NDArray[np.int64]
@@ -54,6 +57,7 @@ class Frame:
     first_row: int | None = None
     angstrom: bool = False
     implicit_labels: Literal["known", "standard", "none"] = "known"
+    layout: Layout = UNKNOWN
 
     def at(self, *, atom: int | None = None, key: str | None = None) -> Where:
         """The place of an atom's row, or of the per-structure entries."""

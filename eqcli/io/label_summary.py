@@ -15,6 +15,7 @@ from eqcli.files import require_file
 from eqcli.io.conventions import LabelConvention
 from eqcli.io.formats import Format, readable_format
 from eqcli.io.frame import Frame, Item
+from eqcli.io.layout import UNKNOWN, Layout
 from eqcli.io.labels import Taken, choose_stored, interpret
 from eqcli.io.reading import read_items
 from eqcli.io.structure import Structure
@@ -51,6 +52,8 @@ class LabelReport:
         Entries with well-known label names that were not taken -> number of frames.
     notes
         Labels left out, with the reason -> number of frames.
+    layout
+        What the layout of the file says about names and units.
     """
 
     path: Path
@@ -64,6 +67,7 @@ class LabelReport:
     unused: Counter[str] = field(default_factory=Counter)
     notes: Counter[str] = field(default_factory=Counter)
     own_units: bool = False
+    layout: Layout = UNKNOWN
     energies: list[float] = field(default_factory=list)
     """eV per atom."""
     force_squares: list[float] = field(default_factory=list)
@@ -80,6 +84,7 @@ class LabelReport:
         self.periodic["".join("T" if p else "F" for p in structure.pbc)] += 1
         self.unused.update(taken.unused)
         self.notes.update(taken.notes)
+        self.layout = taken.layout
         if structure.energy is not None:
             self.energies.append(structure.energy / len(structure))
         if structure.forces is not None:
@@ -97,6 +102,8 @@ class LabelReport:
         """Sentences, one per label, then the periodicity and the warnings."""
         seen = f"{'all' if self.complete else 'the first'} {self.frames} frames"
         lines = [f"{self.path.name}: labels in {seen}"]
+        if self.layout.name:
+            lines.append(f"  layout: {'; '.join(filter(None, (self.layout.name, self.layout.remark)))}")
         lines += [f"  {sentence}" for sentence in self.sentences()]
         periodic = ", ".join(f"{k} in {n}" for k, n in self.periodic.items())
         reasons = ", ".join(f"{k} ({n})" for k, n in self.pbc.items())
@@ -136,6 +143,8 @@ class LabelReport:
             "periodic": dict(self.periodic),
             "pbc": dict(self.pbc),
             "labels": self.labels.model_dump(mode="json"),
+            "units": {name: self._unit(name) for name in ("energy", "forces", "stress") if self.has[name]},
+            "layout": self.layout.name or None,
             "warnings": self.warnings(),
         }
 
@@ -159,17 +168,28 @@ class LabelReport:
         return f"{name}: {', '.join(names)} of {self.frames - self.malformed} frames; {self._unit(name)}"
 
     def _unit(self, name: str) -> str:
-        labels = self.labels
+        labels, layout = self.labels, self.layout
         if self.own_units:
             return "in the tool's units (eV, Angstrom), which this format fixes"
-        if name == "energy":
-            return f"unit {labels.energy_unit}" + (" per atom" if labels.energy_per_atom else "")
-        if name == "forces":
-            return f"unit {labels.energy_unit}/{labels.length_unit}"
+        if name != "stress":
+            return self._energy_unit(name)
         if not self.taken["stress"]:
-            return f"unit {labels.energy_unit}"
+            return f"unit {layout.energy_unit(next(iter(self.taken['virial']), ''), labels)}"
         positive = "tensile" if labels.stress_sign == "ase" else "compressive"
         return f"unit {labels.stress_unit}, {positive} positive, six numbers as {labels.stress_order}"
+
+    def _energy_unit(self, name: str) -> str:
+        """The unit of energy or forces, and whether the file or the user fixed it."""
+        labels, layout = self.labels, self.layout
+        entry = next(iter(self.taken[name]), "")
+        fixed = [labels.energy_unit is None and entry in layout.units]
+        text = f"unit {layout.energy_unit(entry, labels)}"
+        if name == "forces":
+            text += f"/{layout.lengths(labels)}"
+            fixed.append(labels.length_unit is None and layout.length_unit not in (None, "Angstrom"))
+        elif labels.energy_per_atom:
+            text += " per atom"
+        return f"{text}, fixed by the layout" if any(fixed) else text
 
 
 def label_report(path: str | Path, labels: LabelConvention | None = None, *, frames: int = FRAMES) -> LabelReport:

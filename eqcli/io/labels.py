@@ -10,6 +10,7 @@ import numpy as np
 from eqcli.errors import InputError
 from eqcli.io.conventions import ENERGY_KEYS, FORCES_KEYS, STRESS_KEYS, VIRIAL_KEYS, LabelConvention
 from eqcli.io.frame import Frame, first_bad_row
+from eqcli.io.layout import UNKNOWN, Layout
 from eqcli.io.periodicity import decide_pbc
 from eqcli.io.structure import FloatArray, Structure
 from eqcli.units import ENERGY, LENGTH, STRESS, force_factor
@@ -37,6 +38,8 @@ class Taken:
     """Entries with well-known label names that were not used."""
     notes: tuple[str, ...] = ()
     """Labels left out, with the reason."""
+    layout: Layout = UNKNOWN
+    """What the layout of the file says about names and units."""
 
 
 def interpret(frame: Frame, labels: LabelConvention) -> tuple[Structure, Taken]:
@@ -47,7 +50,7 @@ def interpret(frame: Frame, labels: LabelConvention) -> tuple[Structure, Taken]:
     InputError
         Positions or labels are not finite, or have the wrong shape; names frame and line.
     """
-    length = 1.0 if frame.angstrom else LENGTH[labels.length_unit]
+    length = 1.0 if frame.angstrom else LENGTH[frame.layout.lengths(labels)]
     _check_finite(frame, frame.positions, "positions")
     positions = frame.positions * length
     cell = None if frame.cell is None else frame.cell * length
@@ -74,7 +77,8 @@ def interpret(frame: Frame, labels: LabelConvention) -> tuple[Structure, Taken]:
         arrays=entries.arrays,
         where=frame.where,
     )
-    return structure, Taken(energy_key, forces_key, stress_key, virial_key, reason, _unused(structure), notes)
+    unused = _unused(structure)
+    return structure, Taken(energy_key, forces_key, stress_key, virial_key, reason, unused, notes, frame.layout)
 
 
 def choose_stored(structure: Structure, labels: LabelConvention) -> tuple[Structure, Taken]:
@@ -114,11 +118,14 @@ class _Entries:
         self.frame = frame
         self.info = dict(frame.info)
         self.arrays = dict(frame.arrays)
+        self.layout = frame.layout
 
     def find(self, named: str | None, known: tuple[str, ...]) -> str | None:
         """The entry of that name, or the first with a known name; None when there is none."""
         counts = {"known": len(known), "standard": 1, "none": 0}
-        names = known[: counts[self.frame.implicit_labels]] if named is None else (named,)
+        names = known[: counts[self.frame.implicit_labels]]
+        if named is not None:
+            names = (named, self.layout.aliases.get(named, named))
         return next((n for n in names if self.info.get(n) is not None or n in self.arrays), None)
 
     def take(self, name: str) -> Any:
@@ -133,20 +140,20 @@ class _Entries:
 
 
 def _energy(entries: _Entries, labels: LabelConvention) -> tuple[str | None, float | None]:
-    name = entries.find(labels.energy, ENERGY_KEYS)
+    name = entries.find(entries.layout.named("energy", labels), ENERGY_KEYS)
     if name is None:
         return None, None
     values = _numbers(entries, name)
     if values.size != 1:
         raise InputError(f"'{name}' holds {values.size} numbers; an energy is one", entries.frame.at(key=name))
-    energy = float(values.item()) * ENERGY[labels.energy_unit]
+    energy = float(values.item()) * ENERGY[entries.layout.energy_unit(name, labels)]
     if labels.energy_per_atom:
         energy *= len(entries.frame.numbers)
     return name, energy
 
 
 def _forces(entries: _Entries, labels: LabelConvention) -> tuple[str | None, FloatArray | None]:
-    name = entries.find(labels.forces, FORCES_KEYS)
+    name = entries.find(entries.layout.named("forces", labels), FORCES_KEYS)
     if name is None:
         return None, None
     values = _numbers(entries, name)
@@ -156,7 +163,8 @@ def _forces(entries: _Entries, labels: LabelConvention) -> tuple[str | None, Flo
     if values.shape != expected:
         found = " x ".join(str(n) for n in values.shape)
         raise InputError(f"'{name}' is {found}; forces are {expected[0]} x 3", entries.frame.at(key=name))
-    return name, values * force_factor(labels.energy_unit, labels.length_unit)
+    layout = entries.layout
+    return name, values * force_factor(layout.energy_unit(name, labels), layout.lengths(labels))
 
 
 def _stress(
@@ -174,7 +182,8 @@ def _stress(
         sign = -1.0 if labels.stress_sign == "vasp" else 1.0
         stress = tensor * (sign * STRESS[labels.stress_unit])
     else:
-        stress = tensor * (-ENERGY[labels.energy_unit] / abs(np.linalg.det(cell)))
+        unit = entries.layout.energy_unit(str(virial), labels)
+        stress = tensor * (-ENERGY[unit] / abs(np.linalg.det(cell)))
     _check_symmetric(entries, str(name or virial), stress)
     return name, virial, 0.5 * (stress + stress.T), ()
 
