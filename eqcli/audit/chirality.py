@@ -11,7 +11,6 @@ from eqcli.audit.compare import difference, rms
 from eqcli.audit.result import Check
 from eqcli.audit.subject import Subject
 from eqcli.audit.symmetry import rotated
-from eqcli.audit.tolerances import TOLERANCES
 from eqcli.io.structure import FloatArray, Structure
 
 CHIRAL = 0.05
@@ -38,7 +37,7 @@ def check_handedness(subject: Subject, structures: Sequence[Structure]) -> Check
     The mirror image is the inverted structure: inversion commutes with rotations, so that a preferred direction
     is not taken for handedness.
     """
-    limit = TOLERANCES["reflection"].limit
+    limit = subject.limit("reflection")
     errors: dict[str, list[float]] = {name: [] for name in subject.outputs}
     sizes: dict[str, float] = dict.fromkeys(subject.outputs, 0.0)
     chiral = [structure for structure in structures if chirality(structure) > CHIRAL]

@@ -19,19 +19,26 @@ MARGIN = 1.0
 """Å beyond the cutoff that counts as out of reach."""
 
 
-def check_extensivity(subject: Subject, structures: Sequence[Structure]) -> Check:
-    """Molecules twice, out of each other's reach; crystals with the cell doubled along every period."""
+def check_extensivity(subject: Subject, structures: Sequence[Structure]) -> Check | None:
+    """Molecules twice, out of each other's reach; crystals with the cell doubled along every period.
+
+    Molecules are left out where the reach is not known; None when nothing remains.
+    """
     errors, names = [], []
     for structure in structures:
         if structure.pbc.any():
             bigger = [transforms.doubled(structure, int(axis)) for axis in np.flatnonzero(structure.pbc)]
             labels = [f"{structure.name}, cell doubled along {'abc'[axis]}" for axis in np.flatnonzero(structure.pbc)]
+        elif subject.reach is None:
+            continue
         else:
-            bigger = [transforms.far_copies(structure, subject.cutoff + MARGIN)]
+            bigger = [transforms.far_copies(structure, subject.reach + MARGIN)]
             labels = [f"{structure.name}, two copies"]
         one, *found = subject.predict([structure, *bigger], stress=True)
         errors += [difference(outcome, _copies(one, 2, subject), 2 * len(structure)).worst for outcome in found]
         names += labels
+    if not errors:
+        return None
     return Check(
         "extensivity",
         worst(errors),

@@ -113,7 +113,11 @@ class AuditReport:
     worst_frames
         These rotations as pairs of structures, original and rotated, with predicted and expected forces.
     note
-        What the structures are, where they are not data.
+        What the structures are, where they are not data, and what else should be known.
+    skipped
+        First check of each stage that was not made, and why.
+    slack
+        Relative error that counts as arithmetic, for models of other packages.
     """
 
     checks: list[Check]
@@ -126,6 +130,8 @@ class AuditReport:
     worst_rotations: list[dict[str, Any]] = field(default_factory=list)
     worst_frames: list[Structure] = field(default_factory=list)
     note: str = ""
+    skipped: dict[str, str] = field(default_factory=dict)
+    slack: float = 0.0
 
     @property
     def passed(self) -> bool:
@@ -157,5 +163,9 @@ class AuditReport:
             "seconds": self.seconds,
             "groups": self.groups,
             "note": self.note,
+            "skipped": [
+                {"key": key, "title": TOLERANCES[key].title, "reason": reason} for key, reason in self.skipped.items()
+            ],
+            "slack": self.slack,
             "worst_rotations": self.worst_rotations,
         }

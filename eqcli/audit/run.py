@@ -83,6 +83,7 @@ def run_audit(
         audit = _Audit(potential, run, exact, Effort.of(chosen), seed)
         result.checks = audit.checks(chosen, groups, report)
         result.worst_rotations, result.worst_frames = audit.worst_rotations, audit.worst_frames
+        result.skipped, result.slack, result.note = audit.skipped, run.slack, run.note
     result.seconds = time.monotonic() - begun
     return result
 
@@ -140,6 +141,7 @@ class _Audit:
     def __post_init__(self) -> None:
         self.worst_rotations: list[dict[str, object]] = []
         self.worst_frames: list[Structure] = []
+        self.skipped: dict[str, str] = {}
 
     def stages(self) -> list[tuple[str, Stage]]:
         """The first check that each stage makes, and the stage."""
@@ -164,7 +166,9 @@ class _Audit:
 
     def checks(self, chosen: list[Structure], groups: Sequence[str], report: Reporter) -> list[Check]:
         """Whether the output is finite, then every stage of the groups, one after the other."""
-        wanted = [(key, stage) for key, stage in self.stages() if TOLERANCES[key].group in groups]
+        asked = [(key, stage) for key, stage in self.stages() if TOLERANCES[key].group in groups]
+        wanted = [(key, stage) for key, stage in asked if key not in self.run.skips]
+        self.skipped = {key: self.run.skips[key] for key, _ in asked if key in self.run.skips}
         report.start("audit", len(wanted) + 1, "checks")
         finite, off_centre = self._finite(chosen)
         checks = [finite]
@@ -187,6 +191,8 @@ class _Audit:
         places = list(dict.fromkeys(place for subject in (self.run, self.exact) for place in subject.nonfinite))
         for check in checks:
             check.nonfinite = places
+            if (limit := self.exact.limit(check.key)) > check.tolerance.limit:
+                check.limit = limit
         return checks
 
     def _finite(self, structures: list[Structure]) -> tuple[Check, list[Structure]]:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Protocol
 import numpy as np
 
 from eqcli.audit.laws import OUTPUTS, Law
+from eqcli.audit.tolerances import TOLERANCES
 from eqcli.io.structure import FloatArray, Structure
 
 if TYPE_CHECKING:
@@ -70,6 +71,17 @@ class Subject:
         Where graphs are sent.
     outputs
         What it declares to give, `energy` among it, with the transformation laws.
+
+    Attributes
+    ----------
+    reach
+        Å beyond which two atoms do not see each other; None where that is not known.
+    slack
+        Relative error that counts as arithmetic and not as a broken law.
+    skips
+        First check of each stage that is not made, and why.
+    note
+        What else should be known of the audit.
     """
 
     def __init__(
@@ -89,6 +101,10 @@ class Subject:
         self.device = device
         self.outputs = dict(outputs)
         self.nonfinite: list[str] = []
+        self.reach: float | None = cutoff
+        self.slack = 0.0
+        self.skips: dict[str, str] = {}
+        self.note = ""
 
     @classmethod
     def of(cls, potential: Potential, dtype: torch.dtype | None = None) -> Subject:
@@ -111,6 +127,11 @@ class Subject:
             device=model.elements.device,
             outputs={name: OUTPUTS[name] for name in model.outputs},
         )
+
+    def limit(self, key: str) -> float:
+        """The limit of a check of this subject."""
+        listed = TOLERANCES[key]
+        return max(listed.limit, self.slack) if listed.unit == "relative" else listed.limit
 
     @property
     def elements(self) -> list[int]:

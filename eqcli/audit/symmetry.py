@@ -14,7 +14,6 @@ from eqcli.audit.effort import Effort
 from eqcli.audit.laws import OUTPUTS, Law, Motion
 from eqcli.audit.result import Check
 from eqcli.audit.subject import Outcome, Subject
-from eqcli.audit.tolerances import TOLERANCES
 from eqcli.io.structure import FloatArray, Structure
 
 KINDS = ("rotation", "reflection", "translation", "permutation", "periodicity", "origin")
@@ -122,7 +121,7 @@ def _characterise(
         expected = operation.act_on(plain, subject.outputs).values
         return np.concatenate([np.ravel(value - expected[name]) for name, value in moved.values.items()])
 
-    character = characterise(check.value, TOLERANCES[check.key].limit, random, draw)
+    character = characterise(check.value, subject.limit(check.key), random, draw)
     check.figures |= {"character": character.kind, "expectation": character.as_dict()}
     check.found += f"; {character}"
 

@@ -29,8 +29,9 @@ if TYPE_CHECKING:
 
     from eqcli.graph.atom_graph import AtomGraph
 
-OWN = "the calculator's own"
-"""Precision and device, where the calculator decides."""
+OWN_PRECISION = "its own precision"
+OWN_DEVICE = "its own device"
+"""Where the calculator decides."""
 
 
 class GuestConfig(BaseModel):
@@ -217,7 +218,7 @@ def open_guest(
         The name, the module, the arguments or the device cannot be used.
     """
     name = GuestName.parse(text)
-    given, runs_on = dict(arguments), str(arguments.get("device", OWN))
+    given, runs_on = dict(arguments), str(arguments.get("device", OWN_DEVICE))
     if device != "auto":
         chosen = str(choose_device(device))
         if "device" not in given and takes(find_factory(name), "device"):
@@ -239,7 +240,7 @@ def open_guest(
         report.message(f"{potential.label} has no energies of atoms: they are the energy shared equally")
     header = {
         "config": potential.config.model_dump(mode="json"),
-        "precision": OWN,
+        "precision": OWN_PRECISION,
         "device": runs_on,
         "guest": {"calculator": str(name), **facts, "arguments": given, "outputs": list(potential.outputs)}
         | {"atomic_energies": "shared equally" if potential.shares_energy else "of the calculator"},

@@ -33,7 +33,7 @@ def _plots(audit: AuditReport) -> Iterator[Plot]:
         yield all_orbits(run.curves["orbits"], run.precision)
     gradients = audit.check("forces_fd")
     if gradients and gradients.curves and _finite(gradients.curves["ladder"]["five_point"]):
-        yield ladder(gradients.curves["ladder"])
+        yield ladder(gradients.curves["ladder"], gradients.tolerance.limit)
     conserved = audit.check("time_step")
     if conserved and conserved.curves and _finite(conserved.curves["nve"]["runs"][0]["total"]):
         yield energy_run(conserved.curves["nve"], conserved.figures.get("ratio"))
@@ -55,8 +55,10 @@ def symmetry_strip(audit: AuditReport) -> Plot:
     run = audit.check("run_symmetry")
     assert run is not None
     kinds = [kind for kind in KINDS if kind in run.curves["kinds"]]
-    rows = {"float64": {kind: check.distribution for kind in kinds if (check := audit.check(kind))}}
-    if run.precision != "float64":
+    checks = {kind: check for kind in kinds if (check := audit.check(kind))}
+    exact = next((check.precision for check in checks.values()), run.precision)
+    rows = {exact: {kind: check.distribution for kind, check in checks.items()}}
+    if run.precision != exact:
         rows[run.precision] = run.curves["kinds"]
     with figure(WIDTH, HEIGHT) as drawn:
         axes = drawn.add_subplot()
@@ -67,8 +69,8 @@ def symmetry_strip(audit: AuditReport) -> Plot:
                 height = level + (0.14 if index else -0.14) * (len(rows) > 1) + spread
                 label = precision if level == 0 else None
                 axes.scatter(values, height, s=13, color=SERIES[index], alpha=0.6, linewidths=0, label=label)
-        limit = TOLERANCES["rotation"].limit
-        axes.axvline(limit, color=INK, linewidth=1.1, linestyle="--", label="limit for float64")
+        limit = max((check.tolerance.limit for check in checks.values()), default=TOLERANCES["rotation"].limit)
+        axes.axvline(limit, color=INK, linewidth=1.1, linestyle="--", label=f"limit for {exact}")
         logarithmic(axes, "x")
         axes.set_xlim(EXACT / 2, max(1e-3, _largest(rows) * 3))
         axes.set_yticks(range(len(kinds)), [TOLERANCES[kind].title for kind in kinds])
@@ -87,13 +89,13 @@ def _largest(rows: Mapping[str, Mapping[str, Sequence[float]]]) -> float:
     return float(np.nanmax([*values, EXACT]))
 
 
-def ladder(curve: Mapping[str, Any]) -> Plot:
+def ladder(curve: Mapping[str, Any], limit: float) -> Plot:
     """Error of finite differences against their step."""
     with figure(WIDTH, HEIGHT) as drawn:
         axes = drawn.add_subplot()
         axes.plot(curve["step"], np.maximum(curve["two_point"], EXACT), "o-", color=SERIES[0], label="two points")
         axes.plot(curve["step"], np.maximum(curve["five_point"], EXACT), "s-", color=SERIES[1], label="four points")
-        axes.axhline(TOLERANCES["forces_fd"].limit, color=INK, linewidth=1.1, linestyle="--", label="limit")
+        axes.axhline(limit, color=INK, linewidth=1.1, linestyle="--", label="limit")
         logarithmic(axes, "x")
         logarithmic(axes, "y")
         axes.set_xlabel("step (Å)")

@@ -33,17 +33,32 @@ def audit_section(audit: Mapping[str, Any], plots: Sequence[Plot]) -> Iterator[M
     yield tag(
         "p",
         f"Made on {count(len(audit['structures']), 'structure')} ({_numbered(audit['structures'])}), "
-        f"seed {audit['seed']}, in {audit['seconds']:.0f} s. The model runs in {audit['precision']}; what it claims is "
-        "measured in float64, where rounding hides nothing. A claim that fails is a defect of the model. A finding "
+        f"seed {audit['seed']}, in {audit['seconds']:.0f} s. {_arithmetic(audit)} A claim that fails is a defect of "
+        "the model. A finding "
         "is worth knowing before the model is used for dynamics or far from its training data.",
         cls="quiet",
     )
     yield from _groups(audit)
+    if audit["skipped"]:
+        told = "; ".join(f"{entry['title']}: {entry['reason']}" for entry in audit["skipped"])
+        yield tag("p", f"Not audited: {told}.", cls="quiet")
     if audit["worst_rotations"]:
         yield tag("h3", "Worst rotations")
         yield _rotations(audit["worst_rotations"])
     yield tag("h3", "Plots")
     yield plot_grid(plots, wide=True)
+
+
+def _arithmetic(audit: Mapping[str, Any]) -> str:
+    """In which precision the audit was made."""
+    if audit["slack"]:
+        return (
+            "The model computes in its own precision and to its own convergence: "
+            f"relative errors up to {show(audit['slack'], 1)} count as that."
+        )
+    return (
+        f"The model runs in {audit['precision']}; what it claims is measured in float64, where rounding hides nothing."
+    )
 
 
 def _numbered(names: Sequence[str]) -> str:
