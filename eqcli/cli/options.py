@@ -100,7 +100,7 @@ LABELS: dict[str, tuple[Any, Any, str, str]] = {
     "forces": (str | None, None, "--forces-key", "Name of the forces column in the input."),
     "stress": (str | None, None, "--stress-key", "Name of the stress entry in the input."),
     "virial": (str | None, None, "--virial-key", "Name of the virial entry in the input."),
-    "energy_unit": (EnergyUnit | None, None, "--energy-unit", "Unit of the energies; by default the layout's, else eV."),
+    "energy_unit": (EnergyUnit | None, None, "--energy-unit", "Unit of energies; by default the layout's, else eV."),
     "length_unit": (LengthUnit | None, None, "--length-unit", "Unit of lengths; by default the layout's, else Å."),
     "stress_unit": (StressUnit, StressUnit("eV/Angstrom^3"), "--stress-unit", "Unit of the stresses in the input."),
     "stress_sign": (StressSign, StressSign.ase, "--stress-sign", "ase: tensile stress is positive; vasp: compressive."),

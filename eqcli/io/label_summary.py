@@ -15,8 +15,8 @@ from eqcli.files import require_file
 from eqcli.io.conventions import LabelConvention
 from eqcli.io.formats import Format, readable_format
 from eqcli.io.frame import Frame, Item
-from eqcli.io.layout import UNKNOWN, Layout
 from eqcli.io.labels import Taken, choose_stored, interpret
+from eqcli.io.layout import UNKNOWN, Layout
 from eqcli.io.reading import read_items
 from eqcli.io.structure import Structure
 
