@@ -28,6 +28,16 @@ class FrameGroup(StrEnum):
     """Rotations about z and mirror planes that hold z: slabs."""
     SO2 = "SO(2)"
 
+    @property
+    def planar(self) -> bool:
+        """Whether z is held."""
+        return self in (FrameGroup.O2, FrameGroup.SO2)
+
+    @property
+    def proper(self) -> bool:
+        """Whether mirror images are told apart."""
+        return self in (FrameGroup.SO3, FrameGroup.SO2)
+
 
 @dataclass(frozen=True)
 class Frames:
@@ -103,21 +113,31 @@ def principal_frames(
         `[N]`, not negative; all 1 without it.
     """
     group = FrameGroup(group)
+    moments, axes, centre = principal_axes(positions, batch, n_structures, planar=group.planar, weights=weights)
+    gap = (moments[:, :-1] - moments[:, 1:]).amin(-1)
+    degenerate = (gap <= DEGENERATE * moments[:, 0]).detach()
+    signed = _signed(axes, proper=group.proper)
+    return Frames(upright(signed) if group.planar else signed, centre, degenerate)
+
+
+def principal_axes(
+    positions: Tensor, batch: Tensor, n_structures: int, *, planar: bool = False, weights: Tensor | None = None
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Moments (descending) and axes (columns) of the covariance of positions, and their mean.
+
+    `[B, n]`, `[B, n, n]` and `[B, 3]`; n is 2 in the plane of x and y, otherwise 3. Arguments as those of
+    :func:`principal_frames`.
+    """
     weight = torch.ones_like(positions[:, :1]) if weights is None else weights.unsqueeze(-1)
     total = weight.new_zeros(n_structures, 1).index_add(0, batch, weight)
     share = weight / torch.where(total > 0, total, torch.ones_like(total))[batch]
     centre = positions.new_zeros(n_structures, 3).index_add(0, batch, share * positions)
     x = positions - centre[batch]
-    planar = group in (FrameGroup.O2, FrameGroup.SO2)
     x = x[:, :2] if planar else x
     outer = share.unsqueeze(-1) * x.unsqueeze(-1) * x.unsqueeze(-2)
     covariance = outer.new_zeros(n_structures, *outer.shape[1:]).index_add(0, batch, outer)
     moments, axes = smooth_eigh(covariance)
-    moments, axes = moments.flip(-1), axes.flip(-1)
-    gap = (moments[:, :-1] - moments[:, 1:]).amin(-1)
-    degenerate = (gap <= DEGENERATE * moments[:, 0]).detach()
-    signed = _signed(axes, proper=group in (FrameGroup.SO3, FrameGroup.SO2))
-    return Frames(_upright(signed) if planar else signed, centre, degenerate)
+    return moments.flip(-1), axes.flip(-1), centre
 
 
 def _signed(axes: Tensor, *, proper: bool) -> Tensor:
@@ -132,7 +152,7 @@ def _signed(axes: Tensor, *, proper: bool) -> Tensor:
     return last * signs[:, None, None, :]
 
 
-def _upright(axes: Tensor) -> Tensor:
+def upright(axes: Tensor) -> Tensor:
     """`[.., 2, 2] -> [.., 3, 3]` with z left as it is."""
     padded = torch.nn.functional.pad(axes, (0, 1, 0, 1))
     corner = torch.zeros(3, 3, dtype=axes.dtype, device=axes.device)
