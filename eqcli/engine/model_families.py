@@ -13,11 +13,13 @@ from pydantic import BaseModel, ValidationError
 
 from eqcli.elements import SYMBOLS
 from eqcli.errors import InputError, Where
+from eqcli.models.dynamics.config import DYNAMICS
 from eqcli.models.potentials.config import POTENTIALS
 
 if TYPE_CHECKING:
     from torch import nn
 
+    from eqcli.models.dynamics.base import DynamicsModel
     from eqcli.models.potentials.base import Potential
 
 Header = dict[str, Any]
@@ -47,6 +49,18 @@ def make_potential(config: Any, elements: list[int]) -> Potential:
     module, name, _ = POTENTIALS[config.name]
     potential: Potential = getattr(import_module(module), name)(config, elements)
     return potential.to(torch.float64)
+
+
+def make_dynamics(config: Any, *, node_features: int, edge_features: int) -> DynamicsModel:
+    """A model of motion of the class that `config` belongs to, with fresh weights, in float64.
+
+    The weights are drawn in torch's default precision, whatever the model is trained in.
+    """
+    module, name, _ = DYNAMICS[config.name]
+    model: DynamicsModel = getattr(import_module(module), name)(
+        config, node_features=node_features, edge_features=edge_features
+    )
+    return model.to(torch.float64)
 
 
 def config_in(header: Header, table: dict[str, tuple[str, str, type[BaseModel]]], source: Path) -> BaseModel:
@@ -79,7 +93,20 @@ def _potential(header: Header, source: Path) -> nn.Module:
     return make_potential(config, [SYMBOLS.index(symbol) for symbol in header["elements"]])
 
 
+def _describe_dynamics(model: DynamicsModel) -> Header:
+    return {"inputs": {"node_features": model.node_features, "edge_features": model.edge_features}}
+
+
+def _dynamics(header: Header, source: Path) -> nn.Module:
+    config, inputs = config_in(header, DYNAMICS, source), header["inputs"]
+    try:
+        return make_dynamics(config, **{name: int(inputs[name]) for name in ("node_features", "edge_features")})
+    except (KeyError, TypeError, ValueError) as error:
+        raise InputError(f"the header of this model is damaged: its inputs are {inputs}", Where(source)) from error
+
+
 FAMILIES: dict[str, Family] = {
     "potentials": Family(_describe_potential, _potential, ("elements",)),
+    "dynamics": Family(_describe_dynamics, _dynamics, ("inputs",)),
 }
 """By the `family` of a header."""

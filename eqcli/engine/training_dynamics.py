@@ -1,0 +1,105 @@
+"""What a model of motion brings to training."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from eqcli.data.batches import Budget
+from eqcli.data.particle_batches import ParticleLoader
+from eqcli.engine.device import PRECISIONS
+from eqcli.engine.model_families import make_dynamics
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from eqcli.data.particles import ParticleSet
+    from eqcli.engine.training_objective import Objective
+    from eqcli.models.dynamics.base import DynamicsModel, ParticleGraph
+
+
+class PositionObjective:
+    """Mean square of the errors of the coordinates."""
+
+    def loss(self, model: nn.Module, batch: ParticleGraph) -> Tensor:
+        return square_errors(model, batch).mean()
+
+    @torch.no_grad()
+    def measure(self, model: nn.Module, batches: Iterable[ParticleGraph]) -> dict[str, float]:
+        """`loss` and `positions_mse`, which are one; sums are taken in float64."""
+        total, count = 0.0, 0
+        device = next(model.parameters()).device
+        for batch in batches:
+            errors = square_errors(model, batch.to(device)).double()
+            total, count = total + float(errors.sum()), count + errors.numel()
+        mean = total / count
+        return {"loss": mean, "positions_mse": mean}
+
+
+def square_errors(model: nn.Module, batch: ParticleGraph) -> Tensor:
+    """Square of the error of each coordinate, `[N, n]`."""
+    assert batch.target is not None
+    predicted: Tensor = model(batch)
+    return (predicted - batch.target.to(predicted.dtype)) ** 2
+
+
+class TrainableDynamics:
+    """A model of motion and the systems that it is trained on; see :class:`Trainable`.
+
+    Parameters
+    ----------
+    recipe
+        A training recipe.
+    parts
+        The systems of `train`, `valid` and perhaps `test`.
+    inputs, settings
+        What the data came from: files with their SHA-256, and the section of the recipe.
+    """
+
+    def __init__(
+        self, recipe: Any, parts: dict[str, ParticleSet], *, inputs: list[dict[str, str]], settings: dict[str, Any]
+    ) -> None:
+        self.recipe = recipe
+        self.parts = parts
+        self.inputs = inputs
+        self.settings = settings
+        self.held_out: tuple[str, ...] = tuple(name for name in ("valid", "test") if name in parts)
+        self.objective: Objective = PositionObjective()
+
+    def new_model(self) -> DynamicsModel:
+        train = self.parts["train"]
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(self.recipe.seed)
+            model = make_dynamics(
+                self.recipe.model,
+                node_features=train.features.shape[2],
+                edge_features=0 if train.charges is None else 1,
+            )
+        return model.to(PRECISIONS[self.recipe.training.precision])
+
+    def budget(self, part: str, section: Any) -> tuple[Budget, NDArray[np.int64]]:
+        systems = self.parts[part]
+        each = {"structures": 1, "atoms": systems.particles, "edges": systems.particles * (systems.particles - 1)}
+        unit, limit = next((unit, limit) for unit in each if (limit := getattr(section, unit)) is not None)
+        return Budget(unit, limit), np.full(len(systems), each[unit], dtype=np.int64)
+
+    def batches(self, part: str, indices: Iterable[list[int]], workers: int) -> ParticleLoader:
+        """All data lie in memory, whatever the number of workers."""
+        return ParticleLoader(self.parts[part], indices, PRECISIONS[self.recipe.training.precision])
+
+    def largest_batch_edges(self) -> int:
+        particles = self.parts["train"].particles
+        budget, sizes = self.budget("train", self.recipe.training.batch)
+        systems = max(1, min(budget.limit // int(sizes[0]), len(sizes)))
+        return systems * particles * (particles - 1)
+
+    def facts(self) -> dict[str, Any]:
+        systems = {name: len(part) for name, part in self.parts.items()}
+        return {"data": self.inputs, "settings": self.settings, "systems": systems}
+
+    def describe(self, batch: ParticleGraph) -> str:
+        return f"{int(batch.batch[-1]) + 1} systems and {len(batch.positions)} particles"

@@ -1,0 +1,1 @@
+"""Models of motion: where interacting points are after some time."""
