@@ -180,6 +180,7 @@ class Subject:
                 structure.pbc,
                 self.cutoff,
                 charge=structure.charge,
+                spin=structure.spin,
             )
             size = int(graph.edge_index.shape[1])
             if members and edges + size > edges_per_batch:

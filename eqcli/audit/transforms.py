@@ -14,12 +14,15 @@ def bare(
     positions: np.ndarray | None = None,
     cell: np.ndarray | None = None,
 ) -> Structure:
-    """A copy without labels, with some of its parts replaced."""
+    """A copy without labels, with some of its parts replaced; n times the atoms have n times the charge and spin."""
+    times = 1.0 if numbers is None else len(numbers) / max(1, len(structure))
     return Structure(
         numbers=structure.numbers if numbers is None else numbers,
         positions=structure.positions if positions is None else positions,
         cell=structure.cell if cell is None else cell,
         pbc=structure.pbc,
+        charge=None if structure.charge is None else times * structure.charge,
+        info={} if structure.spin is None else {"spin": times * (structure.spin - 1) + 1},
         where=structure.where,
     )
 

@@ -74,8 +74,11 @@ class PotentialCalculator(Calculator):
         atoms = self.atoms
         positions, cell, pbc = atoms.positions, atoms.cell.array, atoms.pbc
         charge = total_charge(atoms)
-        require_evaluable(self.potential, Structure(atoms.numbers, positions, cell, pbc, charge=charge))
-        self.graph = build_graph(atoms.numbers, positions, cell, pbc, self.potential.cutoff, charge=charge)
+        structure = Structure(atoms.numbers, positions, cell, pbc, charge=charge, info=atoms.info)
+        require_evaluable(self.potential, structure)
+        self.graph = build_graph(
+            atoms.numbers, positions, cell, pbc, self.potential.cutoff, charge=charge, spin=structure.spin
+        )
         prediction = self.hosted.evaluate(self.graph, stress=bool(pbc.all()))
         values = {key: value.cpu().numpy() for key, value in prediction.items()}
         energy = float(values["energy"][0])

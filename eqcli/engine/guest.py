@@ -196,6 +196,10 @@ def members(graph: AtomGraph) -> Iterator[Atoms]:
         atoms.info["charge"] = int(charge) if charge.is_integer() else charge
         if charge:
             atoms.set_initial_charges(np.full(n, charge / n))
+        spin = float(graph.spin[k])
+        if not np.isnan(spin):
+            atoms.info["spin"] = int(spin) if spin.is_integer() else spin
+            atoms.set_initial_magnetic_moments(np.full(n, (spin - 1) / n))
         yield atoms
 
 

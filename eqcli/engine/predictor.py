@@ -116,6 +116,7 @@ class Predictor:
                 structure.pbc,
                 self.potential.cutoff,
                 charge=structure.charge,
+                spin=structure.spin,
             )
         except InputError as error:
             return error

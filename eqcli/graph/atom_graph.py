@@ -28,6 +28,7 @@ class AtomGraph(Data):  # type: ignore[misc]
     edge_shift : `[E, 3]` float64, integer cell shifts S: `r_ij = positions[j] - positions[i] + S @ cell`
     batch : `[N]` int64, the structure of each atom
     charge : `[B]` float64 e, the total charge; zero where a structure states none
+    spin : `[B]` float64, the spin multiplicity 2S + 1; NaN where a structure states none
     energy : `[B]` float64 eV; forces : `[N, 3]` float64 eV/Å; stress : `[B, 3, 3]` float64 eV/Å^3.
         Targets; present where the data has them, with NaN rows where one structure lacks one.
     """
@@ -38,6 +39,7 @@ class AtomGraph(Data):  # type: ignore[misc]
     pbc: Tensor
     edge_shift: Tensor
     charge: Tensor
+    spin: Tensor
 
     def __inc__(self, key: str, value: Any, *args: Any, **kwargs: Any) -> Any:
         if key == "edge_index":
@@ -66,6 +68,7 @@ def build_graph(
     cutoff: float,
     *,
     charge: float | None = None,
+    spin: float | None = None,
     energy: float | None = None,
     forces: NDArray[Any] | None = None,
     stress: NDArray[Any] | None = None,
@@ -86,6 +89,7 @@ def build_graph(
         edge_shift=torch.as_tensor(shift, dtype=torch.float64),
         batch=torch.zeros(n, dtype=torch.int64),
         charge=torch.tensor([charge or 0.0], dtype=torch.float64),
+        spin=torch.tensor([nan if spin is None else spin], dtype=torch.float64),
         energy=torch.tensor([nan if energy is None else energy], dtype=torch.float64),
         forces=torch.full((n, 3), nan, dtype=torch.float64)
         if forces is None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from numbers import Real
 from typing import Any
 
 import numpy as np
@@ -70,6 +71,12 @@ class Structure:
 
     def __len__(self) -> int:
         return len(self.numbers)
+
+    @property
+    def spin(self) -> float | None:
+        """Spin multiplicity 2S + 1, the number `spin` of `info`; None where it is absent or no number."""
+        stated = self.info.get("spin")
+        return None if isinstance(stated, bool) or not isinstance(stated, Real) else float(stated)
 
     @property
     def volume(self) -> float:

@@ -52,6 +52,8 @@ def test_shapes_and_types():
         "edge_index": ((2, edges), torch.int64),
         "edge_shift": ((edges, 3), torch.float64),
         "batch": ((2,), torch.int64),
+        "charge": ((1,), torch.float64),
+        "spin": ((1,), torch.float64),
         "energy": ((1,), torch.float64),
         "forces": ((2, 3), torch.float64),
         "stress": ((1, 3, 3), torch.float64),
