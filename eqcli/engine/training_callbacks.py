@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import signal
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Any
@@ -81,8 +81,10 @@ class EpochEnd(Callback):
         self.logs = logs
         self.report = report
         self._told = -MESSAGE_SECONDS
+        self._units: dict[str, str] = {}
 
     def on_train_start(self, trainer: Trainer, module: TrainingModule) -> None:  # type: ignore[override]
+        self._units = module.trainable.facts().get("units", {})
         module.batches_in_epoch = self.plan.count(module.progress.epoch)
 
     def on_train_batch_end(self, trainer: Trainer, module: TrainingModule, *_: Any) -> None:  # type: ignore[override]
@@ -126,7 +128,7 @@ class EpochEnd(Callback):
         if not last and time.monotonic() - self._told < MESSAGE_SECONDS:
             return
         self._told = time.monotonic()
-        self.report.message(f"epoch {row['epoch']}/{module.section.max_epochs}: {describe(row, 'valid_')}")
+        self.report.message(f"epoch {row['epoch']}/{module.section.max_epochs}: {describe(row, 'valid_', self._units)}")
         if module.progress.stopped:
             self.report.message(f"stopped early: no improvement for {module.progress.waited} epochs")
         elif last and module.progress.epoch < module.section.max_epochs:
@@ -232,10 +234,11 @@ UNITS = {
 """What a figure is called, its factor and its unit, for people; other figures are for files alone."""
 
 
-def describe(figures: dict[str, float], prefix: str = "") -> str:
-    """Error figures in one line, in the units people compare."""
+def describe(figures: dict[str, float], prefix: str = "", units: Mapping[str, str] | None = None) -> str:
+    """Error figures in one line, in the units people compare; `units` are those of further quantities by name."""
     parts = [f"loss {figures[f'{prefix}loss']:.4g}"]
-    for name, (label, factor, unit) in UNITS.items():
+    more = {f"{name}_mae": (f"{name} MAE", 1.0, unit) for name, unit in (units or {}).items()}
+    for name, (label, factor, unit) in {**more, **UNITS}.items():
         if f"{prefix}{name}" in figures:
             parts.append(f"{label} {factor * figures[f'{prefix}{name}']:.4g} {unit}".rstrip())
     return ", ".join(parts)

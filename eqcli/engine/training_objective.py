@@ -61,7 +61,7 @@ class Trainable(Protocol):
         ...
 
     def facts(self) -> dict[str, Any]:
-        """What the header of the model file says about the data."""
+        """What the header of the model file says about the data; `units` among it are those of the error figures."""
         ...
 
     def describe(self, batch: Any) -> str:

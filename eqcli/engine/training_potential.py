@@ -16,6 +16,7 @@ from eqcli.engine.model_file import make_potential
 from eqcli.engine.training_loss import Loss, measure
 from eqcli.models.potentials.base import Potential, Statistics
 from eqcli.models.potentials.derive import evaluate
+from eqcli.models.potentials.properties import gives_energy, properties_of
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -26,6 +27,10 @@ if TYPE_CHECKING:
     from eqcli.data.statistics import DataStatistics
     from eqcli.engine.training_objective import Objective
     from eqcli.graph.atom_graph import AtomGraph
+
+
+UNITS = {"energy": "eV/atom", "forces": "eV/Å", "stress": "eV/Å^3"}
+"""Of the error figures."""
 
 
 def new_potential(config: Any, statistics: DataStatistics, *, seed: int, precision: str) -> Potential:
@@ -39,24 +44,29 @@ def new_potential(config: Any, statistics: DataStatistics, *, seed: int, precisi
     energies = [statistics.reference.energies[symbol] for symbol in statistics.reference.energies]
     potential.reference_energies.copy_(torch.tensor(energies, dtype=torch.float64))
     potential.initialise(
-        Statistics(avg_num_neighbors=statistics.avg_num_neighbors, shift=statistics.shift, scale=statistics.scale)
+        Statistics(
+            avg_num_neighbors=statistics.avg_num_neighbors,
+            shift=statistics.shift,
+            scale=statistics.scale,
+            properties=statistics.properties,
+        )
     )
     return potential.to(PRECISIONS[precision])
 
 
 class PotentialObjective:
-    """Energies, forces and stress against their labels.
+    """Energies, forces, stress and properties against their labels.
 
     Parameters
     ----------
-    section
-        The `loss` section of a recipe.
+    loss
+        What is minimised.
     stress
         Whether figures of the stress are wanted even without its weight.
     """
 
-    def __init__(self, section: Any, *, stress: bool = False) -> None:
-        self.terms = Loss(section)
+    def __init__(self, loss: Loss, *, stress: bool = False) -> None:
+        self.terms = loss
         self.stress = stress
 
     def loss(self, model: nn.Module, batch: AtomGraph) -> Tensor:
@@ -84,7 +94,10 @@ class TrainablePotential:
         self.recipe = recipe
         self.prepared = prepared
         self.held_out: tuple[str, ...] = tuple(name for name in ("valid", "test") if name in prepared.split)
-        self.objective: Objective = PotentialObjective(recipe.loss, stress=self._any_stress())
+        self.properties = properties_of(recipe.model)
+        scales = {name: scale for name, (_, scale) in prepared.statistics.properties.items()}
+        loss = Loss(recipe.loss, self.properties, scales, energy=gives_energy(recipe.model))
+        self.objective: Objective = PotentialObjective(loss, stress=self._any_stress())
 
     def _any_stress(self) -> bool:
         """Whether a held-out structure has a stress."""
@@ -114,6 +127,7 @@ class TrainablePotential:
             weights=self.recipe.loss.config_weights,
             # Every worker keeps its own graphs.
             keep=size * max(workers, 1) < CACHE_BYTES,
+            properties=self.properties,
         )
         return GraphLoader(dataset, indices, workers)
 
@@ -126,6 +140,7 @@ class TrainablePotential:
             "split": split_hash(self.prepared.split),
             "data": self.prepared.inputs,
             "statistics": self.prepared.statistics.as_dict(),
+            "units": (UNITS if gives_energy(self.recipe.model) else {}) | {p.name: p.unit for p in self.properties},
         }
 
     def describe(self, batch: AtomGraph) -> str:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator, model_validator
 
 from eqcli.elements import SYMBOLS
 from eqcli.io.conventions import LabelConvention
@@ -80,18 +80,28 @@ class LossSection(Section):
     """What is minimised: a weighted sum of the terms."""
 
     kind: Literal["mse", "mae", "huber"] = Field("mse", description="Shape of each term.")
-    huber_delta: float = Field(0.01, gt=0, description="Where the Huber loss turns linear, in the unit of the target.")
+    huber_delta: float = Field(
+        0.01,
+        gt=0,
+        description="Where the Huber loss turns linear, in the unit of the target; of properties in units of their "
+        "spread.",
+    )
     energy: float = Field(1.0, ge=0, description="Weight of the energy per atom.")
     forces: float = Field(100.0, ge=0, description="Weight of the force components.")
     stress: float = Field(0.0, ge=0, description="Weight of the stress components.")
+    properties: dict[str, Annotated[float, Field(ge=0)]] = Field(
+        default_factory=dict,
+        description="Weight of each head of the model by its name; 1 when not named. Their errors are in units of the "
+        "spread of their labels in the training data, so that a weight of 1 means the same for every unit.",
+    )
     config_weights: dict[str, float] = Field(
         default_factory=dict, description="Factor on the loss of structures by their `config_type`; 1 when not named."
     )
 
     @model_validator(mode="after")
     def _something_to_fit(self) -> LossSection:
-        if self.energy == self.forces == self.stress == 0:
-            raise ValueError("at least one of energy, forces and stress needs a positive weight")
+        if not any((self.energy, self.forces, self.stress, *self.properties.values())):
+            raise ValueError("at least one of energy, forces, stress and properties needs a positive weight")
         return self
 
 
@@ -209,6 +219,19 @@ class Step(Section):
 
 class PipelineRecipe(Section):
     """Steps that use each other's results; a second run redoes only what changed."""
+
+    @field_validator("loss")
+    @classmethod
+    def _known_heads(cls, loss: LossSection, info: ValidationInfo) -> LossSection:
+        model = info.data.get("model")
+        heads = getattr(model, "heads", {})
+        for name in loss.properties if model is not None else ():
+            if name not in heads:
+                hint = did_you_mean(name, heads, "heads") or "Properties are given by model.heads."
+                raise ValueError(f"the model has no head '{name}', which properties gives a weight. {hint}")
+        if heads and not getattr(model, "energy", True) and not any(loss.properties.get(n, 1.0) for n in heads):
+            raise ValueError("the model gives no energy, and every head has the weight zero in properties")
+        return loss
 
     eqcli: Literal[1] = Field(1, description="Version of the recipe language.")
     task: Literal["pipeline"] = Field(description="What the recipe does.")

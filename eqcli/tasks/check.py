@@ -103,6 +103,7 @@ def _read(
     recipe: TrainRecipe, report: Reporter, store: Path | None, failures: list[Failure], errors: list[EqcliError]
 ) -> dict[str, FrameTable]:
     from eqcli.data.prepare import scan, store_path
+    from eqcli.models.potentials.properties import properties_of
 
     tables = {}
     report.start("reading the data", None, "frames")
@@ -112,6 +113,7 @@ def _read(
                 files,
                 recipe.data.labels,
                 recipe.model.cutoff,
+                properties_of(recipe.model),
                 on_failure=failures.append,
                 advance=report.advance,
                 store=store_path(store, source) if store else None,
@@ -155,9 +157,12 @@ def _statistics(
     recipe: TrainRecipe, tables: dict[str, FrameTable], split: Split, errors: list[EqcliError]
 ) -> DataStatistics | None:
     from eqcli.data.statistics import measure_statistics
+    from eqcli.models.potentials.properties import gives_energy, properties_of
 
+    # A model without an energy needs no reference, and its data may have no energies to fit one to.
+    wanted = recipe.data.reference_energies if gives_energy(recipe.model) else "zero"
     try:
-        return measure_statistics(tables["train"], split["train"].indices, recipe.data.reference_energies)
+        return measure_statistics(tables["train"], split["train"].indices, wanted, properties_of(recipe.model))
     except EqcliError as error:
         errors.append(error)
         return None
@@ -170,23 +175,27 @@ def _describe(
     from eqcli.data.memory import describe_batches
     from eqcli.data.plausibility import duplicates, energy_warnings, force_warnings, overlap, stress_warnings
     from eqcli.elements import SYMBOLS
+    from eqcli.models.potentials.properties import gives_energy
 
     train = split["train"]
     table = tables[train.source]
+    energy = gives_energy(recipe.model)
     result.facts += [
         ("structures", ", ".join(f"{len(split[n])} {n}" for n in ("train", "valid", "test") if n in split)),
         ("elements", " ".join(SYMBOLS[z] for z in statistics.elements)),
         ("atoms per structure", _range(table.n_atoms[train.indices])),
         ("neighbours per atom", f"{statistics.avg_num_neighbors:.1f} on average"),
-        ("labels", ", ".join(_label_count(term, table, train.indices) for term in TERMS)),
-        ("reference energies", reference_text(statistics)),
+        ("labels", ", ".join(_label_count(term, table, train.indices) for term in (*TERMS, *table.properties))),
+        ("reference energies", reference_text(statistics) if energy else "not needed: the model gives no energy"),
+        *_property_facts(recipe, statistics),
     ]
     isolated = int(table.isolated.sum())
     if isolated:
         result.facts.append(("isolated atoms", f"{isolated}, used for reference energies only"))
-    result.warnings += statistics.reference.notes
-    result.warnings += energy_warnings(table, train.indices, statistics.reference)
-    result.warnings += force_warnings(table, train.indices) + stress_warnings(table, train.indices)
+    if energy:
+        result.warnings += statistics.reference.notes
+        result.warnings += energy_warnings(table, train.indices, statistics.reference)
+        result.warnings += force_warnings(table, train.indices) + stress_warnings(table, train.indices)
     lonely = int(table.lonely[train.indices].sum())
     if lonely:
         result.warnings.append(
@@ -216,6 +225,23 @@ def reference_text(statistics: DataStatistics) -> str:
     """The reference energies and where they come from, in one line."""
     reference = statistics.reference
     return ", ".join(f"{s} {e:.6g} eV ({reference.source[s]})" for s, e in reference.energies.items())
+
+
+def _property_facts(recipe: TrainRecipe, statistics: DataStatistics) -> list[tuple[str, str]]:
+    """Where the labels of each property stand, their unit, and their scale and shift."""
+    from eqcli.models.potentials.properties import properties_of
+
+    found = []
+    for wanted in properties_of(recipe.model):
+        text = f"{wanted.config.kind} from '{wanted.entry}'"
+        if wanted.config.unit:
+            text += f" in {wanted.config.unit}"
+        if wanted.name in statistics.properties:
+            shift, scale = statistics.properties[wanted.name]
+            text += f"; scale {scale:.4g}, shift {shift:.4g} {wanted.unit}".rstrip()
+            text += " per atom" if wanted.extensive else ""
+        found.append((f"head {wanted.name}", text))
+    return found
 
 
 def _range(values: np.ndarray) -> str:

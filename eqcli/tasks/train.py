@@ -35,7 +35,10 @@ class TrainResult:
     best_epoch
         The epoch of the model, counted from 1.
     metrics
-        Error figures by split: `energy_mae` and `energy_rmse` (eV/atom), `forces_*` (eV/Å), `stress_*` (eV/Å^3).
+        Error figures by split: `energy_mae` and `energy_rmse` (eV/atom), `forces_*` (eV/Å), `stress_*` (eV/Å^3), and
+        those of each property.
+    units
+        Units of the error figures by quantity.
     seconds
         Wall time of this call.
     """
@@ -47,6 +50,7 @@ class TrainResult:
     best_epoch: int
     metrics: dict[str, dict[str, float]]
     seconds: float
+    units: dict[str, str] = field(default_factory=dict)
     failures: list[Failure] = field(default_factory=list)
     exit_code: ExitCode = ExitCode.OK
 
@@ -58,6 +62,7 @@ class TrainResult:
             "steps": self.steps,
             "best_epoch": self.best_epoch,
             "metrics": self.metrics,
+            "units": self.units,
             "seconds": self.seconds,
             "failures": [failure.as_dict() for failure in self.failures],
             "exit_code": int(self.exit_code),
@@ -71,7 +76,7 @@ class TrainResult:
             ("model", str(self.model)),
             ("epochs", f"{self.epochs} ({self.steps} steps), best {self.best_epoch}"),
         ]
-        rows += [(name, describe(figures)) for name, figures in self.metrics.items()]
+        rows += [(name, describe(figures, units=self.units)) for name, figures in self.metrics.items()]
         return [*rows, ("time", f"{self.seconds:.1f} s")]
 
 
@@ -105,6 +110,7 @@ def train(
     from eqcli.engine.training_potential import TrainablePotential
     from eqcli.engine.training_run import RunFolder
     from eqcli.engine.training_session import Session
+    from eqcli.models.potentials.properties import gives_energy
 
     started = time.monotonic()
     report = report or Silent()
@@ -119,7 +125,7 @@ def train(
 
     try:
         prepared = first_process_first(prepare)
-        _say_statistics(prepared, report)
+        _say_statistics(prepared, report, energy=gives_energy(recipe.model))
         session = Session(recipe, plain, folder, TrainablePotential(recipe, prepared), target, report)
         return _result(session, _fit(session, folder, report), folder, started)
     finally:
@@ -150,6 +156,7 @@ def _result(session: Session, progress: Progress, folder: RunFolder, started: fl
         best_epoch=progress.best_epoch,
         metrics=metrics,
         seconds=time.monotonic() - started,
+        units=session.trainable.facts().get("units", {}),
     )
     if session.is_first:
         write_json(folder.result, result.as_dict())
@@ -183,13 +190,15 @@ def _prepare(recipe: TrainRecipe, folder: RunFolder, resuming: bool, report: Rep
     return prepared
 
 
-def _say_statistics(prepared: Prepared, report: Reporter) -> None:
+def _say_statistics(prepared: Prepared, report: Reporter, *, energy: bool) -> None:
     figures = prepared.statistics
-    report.message(f"reference energies: {reference_text(figures)}")
-    report.message(
-        f"scale {figures.scale:.4g}, shift {figures.shift:.4g} eV/atom, "
-        f"{figures.avg_num_neighbors:.2f} neighbours per atom"
-    )
+    neighbours = f"{figures.avg_num_neighbors:.2f} neighbours per atom"
+    if energy:
+        report.message(f"reference energies: {reference_text(figures)}")
+        neighbours = f"scale {figures.scale:.4g}, shift {figures.shift:.4g} eV/atom, {neighbours}"
+    report.message(neighbours)
+    for name, (shift, scale) in figures.properties.items():
+        report.message(f"{name}: scale {scale:.4g}, shift {shift:.4g}")
 
 
 def write_json(path: Path, content: dict[str, Any]) -> None:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import AfterValidator, AliasChoices, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, AliasChoices, BaseModel, ConfigDict, Field, model_validator
 
 from eqcli.io.conventions import ENERGY_KEYS, FORCES_KEYS, STRESS_KEYS, VIRIAL_KEYS
 
@@ -96,3 +96,9 @@ class FeatureConfig(BaseModel):
         True, description="Whether the model gives an energy, with forces and stress; false for properties alone."
     )
     heads: Heads = Field(default_factory=dict, description="Further properties by name.")
+
+    @model_validator(mode="after")
+    def _gives_something(self) -> Self:
+        if not self.energy and not self.heads:
+            raise ValueError("a model without an energy needs heads")
+        return self
