@@ -72,6 +72,10 @@ class Potential(nn.Module, ABC):
         Unit and shape of each output that is not a quantity of every potential.
     one_by_one
         Whether structures are computed one after the other, so that batches of several gain nothing.
+    reflections
+        Whether energies are the same for mirror images; false for a model that respects rotations alone.
+    element_scaled
+        What the names of those parameters contain that are divided by the root of the number of elements when used.
     depth_key
         Field of `config` that counts the message-passing layers; None when there is none.
     """
@@ -80,10 +84,12 @@ class Potential(nn.Module, ABC):
     accepts_charge: ClassVar[bool] = False
     one_by_one: ClassVar[bool] = False
     depth_key: ClassVar[str | None] = None
+    element_scaled: ClassVar[tuple[str, ...]] = ()
 
     outputs: tuple[str, ...] = ("energy", "forces", "stress")
     direct: tuple[str, ...] = ()
     quantities: Mapping[str, Quantity] = {}
+    reflections: bool = True
 
     config: BaseModel
     elements: Tensor

@@ -36,6 +36,8 @@ class AtomInputs:
         `[M]` int64, index of the element.
     edge_index
         `[2, E]` int64, row 0 the neighbour j (sender), row 1 the centre i (receiver), sorted by i.
+    edge_shift
+        `[E, 3]` float64, cells between the two atoms.
     vectors, distances
         r_ij from centre to neighbour `[E, 3]` and its length `[E]`, Å.
     batch
@@ -48,6 +50,7 @@ class AtomInputs:
 
     species: Tensor
     edge_index: Tensor
+    edge_shift: Tensor
     vectors: Tensor
     distances: Tensor
     batch: Tensor
@@ -137,6 +140,7 @@ class FeaturePotential(Potential):
         return AtomInputs(
             species=torch.cat([self.species(graph), alone]),
             edge_index=graph.edge_index,
+            edge_shift=graph.edge_shift,
             vectors=vectors,
             distances=vectors.norm(dim=1),
             batch=torch.cat([graph.batch, b + alone]),
