@@ -198,6 +198,19 @@ class TrainRecipe(Section):
     loss: LossSection = Field(default_factory=LossSection, description="The loss.")
     training: TrainingSection = Field(default_factory=TrainingSection, description="The optimisation.")
 
+    @field_validator("loss")
+    @classmethod
+    def _known_heads(cls, loss: LossSection, info: ValidationInfo) -> LossSection:
+        model = info.data.get("model")
+        heads = getattr(model, "heads", {})
+        for name in loss.properties if model is not None else ():
+            if name not in heads:
+                hint = did_you_mean(name, heads, "heads") or "Properties are given by model.heads."
+                raise ValueError(f"the model has no head '{name}', which properties gives a weight. {hint}")
+        if heads and not getattr(model, "energy", True) and not any(loss.properties.get(n, 1.0) for n in heads):
+            raise ValueError("the model gives no energy, and every head has the weight zero in properties")
+        return loss
+
 
 class Step(Section):
     """One step of a pipeline: a task and its arguments."""
@@ -219,19 +232,6 @@ class Step(Section):
 
 class PipelineRecipe(Section):
     """Steps that use each other's results; a second run redoes only what changed."""
-
-    @field_validator("loss")
-    @classmethod
-    def _known_heads(cls, loss: LossSection, info: ValidationInfo) -> LossSection:
-        model = info.data.get("model")
-        heads = getattr(model, "heads", {})
-        for name in loss.properties if model is not None else ():
-            if name not in heads:
-                hint = did_you_mean(name, heads, "heads") or "Properties are given by model.heads."
-                raise ValueError(f"the model has no head '{name}', which properties gives a weight. {hint}")
-        if heads and not getattr(model, "energy", True) and not any(loss.properties.get(n, 1.0) for n in heads):
-            raise ValueError("the model gives no energy, and every head has the weight zero in properties")
-        return loss
 
     eqcli: Literal[1] = Field(1, description="Version of the recipe language.")
     task: Literal["pipeline"] = Field(description="What the recipe does.")
