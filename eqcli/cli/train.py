@@ -22,6 +22,10 @@ def train(
     device: options.Device = "auto",
     backend: options.BackendOption = Backend.AUTO,
     seed: Annotated[int | None, typer.Option("--seed", min=0, help="Seed; the same as seed=N.")] = None,
+    start_from: Annotated[
+        Path | None,
+        typer.Option("--from", metavar="MODEL", help="Trained model to start from; the same as fine_tune.model=MODEL."),
+    ] = None,
     resume: Annotated[
         bool, typer.Option("--resume", help="Continue the run in the output folder from its last checkpoint.")
     ] = False,
@@ -40,6 +44,7 @@ def train(
         from eqcli.recipe.load import load_train_recipe
 
         changes = [*(overrides or []), *([f"seed={seed}"] if seed is not None else [])]
+        changes += [f"fine_tune.model={start_from}"] if start_from is not None else []
         # A run keeps its own copy of the data: the files may be gone when it goes on.
         loaded = load_train_recipe(recipe, changes, files_must_exist=not resume)
         folder = output or Path("runs") / loaded.name
@@ -55,5 +60,6 @@ def add_to(app: typer.Typer) -> None:
         "eqcli train recipes/potentials/mace-ethanol.yaml",
         "eqcli train recipe.yaml model.channels=64 training.batch='{atoms: 200}' -o runs/x",
         "eqcli train recipe.yaml -o runs/x --resume",
+        "eqcli train new-data.yaml --from runs/x/model.safetensors fine_tune.freeze='[layers.0]'",
     )
     app.command(epilog=epilog)(train)

@@ -17,7 +17,7 @@ from eqcli.engine.model_families import make_dynamics
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from eqcli.data.particles import ParticleSet
+    from eqcli.data.particles import PreparedParticles
     from eqcli.engine.training_objective import Objective
     from eqcli.models.dynamics.base import DynamicsModel, ParticleGraph
 
@@ -54,21 +54,17 @@ class TrainableDynamics:
     ----------
     recipe
         A training recipe.
-    parts
-        The systems of `train`, `valid` and perhaps `test`.
-    inputs, settings
-        What the data came from: files with their SHA-256, and the section of the recipe.
+    prepared
+        Its data.
     """
 
-    def __init__(
-        self, recipe: Any, parts: dict[str, ParticleSet], *, inputs: list[dict[str, str]], settings: dict[str, Any]
-    ) -> None:
+    def __init__(self, recipe: Any, prepared: PreparedParticles) -> None:
         self.recipe = recipe
-        self.parts = parts
-        self.inputs = inputs
-        self.settings = settings
-        self.held_out: tuple[str, ...] = tuple(name for name in ("valid", "test") if name in parts)
+        self.prepared = prepared
+        self.parts = prepared.parts
+        self.held_out: tuple[str, ...] = tuple(name for name in ("valid", "test") if name in self.parts)
         self.objective: Objective = PositionObjective()
+        self.notes: list[str] = []
 
     def new_model(self) -> DynamicsModel:
         train = self.parts["train"]
@@ -99,7 +95,7 @@ class TrainableDynamics:
 
     def facts(self) -> dict[str, Any]:
         systems = {name: len(part) for name, part in self.parts.items()}
-        return {"data": self.inputs, "settings": self.settings, "systems": systems}
+        return {"data": self.prepared.inputs, "settings": self.prepared.settings, "systems": systems}
 
     def describe(self, batch: ParticleGraph) -> str:
         return f"{int(batch.batch[-1]) + 1} systems and {len(batch.positions)} particles"

@@ -193,7 +193,7 @@ class TrainingModule(LightningModule):
 
 
 def parameter_groups(model: nn.Module, weight_decay: float) -> list[dict[str, Any]]:
-    """Parameters with weight decay and without.
+    """Parameters with weight decay and without; frozen ones are in neither.
 
     Decayed are matrices and larger tensors, except those of embeddings, norms and
     biases; a model that knows better lists in `decayed_parameters` what the names
@@ -203,6 +203,8 @@ def parameter_groups(model: nn.Module, weight_decay: float) -> list[dict[str, An
     decayed: list[nn.Parameter] = []
     plain: list[nn.Parameter] = []
     for name, parameter in model.named_parameters():
+        if not parameter.requires_grad:
+            continue
         listed = any(part in name for part in (UNDECAYED if chosen is None else chosen))
         wanted = parameter.ndim >= 2 and listed == (chosen is not None)
         (decayed if wanted else plain).append(parameter)

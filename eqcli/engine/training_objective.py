@@ -36,10 +36,13 @@ class Trainable(Protocol):
         What is minimised.
     held_out
         Names of the parts that figures are wanted of, `valid` first.
+    notes
+        What a person should know of the model that was made.
     """
 
     objective: Objective
     held_out: tuple[str, ...]
+    notes: list[str]
 
     def new_model(self) -> nn.Module:
         """The model with weights drawn from the recipe's seed, in the precision of training.

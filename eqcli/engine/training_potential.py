@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -11,9 +12,12 @@ import torch
 from eqcli.data.batches import batch_budget, largest_batch
 from eqcli.data.graphs import CACHE_BYTES, GraphDataset, GraphLoader, graph_bytes
 from eqcli.data.split import split_hash
+from eqcli.elements import SYMBOLS
 from eqcli.engine.device import PRECISIONS
-from eqcli.engine.model_file import make_potential
+from eqcli.engine.fine_tuning import SAMPLE, adopt, freeze, set_references
+from eqcli.engine.model_file import load_model, make_potential
 from eqcli.engine.training_loss import Loss, measure
+from eqcli.files import sha256
 from eqcli.models.potentials.base import Potential, Statistics
 from eqcli.models.potentials.derive import evaluate
 from eqcli.models.potentials.properties import gives_energy, properties_of
@@ -33,15 +37,18 @@ UNITS = {"energy": "eV/atom", "forces": "eV/Å", "stress": "eV/Å^3"}
 """Of the error figures."""
 
 
-def new_potential(config: Any, statistics: DataStatistics, *, seed: int, precision: str) -> Potential:
+def new_potential(
+    config: Any, statistics: DataStatistics, *, seed: int, precision: str, elements: Sequence[int] | None = None
+) -> Potential:
     """A potential with weights drawn from `seed` and constants from the training data.
 
-    The global random state is left as it was.
+    It knows the elements of the data, or `elements`. The global random state is left as it was.
     """
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        potential = make_potential(config, statistics.elements)
-    energies = [statistics.reference.energies[symbol] for symbol in statistics.reference.energies]
+        potential = make_potential(config, statistics.elements if elements is None else list(elements))
+    known = statistics.reference.energies
+    energies = [known.get(SYMBOLS[z], 0.0) for z in potential.elements.tolist()]
     potential.reference_energies.copy_(torch.tensor(energies, dtype=torch.float64))
     potential.initialise(
         Statistics(
@@ -93,6 +100,7 @@ class TrainablePotential:
     def __init__(self, recipe: Any, prepared: Prepared) -> None:
         self.recipe = recipe
         self.prepared = prepared
+        self.notes: list[str] = []
         self.held_out: tuple[str, ...] = tuple(name for name in ("valid", "test") if name in prepared.split)
         self.properties = properties_of(recipe.model)
         scales = {name: scale for name, (_, scale) in prepared.statistics.properties.items()}
@@ -107,9 +115,29 @@ class TrainablePotential:
 
     def new_model(self) -> Potential:
         recipe = self.recipe
+        if recipe.fine_tune is not None:
+            return self._fine_tuned()
         return new_potential(
             recipe.model, self.prepared.statistics, seed=recipe.seed, precision=recipe.training.precision
         )
+
+    def _fine_tuned(self) -> Potential:
+        """The model that training starts from, fitted to the elements and energies of the data."""
+        recipe, statistics = self.recipe, self.prepared.statistics
+        source = Path(recipe.fine_tune.model)
+        base = load_model(source, dtype=torch.float64).potential
+        known = [SYMBOLS[z] for z in base.elements.tolist()]
+        elements = sorted({*base.elements.tolist(), *statistics.elements})
+        potential = new_potential(recipe.model, statistics, seed=recipe.seed, precision="float64", elements=elements)
+        adopt(potential, base, source)
+        frames = np.random.default_rng(recipe.seed).permutation(len(self.prepared.split["train"].indices))[:SAMPLE]
+        graphs = self.batches("train", [[int(i)] for i in sorted(frames)], 0)
+        self.notes = [f"starting from {source}", set_references(potential, base, recipe.fine_tune, statistics, graphs)]
+        if new := [SYMBOLS[z] for z in elements if SYMBOLS[z] not in known]:
+            self.notes.append(f"new elements: {', '.join(new)}; they start from the mean of the others")
+        if recipe.fine_tune.freeze:
+            self.notes.append(f"{freeze(potential, recipe.fine_tune.freeze):,} parameters are frozen")
+        return potential.to(PRECISIONS[recipe.training.precision])
 
     def budget(self, part: str, section: Any) -> tuple[Budget, NDArray[np.int64]]:
         return batch_budget(section, self.prepared.table(part), self.prepared.split[part].indices)
@@ -136,7 +164,9 @@ class TrainablePotential:
         return largest_batch(self.budget("train", self.recipe.training.batch)[0], table, frames)[1]
 
     def facts(self) -> dict[str, Any]:
-        return {
+        tuned = self.recipe.fine_tune
+        origin = {"fine_tune": {"model": tuned.model, "sha256": sha256(tuned.model)}} if tuned is not None else {}
+        return origin | {
             "split": split_hash(self.prepared.split),
             "data": self.prepared.inputs,
             "statistics": self.prepared.statistics.as_dict(),

@@ -69,7 +69,10 @@ class Session:
             self.report.advance(progress.step)
         if progress.finished(section):
             return progress
-        module = TrainingModule(self.trainable.new_model(), self.trainable, section, seed=self.recipe.seed)
+        model = self.trainable.new_model()
+        for note in self.trainable.notes:
+            self.report.message(note)
+        module = TrainingModule(model, self.trainable, section, seed=self.recipe.seed)
         stream = BatchStream(plan, section.max_epochs, start=(progress.epoch, progress.batch))
         batches = self.trainable.batches("train", stream, section.workers)
         logs = open_logs(section.loggers, self.folder.path, after_step=progress.step) if self.is_first else []

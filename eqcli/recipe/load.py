@@ -10,6 +10,7 @@ from pydantic import BaseModel, ValidationError
 
 from eqcli.errors import EqcliError, ErrorGroup, InputError, Where
 from eqcli.recipe.assemble import apply_overrides, assemble, rename_aliases
+from eqcli.recipe.base_model import lay_below
 from eqcli.recipe.fields import Model
 from eqcli.recipe.messages import explain, validate
 from eqcli.recipe.paths import Scope, resolve_paths
@@ -40,6 +41,7 @@ def load_recipe(
         substitute(root, errors)
         _resolve_steps(root, errors)
     else:
+        root = lay_below(root, errors)
         absent: list[EqcliError] = []
         resolve_paths(root, model, absent)
         errors.extend(absent if files_must_exist else [])
@@ -140,6 +142,7 @@ def _train_recipe(node: Node, path: KeyPath, scope: Scope, errors: list[EqcliErr
     root = _changed(root, node.child("changes"), (*path, "changes"), errors)
     texts = [str(item.value) for _, item in overrides.children()] if overrides is not None else []
     apply_overrides(root, texts, (overrides or node).place.folder, TrainRecipe, errors)
+    root = lay_below(root, errors)
     if model is not TrainRecipe:
         errors.append(InputError("this recipe is not one that trains a model", given.place.where((*path, "recipe"))))
         return None

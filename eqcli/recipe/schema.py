@@ -184,6 +184,27 @@ class TrainingSection(Section):
     loggers: tuple[Literal["csv", "tensorboard"], ...] = Field(("csv",), description="Where figures are written.")
 
 
+class FineTuneSection(Section):
+    """Training that starts from a trained model."""
+
+    model: InputFile = Field(
+        description="The model file. Its hyper-parameters stand wherever `model` states none; heads may be added, and "
+        "elements of the data that it does not know get weights of their own."
+    )
+    freeze: tuple[str, ...] = Field(
+        (),
+        description="Parts that keep their weights: names of parameters or of what they belong to, with `*` for any "
+        "text, e.g. `embedding` or `layers.0`.",
+        examples=[("layers.0",)],
+    )
+    reference_energies: Literal["auto", "keep", "refit", "data"] = Field(
+        "auto",
+        description="`keep`: those of the model. `refit`: shifted so that the model as it is fits the new energies "
+        "best, for labels of another method. `data`: as `data.reference_energies` says. `auto`: `data` where the data "
+        "have isolated atoms or the recipe gives energies, else `refit`.",
+    )
+
+
 class TrainRecipe(Section):
     """Train one model."""
 
@@ -195,6 +216,7 @@ class TrainRecipe(Section):
     seed: int = Field(0, ge=0, description="Seed of everything random: weights, split, order of the data.")
     data: DataSection = Field(description="The data.")
     model: PotentialConfig = Field(description="The model and its hyper-parameters.")
+    fine_tune: FineTuneSection | None = Field(None, description="The trained model to start from; absent means none.")
     loss: LossSection = Field(default_factory=LossSection, description="The loss.")
     training: TrainingSection = Field(default_factory=TrainingSection, description="The optimisation.")
 

@@ -43,6 +43,7 @@ class MACE(Potential):
     """
 
     depth_key: ClassVar[str | None] = "num_interactions"
+    element_scaled: ClassVar[tuple[str, ...]] = ("embedding", "skip")
     decayed_parameters: ClassVar[tuple[str, ...]] = ("linear", "mixing", "skip", "product")
 
     config: MACEConfig
