@@ -1,0 +1,88 @@
+"""Whether a program made from a potential gives what the potential gives."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+
+from eqcli.engine.tracing import arguments_of
+from eqcli.errors import InputError
+from eqcli.graph.atom_graph import AtomGraph, batch_graphs, build_graph
+
+if TYPE_CHECKING:
+    from eqcli.models.potentials.base import Potential
+
+TOLERANCE = {torch.float64: 1e-10, torch.float32: 1e-4}
+"""Largest deviation of interaction energies and of gradients, each over its largest number."""
+
+Program = Callable[..., Tensor]
+"""Atomic energies from what :class:`~eqcli.engine.tracing.Arguments` holds."""
+
+
+def require_equal(potential: Potential, program: Program, what: str) -> None:
+    """Raises InputError where the program differs from the potential on probes of different sizes."""
+    for graph in probes(potential):
+        reason = deviation(potential, program, graph)
+        if reason is not None:
+            raise InputError(
+                f"{what} is not the model: {reason}", hint="Nothing was written; use the model with Python."
+            )
+
+
+def deviation(potential: Potential, program: Program, graph: AtomGraph) -> str | None:
+    """How energies or their gradients differ by more than the tolerance on a graph; None when they do not."""
+    from eqcli.models.potentials.derive import edge_vectors
+
+    vectors = edge_vectors(graph, graph.positions, graph.cell).detach().requires_grad_(True)
+    arguments, place = arguments_of(potential, graph, vectors)
+    with torch.enable_grad():
+        # The method of the class: a compiled potential has another in its place.
+        expected = type(potential).compute(potential, graph, vectors)["atomic_energies"]
+        found = program(*arguments)[place]
+        slopes = [_gradient(energies, vectors) for energies in (expected, found)]
+    reference = potential.reference_energies[potential.species(graph)]
+    pairs = {"energies": (expected - reference, found - reference), "gradients": (slopes[0], slopes[1])}
+    pairs = {name: (exact.detach(), other.detach()) for name, (exact, other) in pairs.items()}
+    limit = TOLERANCE[potential.dtype]
+    # Reference energies are summed in float64: what they lose there is not the program's fault.
+    floor = {"energies": 1e-15 * float(reference.abs().amax()) / limit, "gradients": 0.0}
+    for name, (exact, other) in pairs.items():
+        if exact.numel() == 0:
+            continue
+        error, size = float((other - exact).abs().max()), max(float(exact.abs().max()), floor[name])
+        if not error <= limit * size:
+            n, e = graph.num_nodes, graph.edge_index.shape[1]
+            return f"{name} differ by {error:.1e} (largest {size:.1e}) for {n} atoms with {e} edges"
+    return None
+
+
+def _gradient(energies: Tensor, vectors: Tensor) -> Tensor:
+    if not energies.requires_grad or not vectors.numel():
+        return torch.zeros_like(vectors)
+    (found,) = torch.autograd.grad(energies.sum(), vectors, allow_unused=True)
+    return torch.zeros_like(vectors) if found is None else found
+
+
+def probes(potential: Potential) -> list[AtomGraph]:
+    """One atom without neighbours, a few atoms, a crystal with images, and all together with every element."""
+    elements = potential.elements.cpu()
+    generator = torch.Generator().manual_seed(1)
+    spacing = min(1.2, 0.5 * potential.cutoff)
+
+    def cluster(count: int, periodic: bool) -> AtomGraph:
+        side = spacing * count ** (1 / 3) + 0.7
+        lattice = torch.cartesian_prod(*[torch.arange(4, dtype=torch.float64)] * 3)[:count] * spacing
+        positions = lattice + 0.2 * torch.rand(count, 3, generator=generator, dtype=torch.float64)
+        numbers = elements[torch.arange(count) % len(elements)]
+        cell = (side * torch.eye(3, dtype=torch.float64)).numpy()
+        pbc = torch.full((3,), periodic).numpy()
+        return build_graph(numbers.numpy(), positions.numpy(), cell, pbc, potential.cutoff)
+
+    several = [cluster(1, False), cluster(2, False), cluster(5, False), cluster(7, True)]
+    everything = [*several, *(cluster(min(len(elements), 64), False),)]
+    return [
+        graph.to(potential.elements.device) for graph in [several[0], several[2], several[3], batch_graphs(everything)]
+    ]
