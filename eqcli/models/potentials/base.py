@@ -72,6 +72,8 @@ class Potential(nn.Module, ABC):
         Unit and shape of each output that is not a quantity of every potential.
     one_by_one
         Whether structures are computed one after the other, so that batches of several gain nothing.
+    exact
+        Whether symmetries hold to rounding for these weights; false where they hold on average, or not at all.
     reflections
         Whether energies are the same for mirror images; false for a model that respects rotations alone.
     element_scaled
@@ -89,6 +91,7 @@ class Potential(nn.Module, ABC):
     outputs: tuple[str, ...] = ("energy", "forces", "stress")
     direct: tuple[str, ...] = ()
     quantities: Mapping[str, Quantity] = {}
+    exact: bool = True
     reflections: bool = True
 
     config: BaseModel

@@ -6,15 +6,35 @@ from typing import Annotated
 
 from pydantic import BaseModel, Field
 
+from eqcli.models.potentials.configs.egnn import EGNNConfig
+from eqcli.models.potentials.configs.faenet import FAENetConfig
+from eqcli.models.potentials.configs.frame_averaging import FrameAveragedConfig
 from eqcli.models.potentials.configs.mace import MACEConfig
 from eqcli.models.potentials.configs.tensornet import TensorNetConfig
 
-__all__ = ["POTENTIALS", "MACEConfig", "PotentialConfig", "TensorNetConfig"]
+__all__ = [
+    "POTENTIALS",
+    "Backbone",
+    "EGNNConfig",
+    "FAENetConfig",
+    "FrameAveragedConfig",
+    "MACEConfig",
+    "PotentialConfig",
+    "TensorNetConfig",
+]
 
-PotentialConfig = Annotated[MACEConfig | TensorNetConfig, Field(discriminator="name")]
-"""Every potential, told apart by its `name`; `A | B` when there are several."""
+Backbone = Annotated[EGNNConfig | FAENetConfig | MACEConfig | TensorNetConfig, Field(discriminator="name")]
+"""Every potential that stands on its own, told apart by its `name`."""
+
+FrameAveragedConfig.model_rebuild(_types_namespace={"Backbone": Backbone})
+
+PotentialConfig = Annotated[Backbone | FrameAveragedConfig, Field(discriminator="name")]
+"""Every potential, told apart by its `name`."""
 
 POTENTIALS: dict[str, tuple[str, str, type[BaseModel]]] = {
+    "egnn": ("eqcli.models.potentials.egnn", "EGNN", EGNNConfig),
+    "faenet": ("eqcli.models.potentials.faenet", "FAENet", FAENetConfig),
+    "frame-averaged": ("eqcli.models.potentials.frame_averaging", "FrameAveraged", FrameAveragedConfig),
     "mace": ("eqcli.models.potentials.mace", "MACE", MACEConfig),
     "tensornet": ("eqcli.models.potentials.tensornet", "TensorNet", TensorNetConfig),
 }

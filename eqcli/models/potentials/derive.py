@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from copy import copy
 from typing import TYPE_CHECKING
 
 import torch
@@ -48,7 +49,7 @@ def evaluate(
     by_position, by_strain = forces and "forces" not in potential.direct, stress and "stress" not in potential.direct
     moved, box, variables = _variables(graph, by_position, by_strain)
     with torch.set_grad_enabled(training or by_position or by_strain):
-        result = potential.compute(graph, edge_vectors(graph, moved, box))
+        result = potential.compute(_moved(graph, moved, box), edge_vectors(graph, moved, box))
         if "atomic_energies" in result:
             atomic = result["atomic_energies"]
             result["energy"] = atomic.new_zeros(graph.n_structures).index_add(0, graph.batch, atomic)
@@ -65,6 +66,15 @@ def evaluate(
     if not training:
         result = {key: value.detach() for key, value in result.items()}
     return Prediction(result, potential.quantities)
+
+
+def _moved(graph: AtomGraph, positions: Tensor, cell: Tensor) -> AtomGraph:
+    """The graph with positions and cells that derivatives reach, for models that look at more than edge vectors."""
+    if positions is graph.positions and cell is graph.cell:
+        return graph
+    moved = copy(graph)
+    moved.positions, moved.cell = positions, cell
+    return moved
 
 
 def _variables(graph: AtomGraph, by_position: bool, by_strain: bool) -> tuple[Tensor, Tensor, list[Tensor]]:
