@@ -15,7 +15,7 @@ from eqcli.cli.session import session
 
 if TYPE_CHECKING:
     from eqcli.cli.console import Console
-    from eqcli.recipe.schema import TrainRecipe
+    from eqcli.recipe.training import TrainingRecipe
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -70,7 +70,7 @@ def check(
         console.document({"recipe": str(recipe), "valid": True, "data": reports})
 
 
-def _check_data(recipe: TrainRecipe, console: Console) -> dict[str, Any]:
+def _check_data(recipe: TrainingRecipe, console: Console) -> dict[str, Any]:
     from eqcli.tasks.check import check_data
 
     report = check_data(recipe, report=console.report)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -56,40 +55,48 @@ class ParticleSet:
         return ParticleSet(**taken)
 
 
-def settings_hash(settings: dict[str, Any]) -> str:
-    """SHA-256 of what a set was made from."""
-    return hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()
+@dataclass(frozen=True)
+class PreparedParticles:
+    """The parts of a data set, and where they come from.
+
+    Attributes
+    ----------
+    parts
+        `train`, `valid` and perhaps `test`.
+    settings
+        The `data` section of the recipe and the seed.
+    inputs
+        Path and SHA-256 of every file that was read.
+    """
+
+    parts: dict[str, ParticleSet]
+    settings: dict[str, Any]
+    inputs: list[dict[str, str]]
 
 
-def write_particles(
-    path: Path, parts: dict[str, ParticleSet], settings: dict[str, Any], provenance: dict[str, Any]
-) -> None:
-    """Writes the parts of a data set with what they were made from."""
+def save_particles(path: Path, prepared: PreparedParticles, provenance: dict[str, Any]) -> None:
+    """Writes an HDF5 file with a group for each part."""
     with atomic_path(path) as temporary, h5py.File(temporary, "w") as file:
         file.attrs["format"] = FORMAT
         file.attrs["version"] = VERSION
-        file.attrs["settings"] = json.dumps(settings)
-        file.attrs["provenance"] = json.dumps(provenance)
-        for name, part in parts.items():
+        for name, facts in (("settings", prepared.settings), ("inputs", prepared.inputs), ("provenance", provenance)):
+            file.attrs[name] = json.dumps(facts)
+        for name, part in prepared.parts.items():
             group = file.create_group(name)
             for field in fields(part):
                 if (array := getattr(part, field.name)) is not None:
                     group.create_dataset(field.name, data=array, compression="gzip", shuffle=True)
 
 
-def load_particles(path: Path, settings: dict[str, Any]) -> dict[str, ParticleSet] | None:
-    """The parts that were made from these settings; None where there is no such file, or it is of others.
-
-    Raises InputError for a damaged file.
-    """
+def load_particles(path: Path) -> PreparedParticles | None:
+    """What `save_particles` wrote; None where there is nothing. Raises InputError for a damaged file."""
     if not path.is_file():
         return None
     try:
         with h5py.File(path) as file:
-            if json.loads(file.attrs["settings"]) != settings:
-                return None
-            return {name: _read_part(group) for name, group in file.items()}
-    except (OSError, KeyError, ValueError) as error:
+            parts = {name: _read_part(group) for name, group in file.items()}
+            return PreparedParticles(parts, json.loads(file.attrs["settings"]), json.loads(file.attrs["inputs"]))
+    except (OSError, KeyError, ValueError, TypeError) as error:
         raise InputError(
             f"the prepared data of this run are damaged: {error}", Where(path), "Start again with --overwrite."
         ) from error

@@ -131,7 +131,8 @@ class RunFolder:
                     leftover.unlink(missing_ok=True)
 
     def _compare(self, recipe: dict[str, Any]) -> None:
-        stored = yaml.safe_load(self.recipe.read_text(encoding="utf-8"))
+        # Recipes of runs begun before there were families name none.
+        stored = {"family": "potentials", **yaml.safe_load(self.recipe.read_text(encoding="utf-8"))}
         old, new = flatten(stored), flatten(recipe)
         changed = [key for key in sorted(old.keys() | new.keys()) if old.get(key) != new.get(key)]
         changed = [key for key in changed if not any(key == free or key.startswith(f"{free}.") for free in FREE)]
@@ -149,6 +150,8 @@ class RunFolder:
 
     def _same_content(self, old: dict[str, Any], new: dict[str, Any]) -> bool:
         """Whether the data files, under whatever names, are still those that the run noted the content of."""
+        if any(isinstance(recipe.get(key), int) for recipe in (old, new) for key in INPUTS):
+            return False  # numbers of systems to simulate
         before, now = ([_names(recipe.get(key)) for key in INPUTS] for recipe in (old, new))
         if not self.provenance.is_file() or [len(names) for names in before] != [len(names) for names in now]:
             return False

@@ -10,12 +10,13 @@ from eqcli.files import require_file
 from eqcli.names import did_you_mean
 from eqcli.recipe.fields import Model, aliases, section_under
 from eqcli.recipe.overrides import apply_override
-from eqcli.recipe.schema import PipelineRecipe, TrainRecipe
+from eqcli.recipe.schema import PipelineRecipe
+from eqcli.recipe.training import TRAININGS
 from eqcli.recipe.tree import KeyPath, Node, Place, merged
 from eqcli.recipe.yaml12 import read_yaml
 
-RECIPES: dict[str, Model] = {"train": TrainRecipe, "pipeline": PipelineRecipe}
-"""What a recipe can do, by its `task`."""
+RECIPES: dict[str, Model] = {"train": TRAININGS["potentials"], "pipeline": PipelineRecipe}
+"""What a recipe can do, by its `task`; what is trained is told by its `family`."""
 
 
 def assemble(
@@ -105,8 +106,8 @@ def _shorter(path: Path, place: Place) -> Path:
 
 def _model(root: Node, errors: list[EqcliError] | None = None) -> Model:
     task = root.child("task")
-    if task is None:
-        return RECIPES["train"]
+    if task is None or task.value == "train":
+        return training_model(root, errors)
     if isinstance(task.value, str) and task.value in RECIPES:
         return RECIPES[task.value]
     if errors is not None:
@@ -114,3 +115,18 @@ def _model(root: Node, errors: list[EqcliError] | None = None) -> Model:
         errors.append(InputError(message, task.place.where(("task",)), did_you_mean(str(task.value), RECIPES, "tasks")))
         task.value = "pipeline" if root.child("steps") is not None else "train"
     return RECIPES["pipeline" if root.child("steps") is not None else "train"]
+
+
+def training_model(root: Node, errors: list[EqcliError] | None = None) -> Model:
+    """The schema of a training recipe by its family."""
+    family = root.child("family")
+    if family is None:
+        return TRAININGS["potentials"]
+    if isinstance(family.value, str) and family.value in TRAININGS:
+        return TRAININGS[family.value]
+    if errors is not None:
+        message = f"expected one of {', '.join(TRAININGS)}; found '{family.value}'"
+        hint = did_you_mean(str(family.value), TRAININGS, "families")
+        errors.append(InputError(message, family.place.where(("family",)), hint))
+        family.value = "potentials"
+    return TRAININGS["potentials"]

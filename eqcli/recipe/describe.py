@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
-from eqcli.recipe.schema import BatchSection, PipelineRecipe, TrainRecipe
+from eqcli.recipe.dynamics import ParticleDataSection
+from eqcli.recipe.schema import BatchSection, DataSection, PipelineRecipe, TrainRecipe
+from eqcli.recipe.training import TrainingRecipe
 from eqcli.tasks.pipeline_state import REFERENCE
 
 
-def describe_recipe(recipe: TrainRecipe | PipelineRecipe) -> dict[str, Any]:
+def describe_recipe(recipe: TrainingRecipe | PipelineRecipe) -> dict[str, Any]:
     """Facts as plain data, for `eqcli info`."""
     if isinstance(recipe, PipelineRecipe):
         steps = [{"id": s.id, "task": s.task, "uses": _uses(s.with_)} for s in recipe.steps]
@@ -18,15 +20,28 @@ def describe_recipe(recipe: TrainRecipe | PipelineRecipe) -> dict[str, Any]:
         "kind": "training recipe",
         "name": recipe.name,
         "seed": recipe.seed,
-        "data": {part: files for part in ("train", "valid", "test") if (files := _files(getattr(data, part)))},
+        "data": _data(data),
         "model": recipe.model.model_dump(mode="json", exclude_none=True),
-        "loss": {"kind": recipe.loss.kind, **{t: getattr(recipe.loss, t) for t in ("energy", "forces", "stress")}},
+        **(_loss(recipe) if isinstance(recipe, TrainRecipe) else {}),
         "max_epochs": training.max_epochs,
         "batch": _batch(training.batch),
         "optimizer": f"{training.optimizer.name}, learning rate {training.optimizer.lr:g}",
         "schedule": training.schedule.name,
         "precision": training.precision,
     }
+
+
+def _loss(recipe: TrainRecipe) -> dict[str, Any]:
+    terms = {term: getattr(recipe.loss, term) for term in ("energy", "forces", "stress")}
+    return {"loss": {"kind": recipe.loss.kind, **terms}}
+
+
+def _data(data: DataSection | ParticleDataSection) -> dict[str, Any]:
+    """The files of each part, or how much of it is simulated."""
+    parts = {part: value for part in ("train", "valid", "test") if (value := getattr(data, part))}
+    if isinstance(data, ParticleDataSection) and data.system is not None:
+        return {"system": data.system, **parts}
+    return {part: _files(files) for part, files in parts.items()}
 
 
 def _files(value: str | tuple[str, ...] | None) -> list[str]:

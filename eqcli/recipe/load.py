@@ -9,13 +9,14 @@ from typing import Any
 from pydantic import BaseModel, ValidationError
 
 from eqcli.errors import EqcliError, ErrorGroup, InputError, Where
-from eqcli.recipe.assemble import apply_overrides, assemble, rename_aliases
+from eqcli.recipe.assemble import apply_overrides, assemble, rename_aliases, training_model
 from eqcli.recipe.base_model import lay_below
 from eqcli.recipe.fields import Model
 from eqcli.recipe.messages import explain, validate
 from eqcli.recipe.paths import Scope, resolve_paths
-from eqcli.recipe.schema import PipelineRecipe, TrainRecipe
+from eqcli.recipe.schema import PipelineRecipe
 from eqcli.recipe.steps import ARGUMENTS, TrainStep, outputs
+from eqcli.recipe.training import TRAININGS, TrainingRecipe
 from eqcli.recipe.tree import KeyPath, Node, merged, planted
 from eqcli.recipe.variables import substitute
 from eqcli.recipe.yaml12 import dump_yaml
@@ -23,7 +24,7 @@ from eqcli.recipe.yaml12 import dump_yaml
 
 def load_recipe(
     path: str | Path, overrides: Sequence[str] = (), *, files_must_exist: bool = True
-) -> TrainRecipe | PipelineRecipe:
+) -> TrainingRecipe | PipelineRecipe:
     """The recipe in a file, with `key=value` overrides applied.
 
     All file names in it are absolute and exist (the data of a training may be gone
@@ -48,14 +49,16 @@ def load_recipe(
     recipe = _validated(root, model, errors)
     if errors or recipe is None:
         raise ErrorGroup(_ordered(errors))
-    assert isinstance(recipe, TrainRecipe | PipelineRecipe)
+    assert isinstance(recipe, TrainingRecipe | PipelineRecipe)
     return recipe
 
 
-def load_train_recipe(path: str | Path, overrides: Sequence[str] = (), *, files_must_exist: bool = True) -> TrainRecipe:
+def load_train_recipe(
+    path: str | Path, overrides: Sequence[str] = (), *, files_must_exist: bool = True
+) -> TrainingRecipe:
     """As :func:`load_recipe`, for a recipe that trains a model. Raises InputError for any other."""
     recipe = load_recipe(path, overrides, files_must_exist=files_must_exist)
-    if isinstance(recipe, TrainRecipe):
+    if isinstance(recipe, TrainingRecipe):
         return recipe
     raise InputError("this recipe is a pipeline", Where(path, key="task"), f"Run it with `eqcli run {path}`.")
 
@@ -126,36 +129,36 @@ def _train_recipe(node: Node, path: KeyPath, scope: Scope, errors: list[EqcliErr
     prefix: KeyPath = ()
     if isinstance(given.value, dict):
         prefix = (*path, "recipe")
-        rename_aliases(given, TrainRecipe, prefix, errors)
-        root, model = given, TrainRecipe
+        root, model = given, training_model(given, errors)
+        rename_aliases(given, model, prefix, errors)
     elif isinstance(given.value, str) and "${" not in given.value:
         file = given.place.folder / given.value
         if not file.is_file():
             return None  # reported with the other file names of the step
         try:
-            root, model = assemble(_as_written(file), (), errors)  # type: ignore[assignment]
+            root, model = assemble(_as_written(file), (), errors)
         except EqcliError as error:
             errors.append(error)
             return None
     else:
         return None
-    root = _changed(root, node.child("changes"), (*path, "changes"), errors)
+    root = _changed(root, node.child("changes"), model, (*path, "changes"), errors)
     texts = [str(item.value) for _, item in overrides.children()] if overrides is not None else []
-    apply_overrides(root, texts, (overrides or node).place.folder, TrainRecipe, errors)
+    apply_overrides(root, texts, (overrides or node).place.folder, model, errors)
     root = lay_below(root, errors)
-    if model is not TrainRecipe:
+    if model not in TRAININGS.values():
         errors.append(InputError("this recipe is not one that trains a model", given.place.where((*path, "recipe"))))
         return None
-    resolve_paths(root, TrainRecipe, errors, prefix=prefix, scope=scope)
+    resolve_paths(root, model, errors, prefix=prefix, scope=scope)
     node.value["recipe"] = root if prefix else Node(given.value, given.place)
-    return _validated(root, TrainRecipe, errors, prefix)
+    return _validated(root, model, errors, prefix)
 
 
-def _changed(root: Node, changes: Node | None, path: KeyPath, errors: list[EqcliError]) -> Node:
+def _changed(root: Node, changes: Node | None, model: Model, path: KeyPath, errors: list[EqcliError]) -> Node:
     """The recipe with the sections that a step states laid over its own."""
     if changes is None or not isinstance(changes.value, dict):
         return root
-    rename_aliases(changes, TrainRecipe, path, errors)
+    rename_aliases(changes, model, path, errors)
     return merged(root, changes)
 
 

@@ -9,8 +9,9 @@ from pydantic import BaseModel
 from eqcli.engine.guest_name import is_guest
 from eqcli.recipe.fields import annotation_of
 from eqcli.recipe.paths import takes_files
-from eqcli.recipe.schema import PipelineRecipe, Section, TrainRecipe
+from eqcli.recipe.schema import PipelineRecipe, Section
 from eqcli.recipe.steps import ARGUMENTS, TrainStep, outputs
+from eqcli.recipe.training import training_recipe
 from eqcli.tasks.pipeline_state import PlannedStep
 
 
@@ -37,6 +38,7 @@ def _planned(name: str, task: str, given: dict[str, Any]) -> PlannedStep:
     arguments = {key: getattr(section, key) for key in type(section).model_fields}
     files = named_files(section)
     if isinstance(section, TrainStep):
-        training = TrainRecipe.model_validate(section.recipe)
+        assert isinstance(section.recipe, dict)
+        training = training_recipe(section.recipe)
         arguments, files = {"recipe": training}, named_files(training)
     return PlannedStep(name, task, arguments, tuple(files), outputs(task, section))

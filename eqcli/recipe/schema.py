@@ -210,6 +210,7 @@ class TrainRecipe(Section):
 
     eqcli: Literal[1] = Field(1, description="Version of the recipe language.")
     task: Literal["train"] = Field("train", description="What the recipe does.")
+    family: Literal["potentials"] = Field("potentials", description="The family of the model.")
     name: str = Field(
         description="Name of the run.", pattern=NAME, examples=["my-model"], json_schema_extra={**NAME_FORM}
     )
@@ -218,6 +219,11 @@ class TrainRecipe(Section):
     model: PotentialConfig = Field(description="The model and its hyper-parameters.")
     fine_tune: FineTuneSection | None = Field(None, description="The trained model to start from; absent means none.")
     loss: LossSection = Field(default_factory=LossSection, description="The loss.")
+    uncertainty: Literal["none", "last-layer"] = Field(
+        "none",
+        description="`last-layer`: predictions of the energy come with a standard deviation, from the Laplace "
+        "approximation of the last layer, calibrated on the validation structures.",
+    )
     training: TrainingSection = Field(default_factory=TrainingSection, description="The optimisation.")
 
     @field_validator("loss")

@@ -14,7 +14,8 @@ from pydantic import Field, model_validator
 
 from eqcli.engine.guest_name import is_guest
 from eqcli.io.conventions import LabelConvention
-from eqcli.recipe.schema import InputFile, IsFile, PipelineRecipe, Section, TrainRecipe
+from eqcli.recipe.schema import InputFile, IsFile, PipelineRecipe, Section
+from eqcli.recipe.training import TrainingRecipe, training_recipe
 from eqcli.tasks.pipeline_state import REFERENCE
 
 
@@ -154,14 +155,14 @@ def outputs(task: str, arguments: Section) -> dict[str, str]:
     return made
 
 
-def train_recipes(recipe: TrainRecipe | PipelineRecipe) -> dict[str, TrainRecipe]:
+def train_recipes(recipe: TrainingRecipe | PipelineRecipe) -> dict[str, TrainingRecipe]:
     """The training recipes in a loaded recipe, by name of run or step, without those that need another step's files."""
-    if isinstance(recipe, TrainRecipe):
+    if isinstance(recipe, TrainingRecipe):
         return {recipe.name: recipe}
     found = {}
     for step in recipe.steps:
         if step.task == "train":
-            part = TrainRecipe.model_validate(step.with_["recipe"])
+            part = training_recipe(step.with_["recipe"])
             if not REFERENCE.search(part.data.model_dump_json()):
                 found[step.id] = part
     return found

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from eqcli.data.split import Split
     from eqcli.data.statistics import DataStatistics
     from eqcli.recipe.schema import TrainRecipe
+    from eqcli.recipe.training import TrainingRecipe
 
 
 @dataclass
@@ -53,14 +54,18 @@ class Inspection:
     statistics: DataStatistics
 
 
-def check_data(recipe: TrainRecipe, *, report: Reporter | None = None) -> CheckReport:
-    """Reads every file of a training recipe and checks what is in it.
+def check_data(recipe: TrainingRecipe, *, report: Reporter | None = None) -> CheckReport:
+    """Reads every file of a training recipe, of any family, and checks what is in it.
 
     Raises
     ------
     ErrorGroup
         With all faults that would make the training fail or silently wrong.
     """
+    if recipe.family == "dynamics":
+        from eqcli.tasks.train_dynamics import check_dynamics
+
+        return check_dynamics(recipe, report=report)
     return inspect(recipe, report or Silent()).report
 
 

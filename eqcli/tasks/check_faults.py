@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -68,14 +69,19 @@ def find_faults(
         for wanted in properties_of(recipe.model):
             if recipe.loss.properties.get(wanted.name, 1.0) > 0:
                 errors += _property_faults(recipe, name, wanted, table, part.indices, warnings)
-    if "tensorboard" in recipe.training.loggers:
+    return errors + logger_faults(recipe.training.loggers)
+
+
+def logger_faults(loggers: Sequence[str]) -> list[EqcliError]:
+    """What is missing for the loggers that a recipe names."""
+    if "tensorboard" in loggers:
         from eqcli.engine.training_log import summary_writer
 
         try:
             summary_writer()
         except EqcliError as error:
-            errors.append(error)
-    return errors
+            return [error]
+    return []
 
 
 def _model_faults(recipe: TrainRecipe, tables: dict[str, FrameTable], split: Split) -> list[EqcliError]:

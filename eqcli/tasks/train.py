@@ -1,25 +1,22 @@
-"""Train an interatomic potential."""
+"""Train a model."""
 
 from __future__ import annotations
 
-import json
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from eqcli.errors import EqcliError, ExitCode, Failure
-from eqcli.files import atomic_path
+from eqcli.errors import ExitCode, Failure
+from eqcli.files import write_json
 from eqcli.progress import Reporter, Silent
-from eqcli.tasks.check import inspect, reference_text
-from eqcli.tasks.check_faults import data_files
 
 if TYPE_CHECKING:
-    from eqcli.data.prepare import Prepared
     from eqcli.engine.training_module import Progress
+    from eqcli.engine.training_objective import Trainable
     from eqcli.engine.training_run import RunFolder
     from eqcli.engine.training_session import Session
-    from eqcli.recipe.schema import TrainRecipe
+    from eqcli.recipe.training import TrainingRecipe
 
 
 @dataclass
@@ -81,7 +78,7 @@ class TrainResult:
 
 
 def train(
-    recipe: TrainRecipe,
+    recipe: TrainingRecipe,
     output: str | Path,
     *,
     device: str = "auto",
@@ -107,10 +104,8 @@ def train(
     """
     from eqcli.engine.device import choose_device
     from eqcli.engine.training_fit import first_process_first, world
-    from eqcli.engine.training_potential import TrainablePotential
     from eqcli.engine.training_run import RunFolder
     from eqcli.engine.training_session import Session
-    from eqcli.models.potentials.properties import gives_energy
 
     started = time.monotonic()
     report = report or Silent()
@@ -119,14 +114,12 @@ def train(
     plain = recipe.model_dump(mode="json", by_alias=True)
     report = report if world()[0] == 0 else Silent()
 
-    def prepare(first: bool) -> Prepared:
+    def prepare(first: bool) -> Trainable:
         resuming = not first or folder.open(plain, resume=resume, overwrite=overwrite)
         return _prepare(recipe, folder, resuming, report)
 
     try:
-        prepared = first_process_first(prepare)
-        _say_statistics(prepared, report, energy=gives_energy(recipe.model))
-        session = Session(recipe, plain, folder, TrainablePotential(recipe, prepared), target, report)
+        session = Session(recipe, plain, folder, first_process_first(prepare), target, report)
         return _result(session, _fit(session, folder, report), folder, started)
     finally:
         folder.close()
@@ -163,45 +156,12 @@ def _result(session: Session, progress: Progress, folder: RunFolder, started: fl
     return result
 
 
-def _prepare(recipe: TrainRecipe, folder: RunFolder, resuming: bool, report: Reporter) -> Prepared:
-    """The data of the run: as stored by an earlier start, or read, checked, split and stored now."""
-    from eqcli.data.prepare import Prepared, changed_inputs, input_hashes, load_prepared, save_prepared
-    from eqcli.engine.provenance import provenance
+def _prepare(recipe: TrainingRecipe, folder: RunFolder, resuming: bool, report: Reporter) -> Trainable:
+    """What the family of the recipe's model brings to training."""
+    if recipe.family == "dynamics":
+        from eqcli.tasks.train_dynamics import prepare_dynamics
 
-    if resuming and (stored := load_prepared(folder.path, folder.data)) is not None:
-        for path in changed_inputs(stored.inputs):
-            report.warning(f"{path} has changed since the run was started; the run keeps the data it was started with")
-        return stored
-    try:
-        found = inspect(recipe, report, store=folder.data)
-    except EqcliError:
-        folder.discard()
-        raise
-    for line in found.report.lines():
-        if not line.startswith("warning: "):
-            report.message(line)
-    for text in found.report.warnings:
-        report.warning(text)
-    files = [path for paths in data_files(recipe).values() for path in paths]
-    prepared = Prepared(folder.data, found.tables, found.split, found.statistics, input_hashes(files))
-    write_json(folder.provenance, {**provenance(), "data": prepared.inputs})
-    seed = recipe.data.split.seed
-    save_prepared(folder.path, prepared, seed=recipe.seed if seed is None else seed)
-    return prepared
+        return prepare_dynamics(recipe, folder, resuming, report)
+    from eqcli.tasks.train_potential import prepare_potential
 
-
-def _say_statistics(prepared: Prepared, report: Reporter, *, energy: bool) -> None:
-    figures = prepared.statistics
-    neighbours = f"{figures.avg_num_neighbors:.2f} neighbours per atom"
-    if energy:
-        report.message(f"reference energies: {reference_text(figures)}")
-        neighbours = f"scale {figures.scale:.4g}, shift {figures.shift:.4g} eV/atom, {neighbours}"
-    report.message(neighbours)
-    for name, (shift, scale) in figures.properties.items():
-        report.message(f"{name}: scale {scale:.4g}, shift {shift:.4g}")
-
-
-def write_json(path: Path, content: dict[str, Any]) -> None:
-    """Writes JSON under a temporary name first."""
-    with atomic_path(path) as temporary:
-        temporary.write_text(json.dumps(content, indent=2), encoding="utf-8")
+    return prepare_potential(recipe, folder, resuming, report)
