@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from eqcli.errors import InputError, Where
+from eqcli.io import schnetpack
 from eqcli.io.frame import Frame, Items, plain
 from eqcli.io.structure import Structure
 
@@ -30,10 +31,12 @@ def _database(path: Path) -> Items:
     _check_tables(path)
     try:
         # The type is named, since ASE would import a back end by the name of the file.
-        for number, row in enumerate(connect(str(path), type="db", use_lock_file=False).select()):
+        database = connect(str(path), type="db", use_lock_file=False)
+        layout = schnetpack.layout_of(database.metadata)
+        for number, row in enumerate(database.select()):
             where = Where(path, number)
             try:
-                yield _row(row, where)
+                yield schnetpack.named(_row(row, where), layout)
             except (ValueError, TypeError, KeyError, AttributeError, IndexError) as error:
                 yield InputError(f"row {row.id} of the database cannot be read: {error}", where)
     except (sqlite3.Error, OSError) as error:
@@ -58,25 +61,31 @@ def _connect() -> Any:
 
 
 def _row(row: Any, where: Where) -> Frame:
-    numbers = np.asarray(row.numbers, dtype=np.int64)
-    info = {**plain(dict(row.key_value_pairs)), "row": int(row.id)}
+    entries = row.__dict__ | {"key_value_pairs": row.key_value_pairs, "data": row.data}
+    return frame_of_row(entries | {"constraints": row.__dict__.get("_constraints")}, int(row.id), where)
+
+
+def frame_of_row(row: dict[str, Any], number: int, where: Where) -> Frame:
+    """The frame of a row's entries, `number` being its id. Raises what Python raises where they are malformed."""
+    numbers = np.asarray(row["numbers"], dtype=np.int64)
+    info = {**plain(dict(row.get("key_value_pairs") or {})), "row": number}
     arrays: dict[str, NDArray[Any]] = {}
-    _sort_in(dict(row.data), info, arrays, len(numbers))
+    _sort_in(dict(row.get("data") or {}), info, arrays, len(numbers))
     for key in ("energy", "forces", "stress"):
-        if (value := row.__dict__.get(key)) is not None:
+        if (value := row.get(key)) is not None:
             (arrays if key == "forces" else info)[key] = np.asarray(value) if key == "forces" else plain(value)
     for key in ("tags", "momenta", "initial_magmoms", "initial_charges", "masses"):
-        if (value := row.__dict__.get(key)) is not None:
+        if (value := row.get(key)) is not None:
             arrays[key] = np.asarray(value)
-    if (charge := row.__dict__.get("charge")) is not None and "charge" not in info:
+    if (charge := row.get("charge")) is not None and "charge" not in info:
         info["charge"] = float(charge)
-    cell = np.asarray(row.cell, dtype=np.float64).reshape(3, 3)
+    cell = np.asarray(row["cell"], dtype=np.float64).reshape(3, 3)
     return Frame(
         numbers=numbers,
-        positions=np.asarray(row.positions, dtype=np.float64),
+        positions=np.asarray(row["positions"], dtype=np.float64).reshape(len(numbers), 3),
         cell=cell if cell.any() else None,
-        pbc=np.asarray(row.pbc, dtype=bool),
-        fixed=_held(row.__dict__.get("_constraints"), len(numbers), arrays),
+        pbc=np.broadcast_to(np.asarray(row["pbc"], dtype=bool), (3,)),
+        fixed=_held(row.get("constraints"), len(numbers), arrays),
         info=info,
         arrays=arrays,
         where=where,

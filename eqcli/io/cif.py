@@ -42,6 +42,11 @@ def read(path: Path) -> Items:
 
         yield from read_mmcif(path, text)
         return
+    yield from read_blocks(path, text)
+
+
+def read_blocks(path: Path, text: str) -> Items:
+    """A structure per data block of a text that has atoms."""
     document = parse_document(path, text)
     found = 0
     for block in document:

@@ -1,8 +1,8 @@
 """XYZ and extended XYZ, read frame by frame.
 
 A plain XYZ file has symbols and positions; further columns without a name are kept as
-the array `extra`. A malformed frame does not spoil the ones after it: reading goes on
-at the next line that begins a frame.
+the array `extra`. QM9's own files have a reader of their own. A malformed frame does not
+spoil the ones after it: reading goes on at the next line that begins a frame.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from eqcli.errors import InputError, Where
+from eqcli.io import qm9, qm9_xyz
 from eqcli.io.extxyz_writer import write as write
 from eqcli.io.frame import Frame, Items, atomic_number, unknown_element
 from eqcli.io.text import Lines, is_text, not_text, open_text
@@ -31,6 +32,9 @@ def read(path: Path) -> Items:
         lines.skip_blank()
         if lines.peek() is None:
             raise InputError("the file is empty", Where(path))
+        if qm9_xyz.is_qm9(lines):
+            yield from qm9_xyz.frames(lines, qm9.layout(qm9_xyz.NAME))
+            return
         number = 0
         while lines.peek() is not None:
             yield _frame_or_error(lines, number)

@@ -26,6 +26,12 @@ class Format(StrEnum):
     DATASET = "dataset"
     JSON = "json"
     CSV = "csv"
+    MD17 = "md17-npz"
+    SPICE = "spice"
+    ANI = "ani"
+    QM9_ARCHIVE = "qm9-archive"
+    OC20 = "oc20-lmdb"
+    ASE_LMDB = "ase-lmdb"
 
 
 @dataclass(frozen=True)
@@ -99,15 +105,53 @@ FORMATS: dict[Format, FormatSpec] = {
         (".h5", ".hdf5"), "eqcli.io.store_format", labels=True, description="eqcli dataset (HDF5)"
     ),
     Format.JSON: FormatSpec(
-        (".json",), "eqcli.io.json_records", writes=False, labels=True, description="list of structure records"
+        (".json", ".json.zip"),
+        "eqcli.io.json_records",
+        writes=False,
+        labels=True,
+        gzip=True,
+        description="structure records (mlearn, JARVIS, Materials Project) or a Matbench table",
     ),
     Format.CSV: FormatSpec(
-        (".csv",), "eqcli.io.csv_table", reads=False, cell="lost", description="table, one row per structure"
+        (".csv",),
+        "eqcli.io.csv_table",
+        cell="lost",
+        gzip=True,
+        description="written: a table of results; read: id_prop.csv beside structure files, or a table with CIFs",
+    ),
+    Format.MD17: FormatSpec(
+        (".npz",), "eqcli.io.md17", writes=False, labels=True, description="MD17, rMD17 or sGDML arrays (NumPy)"
+    ),
+    Format.SPICE: FormatSpec(
+        (".hdf5",), "eqcli.io.spice", writes=False, labels=True, cell="lost", description="SPICE (HDF5, by content)"
+    ),
+    Format.ANI: FormatSpec(
+        (".h5",),
+        "eqcli.io.ani",
+        writes=False,
+        labels=True,
+        cell="lost",
+        description="ANI-1, ANI-1x or TorchANI (HDF5, by content)",
+    ),
+    Format.QM9_ARCHIVE: FormatSpec(
+        (".tar.bz2",),
+        "eqcli.io.qm9_xyz",
+        writes=False,
+        labels=True,
+        cell="lost",
+        description="archive of QM9's .xyz files (these are read as .xyz, too)",
+    ),
+    Format.OC20: FormatSpec(
+        (".lmdb",), "eqcli.io.oc20_lmdb", writes=False, labels=True, description="Open Catalyst database (LMDB)"
+    ),
+    Format.ASE_LMDB: FormatSpec(
+        (".aselmdb",), "eqcli.io.ase_lmdb", writes=False, labels=True, description="ASE database (LMDB)"
     ),
 }
 """Every format."""
 
-_BY_SUFFIX = {suffix: name for name, spec in FORMATS.items() for suffix in spec.suffixes}
+_BY_SUFFIX = {suffix: name for name, spec in reversed(FORMATS.items()) for suffix in spec.suffixes}
+"""Where two formats share an ending, the first of the table stands for it, and the content tells."""
 _VASP_NAMES = ("POSCAR", "CONTCAR")
 
 
@@ -115,7 +159,7 @@ def format_of(path: str | Path) -> Format:
     """The format of a file, by its name. Raises InputError that lists the known endings."""
     name = Path(path).name
     plain = name[:-3] if name.lower().endswith(".gz") else name
-    found = _BY_SUFFIX.get(Path(plain).suffix.lower())
+    found = _by_ending(plain.lower())
     if found is None and plain.upper().startswith(_VASP_NAMES):
         found = Format.POSCAR
     if found is None:
@@ -128,9 +172,19 @@ def format_of(path: str | Path) -> Format:
     return found
 
 
+def _by_ending(name: str) -> Format | None:
+    """The format with the longest ending that the name has."""
+    endings = [suffix for suffix in _BY_SUFFIX if name.endswith(suffix) and name != suffix]
+    return _BY_SUFFIX[max(endings, key=len)] if endings else None
+
+
 def readable_format(path: str | Path) -> Format:
-    """As `format_of`, for a file to be read."""
+    """As `format_of`, for a file to be read: HDF5 files of other programs are told by their content."""
     found = format_of(path)
+    if found is Format.DATASET:
+        from eqcli.io.hdf5_layouts import recognise
+
+        found = recognise(Path(path))
     if not FORMATS[found].reads:
         raise InputError(f"{found} files can be written, not read", Where(path))
     return found

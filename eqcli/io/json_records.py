@@ -2,101 +2,58 @@
 
 A record holds `atoms` (JARVIS: `lattice_mat`, `coords`, `cartesian`, `elements`) or `structure`
 (pymatgen); the labels stand beside it or under `outputs`, in units and signs that the convention
-declares: for mlearn energies per atom, stresses in kbar, VASP's sign, order xx yy zz xy xz yz.
+declares: for mlearn as ALIGNN has it energies per atom, stresses in kbar, VASP's sign, order xx yy zz xy xz yz; for
+mlearn itself total energies. Entries that JARVIS marks as absent (`na`) are left out.
 """
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterator
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 import numpy as np
 
 from eqcli.errors import InputError, Where
+from eqcli.io import matbench
 from eqcli.io.frame import Frame, Items, atomic_number, plain, unknown_element
-from eqcli.io.text import open_text
+from eqcli.io.json_stream import JsonStream, item, open_json
 
-CHUNK = 1 << 20
-_SPACE = " \t\r\n"
+ABSENT = "na"
 
 
 def read(path: Path) -> Items:
     """A structure per record, decoded one after the other."""
-    with open_text(path) as file:
-        number = -1
-        for number, (line, record) in enumerate(_records(path, file)):
-            where = Where(path, number, line)
-            try:
-                yield _frame(record, where)
-            except (KeyError, IndexError, TypeError, ValueError) as error:
-                what = f"it lacks {error}" if isinstance(error, KeyError) else str(error)
-                yield InputError(
-                    f"this record is not a structure: {what}", where, "Expected `atoms` or `structure`, and labels."
-                )
-            except InputError as error:
-                yield error
-        if number < 0:
-            raise InputError("the file holds no records", Where(path))
+    with open_json(path) as file:
+        stream = JsonStream(path, file)
+        if stream.peek() == "{" and stream.starts_with(matbench.START):
+            yield from matbench.read(path, stream, frame)
+            return
+        yield from _read(path, stream)
 
 
-def _records(path: Path, file: IO[str]) -> Iterator[tuple[int, Any]]:
-    """Line and content of each element of the outermost list; a lone object is its only element."""
-    decoder = json.JSONDecoder()
-    buffer = _more(file, "").lstrip(_SPACE)
-    line = 1
-    listed = buffer.startswith("[")
-    position = 1 if listed else 0
-    while True:
-        start = _skip(buffer, position)
-        line += buffer.count("\n", position, start)
-        if start == len(buffer) or (listed and buffer[start] == "]"):
-            if start < len(buffer) or not (more := _more(file, "")):
-                break
-            buffer, position = more, 0
-            continue
-        try:
-            value, end = decoder.raw_decode(buffer, start)
-        except RecursionError as error:
-            raise InputError("this JSON is nested too deeply", Where(path, line=line)) from error
-        except ValueError as error:
-            longer = _more(file, buffer[start:])
-            if len(longer) == len(buffer) - start:
-                at = line + buffer.count("\n", start, getattr(error, "pos", start))
-                raise InputError(f"this is not valid JSON: {error}", Where(path, line=at)) from error
-            buffer, position = longer, 0
-            continue
-        yield line, value
-        line += buffer.count("\n", start, end)
-        position = end
-    if listed and start == len(buffer):
-        raise InputError("the list is not closed: the file may be cut off", Where(path, line=line))
+def _read(path: Path, stream: JsonStream) -> Items:
+    number = -1
+    for number, (line, record) in enumerate(stream.records()):
+        yield item(record, Where(path, number, line), frame)
+    if number < 0:
+        raise InputError("the file holds no records", Where(path))
 
 
-def _more(file: IO[str], rest: str) -> str:
-    """`rest` and at least as much again."""
-    return rest + file.read(max(CHUNK, len(rest)))
-
-
-def _skip(text: str, position: int) -> int:
-    while position < len(text) and text[position] in " \t\r\n,":
-        position += 1
-    return position
-
-
-def _frame(record: Any, where: Where) -> Frame:
+def frame(record: Any, where: Where) -> Frame:
+    """The frame of a record. Raises InputError, or what Python raises where the record is none."""
     if not isinstance(record, dict):
         raise ValueError(f"found {type(record).__name__}, expected an object")
     content = record.get("atoms") or record.get("structure") or record
     symbols, positions, cell = _pymatgen(content) if "sites" in content else _jarvis(content)
-    numbers = [atomic_number(str(s)) for s in symbols]
+    numbers = [atomic_number(str(s).strip()) for s in symbols]
     if None in numbers:
         raise unknown_element(str(symbols[numbers.index(None)]), where)
     if not numbers or positions.shape != (len(numbers), 3):
         raise ValueError(f"{len(numbers)} elements and positions of shape {positions.shape}")
     info = {k: v for k, v in record.items() if k not in ("atoms", "structure", "outputs") and record is not content}
     info |= record.get("outputs") or {}
+    # JARVIS writes this for what was not computed.
+    info = {k: v for k, v in info.items() if v != ABSENT}
     arrays = {k: np.array(info.pop(k)) for k in list(info) if _is_per_atom(info[k], len(numbers))}
     return Frame(
         numbers=np.array(numbers, dtype=np.int64),

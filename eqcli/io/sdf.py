@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from eqcli.errors import InputError, Where
+from eqcli.io import qm9_table
 from eqcli.io.frame import Frame, Items
 from eqcli.io.sdf_writer import write as write
 from eqcli.io.text import Lines, is_text, not_text, open_text
@@ -24,7 +25,12 @@ _DIMENSION = slice(20, 22)
 
 
 def read(path: Path) -> Items:
-    """A structure per record; records end with `$$$$`."""
+    """A structure per record; records end with `$$$$`. QM9's properties come from the table beside its file."""
+    table = qm9_table.beside(path)
+    yield from _frames(path) if table is None else qm9_table.joined(path, table, _frames(path))
+
+
+def _frames(path: Path) -> Items:
     with open_text(path) as file:
         number = 0
         for start, record in _records(Lines(path, file)):

@@ -110,7 +110,7 @@ def test_formats_that_are_read_only(tmp_path: Path, name: str) -> None:
 def test_tables_are_write_only(tmp_path: Path) -> None:
     write_structures(tmp_path / "a.csv", [WATER, SALT])
     with pytest.raises(InputError, match="not read"):
-        read_structures(tmp_path / "a.csv")
+        list(read_structures(tmp_path / "a.csv"))
     with (tmp_path / "a.csv").open() as file:
         water, salt = list(csv.DictReader(file))
     assert water["formula"] == "H2O"

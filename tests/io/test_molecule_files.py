@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from eqcli.errors import Failure, InputError
-from eqcli.io import LabelConvention, Structure, json_records, read_structures, write_structures
+from eqcli.io import LabelConvention, Structure, json_stream, read_structures, write_structures
 from tests.io.structures import distances
 
 AMMONIUM = """ammonium
@@ -174,7 +174,7 @@ def test_pymatgen_records_with_outputs(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("chunk", [1, 7, 64, 10**6])
 def test_records_are_decoded_piece_by_piece(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, chunk: int) -> None:
-    monkeypatch.setattr(json_records, "CHUNK", chunk)
+    monkeypatch.setattr(json_stream, "CHUNK", chunk)
     good, failures = read(tmp_path / "a.json", json.dumps([RECORD] * 5, indent=2), MLEARN)
     assert (len(good), len(failures)) == (5, 0)
     check_copper(good[4])
