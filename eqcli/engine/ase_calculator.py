@@ -12,12 +12,14 @@ from eqcli.engine.hosted import HostedModel
 from eqcli.engine.predictor import require_evaluable
 from eqcli.graph.atom_graph import AtomGraph, build_graph
 from eqcli.io.structure import Structure
+from eqcli.models.potentials.properties import properties_of
 from eqcli.nn.backend import Backend
 
 if TYPE_CHECKING:
     from ase import Atoms
 
     from eqcli.engine.model_file import ModelFile
+    from eqcli.models.potentials.properties import Property
 
 
 class PotentialCalculator(Calculator):
@@ -27,6 +29,8 @@ class PotentialCalculator(Calculator):
     atoms change, and global settings of torch are left alone. There is a stress
     for structures that are periodic in three directions, in ASE's sign and order
     (tensile positive; xx yy zz yz xz xy). For the total charge see :func:`total_charge`.
+    Properties of the model stand among `results` by their names; a head of kind dipole or
+    charges is ASE's `dipole` (e Å) or `charges` (e) too.
 
     Parameters
     ----------
@@ -53,6 +57,11 @@ class PotentialCalculator(Calculator):
         self.hosted = HostedModel(model, backend)
         self.potential = model.potential
         self.graph: AtomGraph | None = None
+        self.properties = properties_of(self.potential.config)
+        standard = {"energy": ("energy", "free_energy", "energies"), "forces": ("forces",), "stress": ("stress",)}
+        given = [name for output, names in standard.items() if output in self.potential.outputs for name in names]
+        # ASE takes the properties that it asks for from this list, of the calculator or of its class.
+        self.implemented_properties = list(dict.fromkeys([*given, *(n for p in self.properties for n in _names(p))]))
 
     def check_state(self, atoms: Atoms, tol: float = 1e-15) -> list[str]:
         """What has changed since the last calculation; ASE itself does not look at `info`."""
@@ -81,15 +90,25 @@ class PotentialCalculator(Calculator):
         )
         prediction = self.hosted.evaluate(self.graph, stress=bool(pbc.all()))
         values = {key: value.cpu().numpy() for key, value in prediction.items()}
-        energy = float(values["energy"][0])
-        self.results = {
-            "energy": energy,
-            "free_energy": energy,
-            "energies": values["atomic_energies"],
-            "forces": values["forces"],
-        }
+        self.results = {}
+        if "energy" in values:
+            energy = float(values["energy"][0])
+            self.results = {"energy": energy, "free_energy": energy, "energies": values["atomic_energies"]}
+        if "forces" in values:
+            self.results["forces"] = values["forces"]
         if "stress" in values:
             self.results["stress"] = full_3x3_to_voigt_6_stress(values["stress"][0])
+        for wanted in self.properties:
+            if wanted.defined(structure):
+                value = values[wanted.name] if wanted.per_atom else values[wanted.name][0]
+                self.results |= dict.fromkeys(_names(wanted), value if value.ndim else float(value))
+
+
+def _names(wanted: Property) -> list[str]:
+    """Names of a property among the results: its own, and ASE's where the meaning and the unit are ASE's."""
+    known = {("dipole", "e*Angstrom"): "dipole", ("charges", "e"): "charges"}
+    standard = known.get((wanted.config.kind, wanted.unit))
+    return [standard, wanted.name] if standard and standard != wanted.name else [wanted.name]
 
 
 CHARGE_DIGITS = 2

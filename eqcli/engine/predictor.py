@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -15,11 +15,13 @@ from eqcli.errors import Failure, InputError
 from eqcli.graph.atom_graph import AtomGraph, batch_graphs, build_graph
 from eqcli.graph.distances import closest_contact
 from eqcli.models.potentials.derive import evaluate
+from eqcli.models.potentials.properties import properties_of
 
 if TYPE_CHECKING:
     from eqcli.engine.model_file import ModelFile
     from eqcli.io.structure import Structure
     from eqcli.models.potentials.base import Potential
+    from eqcli.models.potentials.properties import Property
 
 Values = dict[str, np.ndarray[Any, Any]]
 
@@ -66,6 +68,7 @@ class Predictor:
         self.potential = model.potential
         self.device = next(self.potential.parameters()).device
         self.stress = stress
+        self.properties = properties_of(self.potential.config)
         self.budget = BatchBudget(self.potential, batch_atoms)
 
     def predict(
@@ -73,14 +76,15 @@ class Predictor:
     ) -> Iterator[Structure]:
         """Copies of `structures` with predictions in place of labels, in the same order.
 
-        Each has `energy`, `forces`, `stress` (or None) and `arrays["atomic_energies"]`;
-        labels that it had stand under `REF_energy`, `REF_forces` and `REF_stress`.
+        Each has `energy`, `forces`, `stress` and `arrays["atomic_energies"]` as far as the model
+        gives them, and its properties by name among `info` (of the structure) and `arrays` (of
+        atoms); labels that it had stand under `REF_energy`, `REF_forces` and so on.
         Structures that fail are left out and go to `on_failure`; without it the
         first failure raises InputError.
         """
         for structure, outcome in self._outcomes(structures):
             if not isinstance(outcome, InputError):
-                yield predicted(structure, outcome)
+                yield predicted(structure, outcome, self.properties)
             elif on_failure is not None:
                 failure = Failure.of(structure.name, outcome)
                 on_failure(replace(failure, where=structure.where))
@@ -147,7 +151,8 @@ class Predictor:
             stress = self.stress is not False and bool(batch.pbc.all(dim=1).any())
             with threads_for(batch.edge_index.shape[1]):
                 result = evaluate(self.potential, batch, stress=stress)
-            return _per_structure({key: value.cpu().numpy() for key, value in result.items()}, graphs)
+            per_atom = {"forces", "atomic_energies", *(p.name for p in self.properties if p.per_atom)}
+            return _per_structure({key: value.cpu().numpy() for key, value in result.items()}, graphs, per_atom)
         except (RuntimeError, MemoryError) as error:
             if not out_of_memory(error):
                 raise
@@ -157,13 +162,18 @@ class Predictor:
         return None
 
     def _checked(self, graph: AtomGraph, values: Values, companions: int) -> Values | InputError:
-        if all(np.isfinite(values[key]).all() for key in ("energy", "forces") if key in values):
+        periodic = bool(graph.pbc.any())
+        defined = [p.name for p in self.properties if not (periodic and p.quantity.molecular)]
+        wanted = ["energy", "forces", *defined]
+        bad = [key for key in wanted if key in values and not np.isfinite(values[key]).all()]
+        if not bad:
             return values
         if companions > 1:
             # Alone, so that no other structure of the batch can be to blame.
             return self._evaluate([graph])[0]
         contact = closest_contact(graph)
-        return InputError("the model gives no finite energy and forces" + (f": {contact}" if contact else ""))
+        what = "energy and forces" if set(bad) <= {"energy", "forces"} else ", ".join(bad)
+        return InputError(f"the model gives no finite {what}" + (f": {contact}" if contact else ""))
 
 
 def require_evaluable(potential: Potential, structure: Structure) -> None:
@@ -178,7 +188,7 @@ def require_evaluable(potential: Potential, structure: Structure) -> None:
     potential.require_known(torch.as_tensor(structure.numbers))
 
 
-def predicted(structure: Structure, values: Values) -> Structure:
+def predicted(structure: Structure, values: Values, properties: Sequence[Property] = ()) -> Structure:
     """A copy with predictions in place of labels, and the labels under `REF_` names."""
     info, arrays = dict(structure.info), dict(structure.arrays)
     # A name that is there already holds the older, true reference.
@@ -188,25 +198,27 @@ def predicted(structure: Structure, values: Values) -> Structure:
         info.setdefault("REF_stress", structure.stress.reshape(-1).tolist())
     if structure.forces is not None:
         arrays.setdefault("REF_forces", structure.forces)
-    arrays["atomic_energies"] = values["atomic_energies"]
+    if "atomic_energies" in values:
+        arrays["atomic_energies"] = values["atomic_energies"]
     stress = values.get("stress")
-    return replace(
+    found = replace(
         structure,
-        energy=float(values["energy"]),
+        energy=float(values["energy"]) if "energy" in values else None,
         forces=values.get("forces"),
         stress=stress if stress is not None and structure.pbc.all() else None,
         info=info,
         arrays=arrays,
     )
+    for wanted in properties:
+        wanted.put(values[wanted.name], found)
+    return found
 
 
-def _per_structure(values: Values, graphs: list[AtomGraph]) -> list[Values]:
-    """The batch taken apart: `energy` a scalar, `forces [N, 3]`, `stress [3, 3]`, `atomic_energies [N]`."""
+def _per_structure(values: Values, graphs: list[AtomGraph], per_atom: set[str]) -> list[Values]:
+    """The batch taken apart: `energy` a scalar, `forces [N, 3]`, `stress [3, 3]`, `atomic_energies [N]`, properties."""
     ends = np.cumsum([graph.num_nodes for graph in graphs])
     parts = []
     for k, graph in enumerate(graphs):
         rows = slice(int(ends[k]) - graph.num_nodes, int(ends[k]))
-        one: Values = {key: values[key][rows] for key in ("forces", "atomic_energies") if key in values}
-        one |= {key: values[key][k] for key in ("energy", "stress") if key in values}
-        parts.append(one)
+        parts.append({key: value[rows] if key in per_atom else value[k] for key, value in values.items()})
     return parts

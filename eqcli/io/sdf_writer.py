@@ -28,7 +28,8 @@ def write(path: Path, structures: Iterable[Structure], provenance: dict[str, Any
     """Writes a record per structure (a single molfile for `.mol`); positions have four decimals, all digits in V3000.
 
     Bonds are those of `info["bonds"]`; other scalar entries of `info` and the energy (`energy_eV`)
-    become data items. The cell and forces have no place in this format.
+    become data items, and so do lists of numbers and arrays of one number per atom. The cell and
+    forces have no place in this format.
     """
     lone = path.suffix.lower() == ".mol"
     count = 0
@@ -90,8 +91,15 @@ def _data_items(structure: Structure, extra: dict[str, Any]) -> str:
     items = {k: v for k, v in structure.info.items() if k not in ("bonds", "name")} | extra
     if structure.energy is not None:
         items["energy_eV"] = repr(float(structure.energy))
+    items |= {
+        name: values.tolist()
+        for name, values in structure.arrays.items()
+        if name != "formal_charge" and values.ndim == 1 and values.dtype.kind in "iuf"
+    }
     lines = []
     for key, value in items.items():
+        if isinstance(value, list) and value and all(isinstance(v, int | float) for v in value):
+            value = " ".join(map(repr, value))
         if isinstance(value, str | int | float | bool):
             text = "\n".join(line for line in str(value).splitlines() if line.strip())
             lines.append(f">  <{key}>\n{text}\n\n")

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import chain
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -50,6 +50,10 @@ class PredictResult:
         Lowest and highest energy per atom, eV.
     largest_force
         eV/Å.
+    units
+        Unit of each property that the model gives beside energy, forces and stress.
+    ranges
+        Lowest and highest value of each of these, components of vectors and tensors together.
     """
 
     output: Path | None = None
@@ -61,6 +65,8 @@ class PredictResult:
     precision: str = ""
     energy_range: tuple[float, float] | None = None
     largest_force: float | None = None
+    units: dict[str, str] = field(default_factory=dict)
+    ranges: dict[str, tuple[float, float]] = field(default_factory=dict)
 
     @property
     def exit_code(self) -> ExitCode:
@@ -69,13 +75,15 @@ class PredictResult:
 
     def add(self, structure: Structure) -> None:
         """Counts one prediction."""
-        assert structure.energy is not None
-        per_atom = structure.energy / len(structure)
-        low, high = self.energy_range or (per_atom, per_atom)
-        self.energy_range = (min(low, per_atom), max(high, per_atom))
+        if structure.energy is not None:
+            self.energy_range = _widened(self.energy_range, structure.energy / len(structure))
         if structure.forces is not None:
             largest = float(np.linalg.norm(structure.forces, axis=1).max())
             self.largest_force = max(self.largest_force or 0.0, largest)
+        for name in self.units:
+            value = structure.info.get(name, structure.arrays.get(name))
+            if value is not None:
+                self.ranges[name] = _widened(self.ranges.get(name), value)
         self.structures += 1
         self.atoms += len(structure)
 
@@ -92,6 +100,10 @@ class PredictResult:
             "precision": self.precision,
             "energy_per_atom_range": list(self.energy_range) if self.energy_range else None,
             "largest_force": self.largest_force,
+            "properties": {
+                name: {"unit": unit, "range": list(self.ranges[name]) if name in self.ranges else None}
+                for name, unit in self.units.items()
+            },
             "exit_code": int(self.exit_code),
         }
 
@@ -105,12 +117,22 @@ class PredictResult:
             rows.append(("energy per atom", f"{low:.4f} eV" if low == high else f"{low:.4f} to {high:.4f} eV"))
         if self.largest_force is not None:
             rows.append(("largest force", f"{self.largest_force:.4f} eV/Å"))
+        for name, unit in self.units.items():
+            found = self.ranges.get(name)
+            text = f"{found[0]:.4g} to {found[1]:.4g} {unit}".rstrip() if found else "not defined for these"
+            rows.append((name, text))
         if self.seconds and self.structures:
             rate = f"{self.structures / self.seconds:.3g} structures/s, {self.atoms / self.seconds:.3g} atoms/s"
             rows.append(("throughput", rate))
         rows.append(("computed in", f"{self.seconds:.2f} s on {self.device}, {self.precision}"))
         rows.append(("output", str(self.output) if self.output else "none written"))
         return rows
+
+
+def _widened(known: tuple[float, float] | None, values: Any) -> tuple[float, float]:
+    """A range with more values in it."""
+    low, high = float(np.min(values)), float(np.max(values))
+    return (low, high) if known is None else (min(low, known[0]), max(high, known[1]))
 
 
 def predict(
@@ -169,7 +191,7 @@ def predict(
 
     predictor = Predictor(loaded, stress=stress, batch_atoms=batch_atoms)
     where, precision = runs_in(loaded)
-    result = PredictResult(device=where, precision=precision)
+    result = PredictResult(device=where, precision=precision, units={p.name: p.unit for p in predictor.properties})
     report.message(f"predicting on {result.device} in {result.precision}")
     report.start("predict", None, "structures")
     start = time.perf_counter()

@@ -93,6 +93,13 @@ def relax(
     loaded = load_for_inference(model, device, wanted, model_arguments, report)
     if "forces" not in loaded.potential.outputs:
         raise InputError("relaxation needs forces, and this model gives none", Where(model))
+    if cell != "none" and "stress" not in loaded.potential.outputs:
+        raise InputError("a cell moves by its stress, and this model gives none", Where(model), "Leave out --cell.")
+    if "forces" in loaded.potential.direct and "guest" not in loaded.header:
+        report.warning(
+            "the forces of this model are not the gradient of its energy: a relaxation may not come to rest, "
+            "and may end where the energy has no minimum"
+        )
     result.device, result.precision = runs_in(loaded)
     work = _Work(structures, loaded, settings, result, report)
     report.message(f"relaxing on {result.device} in {result.precision}")

@@ -104,6 +104,22 @@ class Property:
         raw = (structure.arrays if self.per_atom else structure.info).get(self.name)
         return None if raw is None else np.asarray(raw, dtype=np.float64).reshape(self.shape(len(structure)))
 
+    def put(self, value: FloatArray, structure: Structure) -> None:
+        """Writes a prediction into a structure; a label under its name goes to `REF_<name>`, if there is none yet.
+
+        Tensors are written as nine numbers. Nothing is written where the property is not defined.
+        """
+        for home in (structure.info, structure.arrays):
+            if self.name in home:
+                home.setdefault(REFERENCE + self.name, home.pop(self.name))
+        if not self.defined(structure):
+            return
+        if self.per_atom:
+            structure.arrays[self.name] = np.asarray(value, dtype=np.float64)
+        else:
+            flat = np.asarray(value, dtype=np.float64).ravel().tolist()
+            structure.info[self.name] = flat if self.tail else flat[0]
+
     def _raw(self, structure: Structure, name: str) -> Any:
         # Formats without types put a list of as many numbers as atoms to the info, and 3 x 3 numbers to three atoms.
         homes: list[Mapping[str, Any]] = [structure.info, structure.arrays]
