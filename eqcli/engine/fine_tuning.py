@@ -25,6 +25,9 @@ if TYPE_CHECKING:
 HEADS = "heads."
 """Parameters of properties may be new, or left behind; all others must fit."""
 
+UNCERTAINTY = "uncertainty."
+"""What was fitted to the errors of the base says nothing about the new model."""
+
 SAMPLE = 300
 """Structures that the shift of reference energies is fitted to."""
 
@@ -67,7 +70,7 @@ def adopt(potential: Potential, base: Potential, source: Path) -> list[str]:
                     _HINT,
                 )
             value.copy_(old)
-    left = [name for name in kept if name != "elements" and not name.startswith(HEADS)]
+    left = [name for name in kept if name != "elements" and not name.startswith((HEADS, UNCERTAINTY))]
     if left:
         raise InputError(f"the model to start from has a parameter '{left[0]}' too many", Where(source), _HINT)
     return fresh

@@ -15,6 +15,7 @@ from eqcli.elements import SYMBOLS
 from eqcli.errors import InputError, Where
 from eqcli.models.dynamics.config import DYNAMICS
 from eqcli.models.potentials.config import POTENTIALS
+from eqcli.models.potentials.uncertainty import LastLayerUncertainty
 
 if TYPE_CHECKING:
     from torch import nn
@@ -81,6 +82,7 @@ def _describe_potential(potential: Potential) -> Header:
     return {
         "elements": symbols,
         "reference_energies": dict(zip(symbols, potential.reference_energies.tolist(), strict=True)),
+        "last_layer": potential.uncertainty.size if potential.uncertainty is not None else None,
         "units": {"length": "Angstrom", "energy": "eV", "forces": "eV/Angstrom", "stress": "eV/Angstrom^3"},
     }
 
@@ -90,7 +92,10 @@ def _potential(header: Header, source: Path) -> nn.Module:
     unknown = [symbol for symbol in header["elements"] if symbol not in SYMBOLS[1:]]
     if unknown:
         raise InputError(f"the header of this model is damaged: elements {', '.join(unknown)}", Where(source))
-    return make_potential(config, [SYMBOLS.index(symbol) for symbol in header["elements"]])
+    potential = make_potential(config, [SYMBOLS.index(symbol) for symbol in header["elements"]])
+    if size := header.get("last_layer"):
+        potential.uncertainty = LastLayerUncertainty(int(size))
+    return potential
 
 
 def _describe_dynamics(model: DynamicsModel) -> Header:

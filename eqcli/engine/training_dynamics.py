@@ -97,5 +97,8 @@ class TrainableDynamics:
         systems = {name: len(part) for name, part in self.parts.items()}
         return {"data": self.prepared.inputs, "settings": self.prepared.settings, "systems": systems}
 
+    def finish(self, model: nn.Module) -> dict[str, Any]:
+        return {}
+
     def describe(self, batch: ParticleGraph) -> str:
         return f"{int(batch.batch[-1]) + 1} systems and {len(batch.positions)} particles"

@@ -67,6 +67,10 @@ class Trainable(Protocol):
         """What the header of the model file says about the data; `units` among it are those of the error figures."""
         ...
 
+    def finish(self, model: nn.Module) -> dict[str, Any]:
+        """What a trained model is given at the end; returns what the header of the model file says about it."""
+        ...
+
     def describe(self, batch: Any) -> str:
         """The size of a batch in words, for messages."""
         ...

@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
-from eqcli.data.batches import batch_budget, largest_batch
+from eqcli.data.batches import BatchPlan, BatchStream, batch_budget, largest_batch
 from eqcli.data.graphs import CACHE_BYTES, GraphDataset, GraphLoader, graph_bytes
 from eqcli.data.split import split_hash
 from eqcli.elements import SYMBOLS
 from eqcli.engine.device import PRECISIONS
 from eqcli.engine.fine_tuning import SAMPLE, adopt, freeze, set_references
+from eqcli.engine.last_layer import fit_uncertainty
 from eqcli.engine.model_file import load_model, make_potential
 from eqcli.engine.training_loss import Loss, measure
 from eqcli.files import sha256
@@ -172,6 +173,18 @@ class TrainablePotential:
             "statistics": self.prepared.statistics.as_dict(),
             "units": (UNITS if gives_energy(self.recipe.model) else {}) | {p.name: p.unit for p in self.properties},
         }
+
+    def finish(self, model: nn.Module) -> dict[str, Any]:
+        """Fits the uncertainty where the recipe wants one."""
+        if self.recipe.uncertainty == "none":
+            return {}
+        assert isinstance(model, Potential)
+        section = self.recipe.training
+        parts = []
+        for part in ("train", "valid"):
+            budget, sizes = self.budget(part, section.valid_batch or section.batch)
+            parts.append(self.batches(part, BatchStream(BatchPlan(sizes, budget, seed=None), 1), 0))
+        return {"uncertainty": fit_uncertainty(model, *parts)}
 
     def describe(self, batch: AtomGraph) -> str:
         edges = batch.edge_index.shape[1]

@@ -109,7 +109,7 @@ class Session:
         figures = {name: self._figures(saved.model, name) for name in self.trainable.held_out}
         if not self.is_first:
             return figures
-        training = {**saved.header["training"], "figures": figures}
+        training = {**saved.header["training"], **self.trainable.finish(saved.model), "figures": figures}
         save_model(self.folder.model, saved.model, training=training, provenance=saved.header["provenance"])
         return figures
 

@@ -33,6 +33,8 @@ QUANTITIES: dict[str, Quantity] = {
     "atomic_energies": Quantity("eV", "[N]"),
     "forces": Quantity("eV/Å", "[N, 3]", "vector"),
     "stress": Quantity("eV/Å^3", "[B, 3, 3]", "tensor"),
+    "energy_std": Quantity("eV", "[B]"),
+    "forces_std": Quantity("eV/Å", "[N, 3]"),
     "virial": Quantity("eV", "[B, 3, 3]", "tensor"),
 }
 

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from pydantic import BaseModel
 
     from eqcli.graph.atom_graph import AtomGraph
+    from eqcli.models.potentials.uncertainty import LastLayerUncertainty
     from eqcli.models.prediction import Quantity
 
 
@@ -78,6 +79,8 @@ class Potential(nn.Module, ABC):
         Whether energies are the same for mirror images; false for a model that respects rotations alone.
     element_scaled
         What the names of those parameters contain that are divided by the root of the number of elements when used.
+    uncertainty
+        Gives the standard deviation of energies; None where none was fitted.
     depth_key
         Field of `config` that counts the message-passing layers; None when there is none.
     """
@@ -97,6 +100,7 @@ class Potential(nn.Module, ABC):
     config: BaseModel
     elements: Tensor
     reference_energies: Tensor
+    uncertainty: LastLayerUncertainty | None
 
     def __init__(self, config: BaseModel, elements: list[int]) -> None:
         super().__init__()
@@ -108,6 +112,7 @@ class Potential(nn.Module, ABC):
         lookup = torch.full((120,), -1, dtype=torch.int64)
         lookup[numbers] = torch.arange(len(numbers))
         self.register_buffer("element_index", lookup, persistent=False)
+        self.uncertainty = None
 
     def _apply(self, fn: Any, recurse: bool = True) -> Potential:
         """Moves and casts as usual, except that reference energies stay in float64."""

@@ -167,6 +167,8 @@ class FeaturePotential(Potential):
         if self.readout is not None:
             result["atomic_energies"] = self.interactions(inputs, states) + self.reference_energies[self.species(graph)]
         n = graph.num_nodes
+        if self.uncertainty is not None:
+            result["energy_std"] = self.uncertainty(self._last_layer(inputs, states), graph)
         if states.forces is not None:
             result["forces"] = self.scale * states.forces[:n].double()
         return result | self.heads(states.first(n), graph)
@@ -175,8 +177,12 @@ class FeaturePotential(Potential):
         if self.readout is None:
             return super().last_layer(graph, vectors)
         inputs = self.inputs(graph, vectors)
-        hidden = self.readout.activations(self.states(inputs).scalars)
-        n = graph.num_nodes
+        return self._last_layer(inputs, self.states(inputs))
+
+    def _last_layer(self, inputs: AtomInputs, states: AtomStates) -> Tensor:
+        assert self.readout is not None
+        n = inputs.n_atoms - len(self.elements)
+        hidden = self.readout.activations(states.scalars)
         return (hidden[:n] - hidden[n:].index_select(0, inputs.species[:n])).double()
 
 

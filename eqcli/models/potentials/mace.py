@@ -106,13 +106,17 @@ class MACE(Potential):
         result: dict[str, Tensor] = {}
         if self.config.energy:
             result["atomic_energies"] = energies + self.reference_energies[self.species(graph)]
+        if self.uncertainty is not None:
+            result["energy_std"] = self.uncertainty(self._last_layer(graph, features), graph)
         if self.quantities:
             result |= self.heads(self._states(features), graph)
         return result
 
     def last_layer(self, graph: AtomGraph, vectors: Tensor) -> Tensor:
+        return self._last_layer(graph, self._run(graph, vectors)[1])
+
+    def _last_layer(self, graph: AtomGraph, features: list[Tensor]) -> Tensor:
         species = self.species(graph)
-        features = self._run(graph, vectors)[1]
         each = [readout.activations(h[:, 0]) for readout, h in zip(self.readouts, features, strict=True)]
         alone = [readout.activations(h) for readout, h in zip(self.readouts, self._isolated_features(), strict=True)]
         return (torch.cat(each, dim=1) - torch.cat(alone, dim=1).index_select(0, species)).double()
