@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from eqcli.engine.guest_name import is_guest
 from eqcli.errors import EqcliError, Failure, InputError, Where
 from eqcli.files import require_file
 from eqcli.progress import Reporter, Silent
@@ -93,15 +94,17 @@ def entry_of(content: dict[str, Any], source: Path) -> Entry:
     """What an evaluation says about its model."""
     model, header = content["model"], content["model"].get("header") or {}
     training = header.get("training") or {}
+    guest = header.get("guest") or {}
     path = Path(model.get("path") or "model")
     checks = {check["key"]: check for check in (content.get("audit") or {}).get("checks", [])}
     exact = [checks[key]["value"] for key in SYMMETRIES if key in checks and checks[key]["value"] is not None]
     drift = checks.get("drift")
     return Entry(
         dataset=content.get("dataset") or (content["data"][0]["file"] if content["data"] else "no data"),
-        name=(training.get("recipe") or {}).get("name") or path.parent.name or source.parent.name,
+        name=(training.get("recipe") or {}).get("name") or path.parent.name or _guest_name(guest) or source.parent.name,
         kind=model.get("name") or "",
-        model=str(path),
+        model=guest.get("calculator") or str(path),
+        arguments=guest.get("arguments") or {},
         sha256=model.get("sha256"),
         parameters=int(header.get("parameters") or 0),
         errors={
@@ -117,6 +120,14 @@ def entry_of(content: dict[str, Any], source: Path) -> Entry:
         precision=model.get("precision") or "",
         curve=learning_curve(path.parent / "metrics.csv"),
     )
+
+
+def _guest_name(guest: dict[str, Any]) -> str:
+    """A calculator of another package by its class and arguments, e.g. `TBLite method=GFN2-xTB`."""
+    if not guest:
+        return ""
+    words = [str(guest["calculator"]).rpartition(":")[2]]
+    return " ".join([*words, *(f"{key}={value}" for key, value in guest["arguments"].items())])
 
 
 def learning_curve(path: Path) -> list[tuple[float, float]]:
@@ -153,7 +164,7 @@ def _measure(
     from eqcli.engine.device import threads_for
     from eqcli.metrics.cost import median_seconds, peak_bytes
 
-    actions: list[tuple[Entry, Action, Action]] = []
+    actions: list[tuple[Entry, Action | None, Action]] = []
     for entry, content in members:
         try:
             actions.append((entry, *_actions(entry, content, device)))
@@ -166,11 +177,14 @@ def _measure(
         for entry, train, evaluate in actions:
             # The first calls fill caches.
             evaluate()
-            train()
-            entry.peak_mb = peak_bytes(train, device) / 1e6
-        times = median_seconds([a for _, *both in actions for a in both], device, budget_s=BUDGET_S)
-    for (entry, *_), (train_s, evaluate_s) in zip(actions, zip(times[::2], times[1::2], strict=True), strict=True):
-        entry.train_ms, entry.evaluate_ms = 1e3 * train_s, 1e3 * evaluate_s
+            if train is not None:
+                train()
+                entry.peak_mb = peak_bytes(train, device) / 1e6
+        timed = [a for _, *both in actions for a in both if a is not None]
+        times = iter(median_seconds(timed, device, budget_s=BUDGET_S))
+    for entry, train, _ in actions:
+        entry.train_ms = 1e3 * next(times) if train is not None else None
+        entry.evaluate_ms = 1e3 * next(times)
 
 
 def entry_edges(entry: Entry) -> int:
@@ -178,16 +192,21 @@ def entry_edges(entry: Entry) -> int:
     return 20 * (entry.batch_atoms or 1)
 
 
-def _actions(entry: Entry, content: dict[str, Any], device: Any) -> tuple[Action, Action]:
-    """A training step without the optimiser, and energy with forces, of the first structures of the data."""
+def _actions(entry: Entry, content: dict[str, Any], device: Any) -> tuple[Action | None, Action]:
+    """A training step without the optimiser, and energy with forces, of the first structures of the data.
+
+    Calculators of other packages are not trained here.
+    """
     from eqcli.files import sha256
     from eqcli.models.potentials.derive import evaluate
     from eqcli.tasks.inference import load_for_inference
 
     if entry.sha256 is not None and sha256(Path(entry.model)) != entry.sha256:
         raise InputError("the model has changed since it was evaluated", Where(Path(entry.model)))
-    potential = load_for_inference(Path(entry.model), str(device), None).potential
-    graph = _batch(list(_structures(content)), potential).to(device)
+    guest = is_guest(entry.model)
+    loaded = load_for_inference(Path(entry.model), "auto" if guest else str(device), None, entry.arguments)
+    potential = loaded.potential
+    graph = _batch(list(_structures(content)), potential).to("cpu" if guest else device)
     entry.batch_atoms = graph.num_nodes
     potential.requires_grad_(True)
 
@@ -200,7 +219,7 @@ def _actions(entry: Entry, content: dict[str, Any], device: Any) -> tuple[Action
     def run() -> None:
         evaluate(potential, graph)
 
-    return train, run
+    return None if guest else train, run
 
 
 def _structures(content: dict[str, Any]) -> Iterator[Structure]:

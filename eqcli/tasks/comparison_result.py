@@ -32,6 +32,8 @@ class Entry:
         One training step, and energy and forces, of `batch_atoms` atoms, milliseconds.
     peak_mb
         Most memory of tensors during that training step, in 10^6 bytes.
+    arguments
+        Those of a calculator of another package.
     curve
         Steps, or minutes where they were recorded, against the validation error of the forces in meV/Å.
     """
@@ -53,6 +55,7 @@ class Entry:
     evaluate_ms: float | None = None
     peak_mb: float | None = None
     precision: str = ""
+    arguments: dict[str, Any] = field(default_factory=dict)
     curve: list[tuple[float, float]] = field(default_factory=list)
 
     def error(self, quantity: str, measure: str) -> float | None:
