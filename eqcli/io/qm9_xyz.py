@@ -22,6 +22,9 @@ from eqcli.io.text import Lines
 
 NAME = "QM9, original files"
 COLUMNS = 2 + len(qm9.UNITS)
+LARGEST = 1 << 24
+"""Bytes read of one file in an archive."""
+
 TAIL = ("frequencies", "SMILES", "InChI")
 """Lines after the atoms."""
 
@@ -42,8 +45,9 @@ def read(path: Path) -> Items:
                 content = archive.extractfile(entry) if entry.isfile() and entry.name.endswith(".xyz") else None
                 if content is None:
                     continue
-                text = io.TextIOWrapper(content, encoding="utf-8-sig", errors="surrogateescape")
-                for item in frames(Lines(f"{path}/{entry.name}", text), layout, number):
+                # A stream within the archive cannot be wrapped as text; these files have a few kilobytes.
+                text = content.read(LARGEST).decode("utf-8-sig", "surrogateescape")
+                for item in frames(Lines(f"{path}/{entry.name}", io.StringIO(text)), layout, number):
                     if isinstance(item, Frame) and item.info["index"] in excluded:
                         continue
                     yield item
