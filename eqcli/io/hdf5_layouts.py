@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,9 @@ CHUNK = 1000
 
 DEPTH = 3
 """Groups of ANI-1 lie two deep."""
+
+_OF_MOLECULE = re.compile(r"(^|[._])(dipole|quadrupole)$")
+"""Names of moments of the whole molecule; three components are no three atoms."""
 
 
 def recognise(path: Path) -> Format:
@@ -101,7 +105,7 @@ def per_conformation(group: Any, count: int, natoms: int, skip: set[str]) -> tup
     for key, array in group.items():
         if key in skip or not isinstance(array, h5py.Dataset) or array.dtype.kind not in "fiu":
             continue
-        if array.ndim >= 2 and array.shape[:2] == (count, natoms):
+        if array.ndim >= 2 and array.shape[:2] == (count, natoms) and not _OF_MOLECULE.search(key):
             arrays[key] = array
         elif array.ndim >= 1 and array.shape[0] == count:
             info[key] = array
