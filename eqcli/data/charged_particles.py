@@ -6,6 +6,7 @@ The system is that of Kipf et al. (ICML 2018) in three dimensions, as Fuchs et a
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import combinations
 
@@ -65,16 +66,22 @@ def draw(system: ChargedParticles, simulations: int, rng: np.random.Generator) -
 
 
 def simulate(
-    system: ChargedParticles, positions: Array, velocities: Array, charges: Array, frames: tuple[int, ...]
+    system: ChargedParticles,
+    positions: Array,
+    velocities: Array,
+    charges: Array,
+    frames: tuple[int, ...],
+    advance: Callable[[int], object] = int,
 ) -> Frames:
     """The frames of that number, in ascending order, of simulations from these beginnings.
 
-    The leapfrog: the velocities of a frame are those of half a step earlier.
+    The leapfrog: the velocities of a frame are those of half a step earlier. `advance` is told of each lot of
+    simulations that is done.
     """
-    parts = [
-        _simulate(system, positions[i : i + CHUNK], velocities[i : i + CHUNK], charges[i : i + CHUNK], frames)
-        for i in range(0, len(charges), CHUNK)
-    ]
+    parts = []
+    for chunk in (slice(i, i + CHUNK) for i in range(0, len(charges), CHUNK)):
+        parts.append(_simulate(system, positions[chunk], velocities[chunk], charges[chunk], frames))
+        advance(len(charges[chunk]))
     x, v = (np.concatenate(arrays) for arrays in zip(*parts, strict=True))
     return Frames(x, v, charges)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
@@ -53,6 +54,25 @@ class ParticleSet:
         arrays: dict[str, Array | None] = {field.name: getattr(self, field.name) for field in fields(self)}
         taken: dict[str, Any] = {name: None if a is None else a[rows] for name, a in arrays.items()}
         return ParticleSet(**taken)
+
+
+def joined(sets: Sequence[ParticleSet]) -> ParticleSet:
+    """The systems of several sets one after the other. Raises InputError where they are of different kinds."""
+    first = sets[0]
+    if any(kind(other) != kind(first) for other in sets):
+        raise InputError("these files have systems of different kinds", hint="Give each a call of its own.")
+    return ParticleSet(
+        np.concatenate([s.positions for s in sets]),
+        np.concatenate([s.velocities for s in sets]),
+        np.concatenate([s.target for s in sets]),
+        None if first.charges is None else np.concatenate([s.charges for s in sets if s.charges is not None]),
+        np.concatenate([s.features for s in sets]),
+    )
+
+
+def kind(systems: ParticleSet) -> tuple[int, ...]:
+    """Particles, dimensions, whether there are charges, number of features."""
+    return (*systems.positions.shape[1:], systems.charges is not None, systems.features.shape[2])
 
 
 @dataclass(frozen=True)

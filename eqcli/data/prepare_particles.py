@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
 from eqcli.data.charged_particles import ChargedParticles, draw, simulate
-from eqcli.data.particles import ParticleSet
+from eqcli.data.particles import ParticleSet, kind
 from eqcli.data.split import share
 from eqcli.data.trajectories import read_trajectories
 from eqcli.errors import InputError, Where
@@ -15,36 +16,35 @@ from eqcli.errors import InputError, Where
 PARTS = ("train", "valid", "test")
 
 
-def make_particles(section: Any, seed: int) -> dict[str, ParticleSet]:
+def make_particles(section: Any, seed: int, advance: Callable[[int], object] = int) -> dict[str, ParticleSet]:
     """The systems of each part that the section names; `seed` is that of the recipe.
+
+    `advance` is told of systems that have been simulated.
 
     Raises
     ------
     InputError
         A file cannot be used, files do not fit together, or a part has no system.
     """
-    if section.system is not None:
-        return simulated(section, seed if section.seed is None else section.seed)
-    return from_files(section, seed)
+    if section.system is None:
+        return from_files(section, seed)
+    settings = section.model_dump(mode="json")
+    return {name: simulate_part(settings, name, seed, advance) for name in PARTS if settings[name] is not None}
 
 
-def simulated(section: Any, seed: int) -> dict[str, ParticleSet]:
-    """Simulations of charged particles; each part has random numbers of its own."""
-    system = ChargedParticles(particles=section.particles)
-    frames = (section.from_frame, section.to_frame)
-    made = {}
-    for number, name in enumerate(PARTS):
-        if (count := getattr(section, name)) is None:
-            continue
-        found = simulate(system, *draw(system, count, np.random.default_rng([seed, number])), frames)
-        made[name] = ParticleSet(
-            positions=found.positions[:, 0],
-            velocities=found.velocities[:, 0],
-            target=found.positions[:, 1],
-            charges=found.charges,
-            features=np.zeros((count, system.particles, 0)),
-        )
-    return made
+def simulate_part(section: dict[str, Any], part: str, seed: int, advance: Callable[[int], object] = int) -> ParticleSet:
+    """Charged particles for one part, whose random numbers are its own; `section` as plain data."""
+    system, count = ChargedParticles(particles=section["particles"]), section[part]
+    own = seed if section["seed"] is None else section["seed"]
+    first = draw(system, count, np.random.default_rng([own, PARTS.index(part)]))
+    found = simulate(system, *first, (section["from_frame"], section["to_frame"]), advance)
+    return ParticleSet(
+        positions=found.positions[:, 0],
+        velocities=found.velocities[:, 0],
+        target=found.positions[:, 1],
+        charges=found.charges,
+        features=np.zeros((count, system.particles, 0)),
+    )
 
 
 def from_files(section: Any, seed: int) -> dict[str, ParticleSet]:
@@ -52,7 +52,7 @@ def from_files(section: Any, seed: int) -> dict[str, ParticleSet]:
     files = {name: path for name in PARTS if (path := getattr(section, name)) is not None}
     parts = {name: read_trajectories(path).pairs(section.from_frame, section.to_frame) for name, path in files.items()}
     for name, part in parts.items():
-        if _kind(part) != _kind(parts["train"]):
+        if kind(part) != kind(parts["train"]):
             raise InputError(
                 f"these systems have {_words(part)}, those to train on {_words(parts['train'])}",
                 Where(files[name], key=f"data.{name}"),
@@ -80,13 +80,8 @@ def from_files(section: Any, seed: int) -> dict[str, ParticleSet]:
     return {name: parts[name] for name in PARTS if name in parts}
 
 
-def _kind(part: ParticleSet) -> tuple[int, ...]:
-    """Particles, dimensions, whether there are charges, number of features."""
-    return (*part.positions.shape[1:], part.charges is not None, part.features.shape[2])
-
-
 def _words(part: ParticleSet) -> str:
-    particles, dimensions, charged, features = _kind(part)
+    particles, dimensions, charged, features = kind(part)
     return (
         f"{particles} particles in {dimensions} dimensions {'with' if charged else 'without'} charges "
         f"and {features} features each"

@@ -10,21 +10,26 @@ from numpy.typing import NDArray
 if TYPE_CHECKING:
     from eqcli.data.particles import ParticleSet
 
-
-def mean_square(predicted: NDArray[np.float64], target: NDArray[np.float64]) -> float:
-    """Mean over all coordinates of the square of the error."""
-    return float(((predicted - target) ** 2).mean())
+Array = NDArray[np.float64]
 
 
-def baselines(part: ParticleSet, train: ParticleSet) -> dict[str, float]:
-    """Mean square errors of what needs no model.
+def position_errors(predicted: Array, target: Array) -> dict[str, float]:
+    """Mean square error of the coordinates (`mse`), its root and the mean absolute error."""
+    difference = predicted - target
+    mse = float((difference**2).mean())
+    return {"mse": mse, "rmse": mse**0.5, "mae": float(np.abs(difference).mean())}
+
+
+def baselines(part: ParticleSet, fitted_to: ParticleSet) -> dict[str, dict[str, float]]:
+    """Errors of what needs no model.
 
     `still`: nothing moves. `linear`: every particle goes straight on, for the time
-    that fits the training systems best.
+    that fits the systems `fitted_to` best.
     """
-    shift = train.target - train.positions
-    time = (shift * train.velocities).sum() / max(float((train.velocities**2).sum()), np.finfo(float).tiny)
+    shift = fitted_to.target - fitted_to.positions
+    square = float((fitted_to.velocities**2).sum())
+    time = float((shift * fitted_to.velocities).sum()) / square if square else 0.0
     return {
-        "still": mean_square(part.positions, part.target),
-        "linear": mean_square(part.positions + time * part.velocities, part.target),
+        "still": position_errors(part.positions, part.target),
+        "linear": position_errors(part.positions + time * part.velocities, part.target),
     }

@@ -15,7 +15,7 @@ from eqcli.engine.guest_name import GuestName
 from eqcli.errors import Failure, InputError, Where
 from eqcli.progress import Reporter, Silent
 from eqcli.tasks.evaluate_result import EvaluateResult
-from eqcli.tasks.inference import inference_provenance, load_for_inference, read_all, readable_files, runs_in
+from eqcli.tasks.inference import family_of, inference_provenance, load_for_inference, read_all, readable_files, runs_in
 from eqcli.tasks.label_lines import reference_labels, tell
 
 if TYPE_CHECKING:
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from eqcli.io.label_summary import LabelReport
     from eqcli.io.structure import Structure
     from eqcli.report.svg import Plot
+    from eqcli.tasks.evaluate_dynamics import DynamicsEvaluation
 
 CANDIDATES = 64
 """Structures kept from the data, drawn at random, for the audit to choose from."""
@@ -54,10 +55,11 @@ def evaluate(
     predictions: bool = False,
     overwrite: bool = False,
     report: Reporter | None = None,
-) -> EvaluateResult:
+) -> EvaluateResult | DynamicsEvaluation:
     """Compares a model with labelled structures and audits it on a few of them.
 
     Without data the model is audited alone, on structures made for its elements.
+    Models of motion take files of trajectories in place of structures.
 
     Parameters
     ----------
@@ -100,6 +102,14 @@ def evaluate(
     groups = None if isinstance(audit, bool) else chosen_groups(audit)
     if not data and audit is False:
         raise InputError("there is nothing to do: no data, and no audit", hint="Name data, or leave out --no-audit.")
+    if family_of(model) == "dynamics":
+        from eqcli.tasks.evaluate_dynamics import evaluate_dynamics
+
+        loaded = load_for_inference(model, device, precision, model_arguments, report)
+        asked: bool | Sequence[str] = audit if groups is None else groups
+        return evaluate_dynamics(
+            loaded, data, output, audit=asked, audit_systems=audit_structures, seed=seed, report=report
+        )
     sources = readable_files(data) if data else []
     begun = time.monotonic()
     summaries = [reference_labels(path, labels) for path in sources]

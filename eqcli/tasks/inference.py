@@ -30,6 +30,15 @@ def readable_files(paths: Sequence[Path]) -> list[Path]:
     return sources
 
 
+def family_of(model: Path) -> str:
+    """The family of a model; calculators of other packages are potentials."""
+    if is_guest(model):
+        return "potentials"
+    from eqcli.engine.model_file import read_header
+
+    return str(read_header(model)["family"])
+
+
 def load_for_inference(
     model: Path,
     device: str,
@@ -80,7 +89,8 @@ def runs_in(model: ModelFile) -> tuple[str, str]:
 
     if "guest" in model.header:
         return model.header["device"], model.header["precision"]
-    return str(next(model.potential.parameters()).device), precision_name(model.potential.dtype)
+    weights = next(model.model.parameters())
+    return str(weights.device), precision_name(weights.dtype)
 
 
 def read_all(

@@ -56,9 +56,10 @@ def make(recipe: DynamicsRecipe, report: Reporter) -> PreparedParticles:
     from eqcli.data.prepare_particles import make_particles
 
     section = recipe.data
-    report.start("simulating" if section.system else "reading the data", None)
+    wanted = [count for count in (section.train, section.valid, section.test) if isinstance(count, int)]
+    report.start("simulating" if wanted else "reading the data", sum(wanted) or None, "systems")
     try:
-        parts = make_particles(section, recipe.seed)
+        parts = make_particles(section, recipe.seed, report.advance)
     finally:
         report.finish()
     files = [path for path in (section.train, section.valid, section.test) if isinstance(path, str)]
@@ -78,7 +79,7 @@ def describe_particles(prepared: PreparedParticles) -> CheckReport:
     given = {"charges": train.charges is not None, "features": train.features.size > 0}
     known = [name for name, there in given.items() if there]
     figures = {name: baselines(part, train) for name, part in prepared.parts.items()}
-    still, linear = (figures["valid"][name] for name in ("still", "linear"))
+    still, linear = (figures["valid"][name]["mse"] for name in ("still", "linear"))
     return CheckReport(
         facts=[
             ("systems", ", ".join(f"{len(part)} {name}" for name, part in prepared.parts.items())),
