@@ -94,7 +94,7 @@ def _is_scaled(potential: Potential, name: str) -> bool:
 
 def _element_tables(base: Potential) -> set[str]:
     """Names of the tensors whose first axis counts elements: those that change shape when an element is added."""
-    from eqcli.engine.model_families import make_potential
+    from eqcli.models.potentials.build import make_potential
 
     more = [*base.elements.tolist(), next(z for z in range(1, 119) if z not in base.elements.tolist())]
     with torch.random.fork_rng(devices=[]):

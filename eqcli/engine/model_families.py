@@ -14,6 +14,7 @@ from pydantic import BaseModel, ValidationError
 from eqcli.elements import SYMBOLS
 from eqcli.errors import InputError, Where
 from eqcli.models.dynamics.config import DYNAMICS
+from eqcli.models.potentials.build import make_potential
 from eqcli.models.potentials.config import POTENTIALS
 from eqcli.models.potentials.uncertainty import LastLayerUncertainty
 
@@ -43,13 +44,6 @@ class Family:
     describe: Callable[[Any], Header]
     make: Callable[[Header, Path], nn.Module]
     required: tuple[str, ...] = ()
-
-
-def make_potential(config: Any, elements: list[int]) -> Potential:
-    """A potential of the class that `config` belongs to, with fresh weights, in float64."""
-    module, name, _ = POTENTIALS[config.name]
-    potential: Potential = getattr(import_module(module), name)(config, elements)
-    return potential.to(torch.float64)
 
 
 def make_dynamics(config: Any, *, node_features: int, edge_features: int) -> DynamicsModel:

@@ -17,10 +17,11 @@ from safetensors.torch import save_file
 from torch import nn
 
 from eqcli.engine.device import precision_name
-from eqcli.engine.model_families import FAMILIES, make_potential
+from eqcli.engine.model_families import FAMILIES
 from eqcli.errors import InputError, Where
 from eqcli.files import atomic_path, require_file
 from eqcli.models.potentials.base import Potential
+from eqcli.models.potentials.build import make_potential
 
 __all__ = ["FORMAT", "VERSION", "ModelFile", "load_model", "make_potential", "read_header", "save_model"]
 

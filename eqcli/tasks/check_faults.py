@@ -97,7 +97,7 @@ def _model_faults(recipe: TrainRecipe, tables: dict[str, FrameTable], split: Spl
     wants_stress = recipe.loss.stress > 0 and gives_energy(recipe.model)
     if recipe.model.name not in POTENTIALS or not (charges or wants_stress or properties_of(recipe.model)):
         return []
-    from eqcli.engine.model_families import make_potential
+    from eqcli.models.potentials.build import make_potential
 
     try:
         potential = make_potential(recipe.model, [1])

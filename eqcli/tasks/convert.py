@@ -19,6 +19,10 @@ if TYPE_CHECKING:
     from eqcli.io.label_summary import LabelReport
 
 
+MODEL_FILES = (".model", ".ckpt")
+"""Endings of models of other programs."""
+
+
 @dataclass(frozen=True)
 class ConvertResult:
     """What a conversion did."""
@@ -60,8 +64,8 @@ def convert(
 ) -> ConvertResult:
     """Writes the structures of all inputs, one after the other, into one file.
 
-    Malformed structures are listed in the result and the others are written. A mace-torch `.model` with
-    a `.safetensors` output becomes a model file.
+    Malformed structures are listed in the result and the others are written. A mace-torch `.model`
+    or a torchmd-net `.ckpt` with a `.safetensors` output becomes a model file; several model files become an ensemble.
 
     Parameters
     ----------
@@ -70,7 +74,7 @@ def convert(
     output
         The file to write; its name tells the format.
     labels
-        Names, units and signs of the labels in the inputs.
+        Names, units and signs of the labels in the inputs; the unit of energy of a torchmd-net model.
     head
         Which head of a model with several is taken.
     overwrite
@@ -89,22 +93,34 @@ def convert(
     target = Path(output)
     if not paths:
         raise InputError("there is nothing to convert", hint="Give at least one input file.")
-    if any(path.suffix.lower() == ".model" for path in paths) or target.suffix.lower() == ".safetensors":
-        _convert_model(paths, target, head, overwrite)
+    if any(path.suffix.lower() in MODEL_FILES for path in paths) or target.suffix.lower() == ".safetensors":
+        _convert_model(paths, target, labels or LabelConvention(), head, overwrite)
         return ConvertResult(target, 0, seconds=time.monotonic() - started)
     failures: list[Failure] = []
     count = _convert_structures(paths, target, labels or LabelConvention(), overwrite, tell, failures)
     return ConvertResult(target, count, failures, time.monotonic() - started)
 
 
-def _convert_model(paths: list[Path], output: Path, head: str | None, overwrite: bool) -> None:
-    if len(paths) != 1 or paths[0].suffix.lower() != ".model" or output.suffix.lower() != ".safetensors":
+def _convert_model(
+    paths: list[Path], output: Path, labels: LabelConvention, head: str | None, overwrite: bool
+) -> None:
+    if output.suffix.lower() == ".safetensors" and {path.suffix.lower() for path in paths} == {".safetensors"}:
+        from eqcli.engine.ensembles import join_models
+
+        join_models(paths, output, overwrite=overwrite)
+        return
+    if len(paths) != 1 or paths[0].suffix.lower() not in MODEL_FILES or output.suffix.lower() != ".safetensors":
         raise InputError(
-            "a model conversion takes one mace-torch .model file and writes one .safetensors file",
+            "a model conversion takes one mace-torch .model or torchmd-net .ckpt file and writes one .safetensors file",
             Where(paths[0]),
             "For example: eqcli convert mace.model mace.safetensors",
         )
     refuse_existing(output, overwrite)
+    if paths[0].suffix.lower() == ".ckpt":
+        from eqcli.engine.import_tensornet import convert_torchmd_net
+
+        convert_torchmd_net(paths[0], output, overwrite=overwrite, energy_unit=labels.energy_unit or "eV")
+        return
     from eqcli.engine.import_mace import convert_mace_torch
 
     convert_mace_torch(paths[0], output, overwrite=overwrite, head=head)

@@ -7,6 +7,8 @@ from typing import Annotated
 from pydantic import BaseModel, Field
 
 from eqcli.models.potentials.configs.egnn import EGNNConfig
+from eqcli.models.potentials.configs.ensemble import EnsembleConfig
+from eqcli.models.potentials.configs.equiformer_v2 import EquiformerV2Config
 from eqcli.models.potentials.configs.faenet import FAENetConfig
 from eqcli.models.potentials.configs.frame_averaging import FrameAveragedConfig
 from eqcli.models.potentials.configs.mace import MACEConfig
@@ -16,6 +18,8 @@ __all__ = [
     "POTENTIALS",
     "Backbone",
     "EGNNConfig",
+    "EnsembleConfig",
+    "EquiformerV2Config",
     "FAENetConfig",
     "FrameAveragedConfig",
     "MACEConfig",
@@ -23,15 +27,20 @@ __all__ = [
     "TensorNetConfig",
 ]
 
-Backbone = Annotated[EGNNConfig | FAENetConfig | MACEConfig | TensorNetConfig, Field(discriminator="name")]
+Backbone = Annotated[
+    EGNNConfig | EquiformerV2Config | FAENetConfig | MACEConfig | TensorNetConfig, Field(discriminator="name")
+]
 """Every potential that stands on its own, told apart by its `name`."""
 
+EnsembleConfig.model_rebuild(_types_namespace={"Backbone": Backbone})
 FrameAveragedConfig.model_rebuild(_types_namespace={"Backbone": Backbone})
 
-PotentialConfig = Annotated[Backbone | FrameAveragedConfig, Field(discriminator="name")]
+PotentialConfig = Annotated[Backbone | EnsembleConfig | FrameAveragedConfig, Field(discriminator="name")]
 """Every potential, told apart by its `name`."""
 
 POTENTIALS: dict[str, tuple[str, str, type[BaseModel]]] = {
+    "equiformer-v2": ("eqcli.models.potentials.equiformer_v2", "EquiformerV2", EquiformerV2Config),
+    "ensemble": ("eqcli.models.potentials.ensemble", "Ensemble", EnsembleConfig),
     "egnn": ("eqcli.models.potentials.egnn", "EGNN", EGNNConfig),
     "faenet": ("eqcli.models.potentials.faenet", "FAENet", FAENetConfig),
     "frame-averaged": ("eqcli.models.potentials.frame_averaging", "FrameAveraged", FrameAveragedConfig),
