@@ -1,6 +1,6 @@
 """What the scripts that make the shipped data share: the label method and the writer of frames.
 
-Labels are energies, forces and stresses of the xTB Hamiltonians, computed by tblite through ASE.
+Labels are energies, forces, stresses, dipoles and charges of the xTB Hamiltonians, computed by tblite through ASE.
 """
 
 from __future__ import annotations
@@ -27,7 +27,8 @@ def xtb(method: str, multiplicity: int | None = None) -> Calculator:
 
 
 def labelled(atoms: Atoms, config_type: str, calculator: Calculator | None = None) -> Atoms:
-    """A copy of `atoms` with its energy and forces, and its stress where it is periodic in three directions.
+    """A copy of `atoms` with its energy and forces, its stress where it is periodic in three directions, and its
+    dipole and atomic charges where it is not periodic.
 
     Results that the calculator of `atoms` already has for these positions are used again.
     """
@@ -36,6 +37,8 @@ def labelled(atoms: Atoms, config_type: str, calculator: Calculator | None = Non
     results = {"energy": atoms.get_potential_energy(), "forces": atoms.get_forces(apply_constraint=False)}
     if atoms.pbc.all():
         results["stress"] = atoms.get_stress(voigt=True)
+    elif not atoms.pbc.any():
+        results |= {"dipole": atoms.get_dipole_moment(), "charges": atoms.get_charges()}
     frame = Atoms(atoms.numbers, positions=atoms.positions, cell=atoms.cell, pbc=atoms.pbc)
     frame.info["config_type"] = config_type
     frame.calc = SinglePointCalculator(frame, **results)

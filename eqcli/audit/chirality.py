@@ -44,7 +44,7 @@ def check_handedness(subject: Subject, structures: Sequence[Structure]) -> Check
     for structure in structures:
         operation = rotated("reflection", structure, -np.eye(3))
         plain, mirrored = subject.predict([structure, operation.structure], stress=bool(structure.pbc.all()))
-        error = difference(mirrored, operation.act_on(plain, subject.outputs), len(structure))
+        error = difference(mirrored, operation.act_on(plain, subject.outputs), len(structure), subject.floors)
         for name, figure in error.figures.items():
             errors[name].append(figure)
             sizes[name] = max(sizes[name], rms(plain.values[name]))

@@ -14,12 +14,12 @@ from eqcli.io.structure import FloatArray
 
 @dataclass(frozen=True)
 class Difference:
-    """Relative errors; `forces` and `stress` are None where there is none to compare.
+    """Relative errors; `energy`, `forces` and `stress` are None where there is none to compare.
 
     `atom` is the one whose force is worst, `others` the errors of further outputs.
     """
 
-    energy: float
+    energy: float | None
     forces: float | None = None
     stress: float | None = None
     atom: int | None = None
@@ -57,10 +57,13 @@ def stress_scale(stress: FloatArray) -> float:
     return max(float(np.abs(stress).max()), STRESS_FLOOR)
 
 
-def difference(found: Outcome, expected: Outcome, atoms: int = 1) -> Difference:
+def difference(
+    found: Outcome, expected: Outcome, atoms: int = 1, floors: Mapping[str, float] | None = None
+) -> Difference:
     """Relative errors of `found`, whose atoms are in the order of those of `expected`.
 
-    `atoms` is how many there are, where there are no forces to tell it.
+    `atoms` is how many there are, where there are no forces to tell it. Errors of further outputs are relative to
+    their root mean square, or to `floors` where that is larger.
     """
     size = len(found.forces) if found.forces is not None else atoms
     forces = stress = atom = None
@@ -70,9 +73,12 @@ def difference(found: Outcome, expected: Outcome, atoms: int = 1) -> Difference:
         atom = int(lengths.argmax()) if len(lengths) else None
     if found.stress is not None and expected.stress is not None:
         stress = float(np.abs(found.stress - expected.stress).max()) / stress_scale(expected.stress)
-    energy = abs(found.interaction - expected.interaction) / energy_scale(expected.interaction, size)
+    energy = None
+    if found.has_energy:
+        energy = abs(found.interaction - expected.interaction) / energy_scale(expected.interaction, size)
+    floors = floors or {}
     others = {
-        name: float(np.abs(found.others[name] - value).max(initial=0.0)) / (rms(value) or 1.0)
+        name: float(np.abs(found.others[name] - value).max(initial=0.0)) / (max(rms(value), floors.get(name, 0.0)) or 1)
         for name, value in expected.others.items()
     }
     return Difference(energy, forces, stress, atom, others)

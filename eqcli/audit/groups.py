@@ -23,7 +23,7 @@ GROUPS: Final[dict[str, Group]] = {
     "equivariance": Group("rotations, reflections, translations, permutations, choice of cell and origin, handedness"),
     "conservation": Group("forces and stress against the energy, Hessian, energy in dynamics", needs=("forces",)),
     "smoothness": Group("energy, force and force slope through the cutoff, two atoms at any distance", ("forces",)),
-    "extensivity": Group("copies, supercells, isolated atoms, batches"),
+    "extensivity": Group("copies, supercells, isolated atoms, batches", ("energy",)),
     "expressivity": Group("which geometries the architecture can tell apart", by_default=False),
 }
 """Name -> what it checks. The table of tolerances says which check belongs where."""

@@ -10,11 +10,14 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import cache
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from eqcli.io.structure import FloatArray
+
+if TYPE_CHECKING:
+    from eqcli.models.prediction import Quantity
 
 DIRECTIONS = 200
 """Directions that representations are fitted on; at least twice the number of harmonics up to degree 8."""
@@ -119,7 +122,12 @@ OUTPUTS: dict[str, Law] = {
     "forces": Law(Kind.vector, per_atom=True),
     "stress": Law(Kind.tensor),
 }
-"""What a potential gives, and its laws."""
+"""What every potential may give, and its laws."""
+
+
+def law_of(quantity: Quantity) -> Law:
+    """The law of a property that a model declares."""
+    return Law(Kind(quantity.kind), per_atom=quantity.per_atom)
 
 
 def _turn_spherical(irreps: str, matrix: FloatArray, values: FloatArray) -> FloatArray:

@@ -35,7 +35,9 @@ def check_extensivity(subject: Subject, structures: Sequence[Structure]) -> Chec
             bigger = [transforms.far_copies(structure, subject.reach + MARGIN)]
             labels = [f"{structure.name}, two copies"]
         one, *found = subject.predict([structure, *bigger], stress=True)
-        errors += [difference(outcome, _copies(one, 2, subject), 2 * len(structure)).worst for outcome in found]
+        errors += [
+            difference(outcome, _copies(one, 2, subject), 2 * len(structure), subject.floors).worst for outcome in found
+        ]
         names += labels
     if not errors:
         return None
@@ -59,7 +61,9 @@ def check_supercell(subject: Subject, structures: Sequence[Structure], effort: E
         one, *found = subject.predict([structure, *(transforms.supercell(structure, m) for m in matrices)], stress=True)
         for matrix, outcome in zip(matrices, found, strict=True):
             count = round(float(np.linalg.det(matrix)))
-            errors.append(difference(outcome, _copies(one, count, subject), count * len(structure)).worst)
+            errors.append(
+                difference(outcome, _copies(one, count, subject), count * len(structure), subject.floors).worst
+            )
             names.append(f"{structure.name}, supercell {matrix.tolist()}")
     if not errors:
         return None
@@ -74,7 +78,7 @@ def _copies(one: Outcome, count: int, subject: Subject) -> Outcome:
     others = {
         name: np.concatenate([value] * count) for name, value in one.others.items() if subject.outputs[name].per_atom
     }
-    return Outcome(count * one.energy, count * one.interaction, forces, one.stress, others)
+    return Outcome(count * one.energy, count * one.interaction, forces, one.stress, others, one.has_energy)
 
 
 def check_isolated(subject: Subject, structures: Sequence[Structure]) -> Check:
@@ -121,7 +125,7 @@ def check_batch(subject: Subject, structures: Sequence[Structure]) -> Check:
     members = [structures[0], lone, *structures[1:], structures[0]]
     together = subject.predict(members, stress=True)
     single = subject.predict(members, stress=True, together=False)
-    errors = [difference(a, b, len(s)).worst for a, b, s in zip(together, single, members, strict=True)]
+    errors = [difference(a, b, len(s), subject.floors).worst for a, b, s in zip(together, single, members, strict=True)]
     return Check("batch", worst(errors), f"{len(members)} members", subject.precision, distribution=errors)
 
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
-from eqcli.audit.laws import OUTPUTS, Law
+from eqcli.audit.laws import OUTPUTS, Law, law_of
 from eqcli.audit.tolerances import TOLERANCES
 from eqcli.io.structure import FloatArray, Structure
 
@@ -22,6 +22,26 @@ if TYPE_CHECKING:
 
 EDGES_PER_BATCH = {"cpu": 2048, "cuda": 65536}
 """Directed neighbour pairs evaluated at once, by kind of device: what keeps caches or cores busy."""
+
+
+FLOOR = 1e-3
+"""Errors of properties are relative to at least this share of their spread in the training data."""
+
+
+def declared_laws(potential: Potential) -> dict[str, Law]:
+    """The law of each output that a potential declares."""
+    known = OUTPUTS | {name: law_of(quantity) for name, quantity in potential.quantities.items()}
+    return {name: known[name] for name in potential.outputs if name in known}
+
+
+def property_scales(potential: Potential) -> dict[str, float]:
+    """Spread of each property in the training data, in its unit; of those that have a head."""
+    from eqcli.models.potentials.heads import Head, Heads
+
+    heads = next((module for module in potential.modules() if isinstance(module, Heads)), None)
+    if heads is None:
+        return {}
+    return {name: float(head.scale) for name, head in heads.by_name.items() if isinstance(head, Head)}
 
 
 class Evaluator(Protocol):
@@ -37,6 +57,7 @@ class Outcome:
     `energy` in eV, `interaction` the energy without reference energies in eV,
     `forces` `[N, 3]` eV/Å, `stress` `[3, 3]` eV/Å^3; the last two None where not
     asked for, not declared or not defined. `others` are further declared outputs by name.
+    Of a model that gives no energy both are zero, and `has_energy` is false.
     """
 
     energy: float
@@ -44,11 +65,12 @@ class Outcome:
     forces: FloatArray | None
     stress: FloatArray | None
     others: Mapping[str, FloatArray] = field(default_factory=dict)
+    has_energy: bool = True
 
     @property
     def values(self) -> dict[str, FloatArray]:
         """Every output that is there, by name; the energy without reference energies."""
-        found: dict[str, FloatArray] = {"energy": np.asarray(self.interaction)}
+        found: dict[str, FloatArray] = {"energy": np.asarray(self.interaction)} if self.has_energy else {}
         found |= {} if self.forces is None else {"forces": self.forces}
         found |= {} if self.stress is None else {"stress": self.stress}
         return found | dict(self.others)
@@ -70,7 +92,11 @@ class Subject:
     device
         Where graphs are sent.
     outputs
-        What it declares to give, `energy` among it, with the transformation laws.
+        What it declares to give, with the transformation laws.
+    floors
+        Of further outputs: errors are relative to at least this, so that a dipole that vanishes by symmetry may round.
+    molecular
+        Further outputs that periodic structures do not have.
 
     Attributes
     ----------
@@ -93,6 +119,8 @@ class Subject:
         precision: str = "float64",
         device: torch.device | str = "cpu",
         outputs: Mapping[str, Law] = OUTPUTS,
+        floors: Mapping[str, float] | None = None,
+        molecular: Collection[str] = (),
     ) -> None:
         self.evaluate = evaluate
         self.cutoff = cutoff
@@ -100,6 +128,8 @@ class Subject:
         self.precision = precision
         self.device = device
         self.outputs = dict(outputs)
+        self.floors = dict(floors or {})
+        self.molecular = frozenset(molecular)
         self.nonfinite: list[str] = []
         self.reach: float | None = cutoff
         self.slack = 0.0
@@ -125,7 +155,9 @@ class Subject:
             reference_energies=dict(references),
             precision=str(model.dtype).removeprefix("torch."),
             device=model.elements.device,
-            outputs={name: OUTPUTS[name] for name in model.outputs},
+            outputs=declared_laws(model),
+            floors={name: FLOOR * scale for name, scale in property_scales(model).items()},
+            molecular=[name for name, quantity in model.quantities.items() if quantity.molecular],
         )
 
     def limit(self, key: str) -> float:
@@ -202,14 +234,17 @@ class Subject:
         outcomes = []
         others = {name: law for name, law in self.outputs.items() if name not in OUTPUTS}
         for k, (structure, _) in enumerate(members):
-            energy = float(arrays["energy"][k])
+            has_energy = "energy" in arrays
+            energy = float(arrays["energy"][k]) if has_energy else 0.0
             rows = slice(starts[k], starts[k + 1])
+            there = {name: law for name, law in others.items() if not (name in self.molecular and structure.pbc.any())}
             outcome = Outcome(
                 energy=energy,
-                interaction=energy - self.reference(structure),
+                interaction=energy - self.reference(structure) if has_energy else 0.0,
                 forces=arrays["forces"][rows] if forces else None,
                 stress=arrays["stress"][k] if stress and structure.pbc.all() else None,
-                others={name: arrays[name][rows if law.per_atom else k] for name, law in others.items()},
+                others={name: arrays[name][rows if law.per_atom else k] for name, law in there.items()},
+                has_energy=has_energy,
             )
             self._note_nonfinite(structure, outcome)
             outcomes.append(outcome)

@@ -31,7 +31,9 @@ class Operation:
         """The prediction that symmetry demands, from that of the structure before the operation."""
         moved = {name: laws[name].act(self.motion, value) for name, value in outcome.values.items()}
         others = {name: moved[name] for name in outcome.others}
-        return Outcome(outcome.energy, float(moved["energy"]), moved.get("forces"), moved.get("stress"), others)
+        interaction = float(moved.get("energy", outcome.interaction))
+        forces, stress = moved.get("forces"), moved.get("stress")
+        return Outcome(outcome.energy, interaction, forces, stress, others, outcome.has_energy)
 
 
 @dataclass(frozen=True)
@@ -91,7 +93,7 @@ def operation_errors(subject: Subject, structure: Structure, tried: Sequence[Ope
     moved = [operation.structure for operation in tried]
     plain, *found = subject.predict([structure, *moved], stress=bool(structure.pbc.all()))
     return [
-        difference(outcome, operation.act_on(plain, subject.outputs), len(structure))
+        difference(outcome, operation.act_on(plain, subject.outputs), len(structure), subject.floors)
         for operation, outcome in zip(tried, found, strict=True)
     ]
 

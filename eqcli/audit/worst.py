@@ -83,7 +83,7 @@ def as_structures(subject: Subject, rotations: Sequence[WorstRotation]) -> list[
         facts = {
             "rotation_axis": rotation.axis,
             "rotation_angle": math.degrees(rotation.angle),
-            "relative_error": difference(moved, expected, len(rotation.structure)).worst,
+            "relative_error": difference(moved, expected, len(rotation.structure), subject.floors).worst,
             "worst_atom": -1 if rotation.atom is None else rotation.atom,
             "source": rotation.structure.name,
         }
@@ -96,7 +96,8 @@ def as_structures(subject: Subject, rotations: Sequence[WorstRotation]) -> list[
 
 def _frame(structure: Structure, found: Outcome, expected: Outcome, facts: dict[str, Any]) -> Structure:
     arrays: dict[str, np.ndarray[Any, Any]] = {}
-    info = {**facts, "expected_energy": expected.energy}
+    info = {**facts, "expected_energy": expected.energy} if found.has_energy else dict(facts)
     if found.forces is not None and expected.forces is not None:
         arrays = {"expected_forces": expected.forces, "force_error": found.forces - expected.forces}
-    return replace(structure, energy=found.energy, forces=found.forces, arrays=arrays, info=info)
+    energy = found.energy if found.has_energy else None
+    return replace(structure, energy=energy, forces=found.forces, arrays=arrays, info=info)

@@ -5,7 +5,8 @@ from __future__ import annotations
 import math
 from array import array
 from collections import defaultdict
-from typing import Any
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -13,6 +14,9 @@ from eqcli.elements import SYMBOLS
 from eqcli.io.structure import FloatArray, Structure, formula
 from eqcli.metrics.accumulate import ErrorStatistics, Highest, Reservoir
 from eqcli.metrics.measures import COSINE_FLOOR, MEAN_SHIFT_LIMIT, MEASURES
+
+if TYPE_CHECKING:
+    from eqcli.models.potentials.properties import Property
 
 MOST_GROUPS = 100
 """Groups of one kind; what comes later is counted as `(other)`."""
@@ -36,15 +40,20 @@ class Errors:
         Size of the random samples that plots are made from.
     seed
         Of the samples.
+    properties
+        What the model gives beside energy, forces and stress.
     """
 
-    def __init__(self, *, worst: int = 10, sample: int = 20000, seed: int = 0) -> None:
+    def __init__(
+        self, *, worst: int = 10, sample: int = 20000, seed: int = 0, properties: Sequence[Property] = ()
+    ) -> None:
+        self.properties = properties
         self.structures = 0
         self.atoms = 0
-        self.labelled: dict[str, int] = {"energy": 0, "forces": 0, "stress": 0}
+        self.labelled: dict[str, int] = {"energy": 0, "forces": 0, "stress": 0, **{p.name: 0 for p in properties}}
         self.samples = {
             name: Reservoir(sample, 2, seed) for name in ("energy_per_atom", "forces", "force_magnitude", "stress")
-        }
+        } | {_key(p.name): Reservoir(sample, 2, seed) for p in properties}
         self.worst = {"energy": Highest(worst), "forces": Highest(worst)}
         self._groups: dict[str, dict[str, dict[str, ErrorStatistics]]] = {
             "total": {},
@@ -56,12 +65,15 @@ class Errors:
         self._energy_errors = array("d")
 
     def add(self, labelled: Structure, predicted: Structure) -> None:
-        """Takes one structure with its labels and the same structure with predictions. Absent labels do not count."""
+        """Takes one structure with its labels and the same structure with predictions. Absent labels do not count.
+
+        Raises InputError, and takes nothing, where the label of a property cannot be what it should be.
+        """
+        pairs = _pairs(labelled, predicted) | self._property_pairs(labelled, predicted)
         self.structures += 1
         self.atoms += len(labelled)
-        pairs = _pairs(labelled, predicted)
-        for name in ("energy", "forces", "stress"):
-            self.labelled[name] += name in pairs
+        for name in self.labelled:
+            self.labelled[name] += name in pairs or _key(name) in pairs
         for kind, name in self._memberships(labelled):
             for quantity, (reference, found) in pairs.items():
                 self._statistics(kind, name, quantity).add(reference, found)
@@ -74,9 +86,16 @@ class Errors:
         self._note_worst(labelled, pairs)
 
     def figures(self) -> dict[str, Any]:
-        """Everything measured, JSON-able; energies in meV, forces in meV/Å, stresses in meV/Å^3 and GPa."""
+        """Everything measured, JSON-able; energies in meV, forces in meV/Å, stresses in meV/Å^3 and GPa.
+
+        Properties stand under `properties`, in total and by configuration type and file, in their units.
+        """
+        units = {p.name: p.unit for p in self.properties}
         groups = {
-            kind: {name: _measures(statistics) for name, statistics in sorted(groups.items())}
+            kind: {
+                name: _measures(statistics) | _of_properties(statistics, units)
+                for name, statistics in sorted(groups.items())
+            }
             for kind, groups in self._groups.items()
         }
         total = groups.pop("total").get("", {})
@@ -107,6 +126,16 @@ class Errors:
             "unit": "meV/atom",
             "suspicious": abs(statistics.bias) > MEAN_SHIFT_LIMIT,
         }
+
+    def _property_pairs(self, labelled: Structure, predicted: Structure) -> Pairs:
+        pairs: Pairs = {}
+        for wanted in self.properties:
+            reference, found = wanted.label(labelled, reference=True), wanted.predicted(predicted)
+            if reference is not None and found is not None:
+                if wanted.tail == (3, 3):
+                    reference, found = reference[..., *UPPER], found[..., *UPPER]
+                pairs[_key(wanted.name)] = np.atleast_1d(reference), np.atleast_1d(found)
+        return pairs
 
     def _memberships(self, structure: Structure) -> list[tuple[str, str]]:
         config_type = structure.info.get("config_type")
@@ -206,3 +235,17 @@ def _measures(statistics: dict[str, ErrorStatistics]) -> dict[str, Any]:
         for name, measure in MEASURES.items()
         if measure.source in statistics and statistics[measure.source].count
     }
+
+
+def _key(name: str) -> str:
+    """Name of a property among the quantities, which may be called as it is called."""
+    return f"property:{name}"
+
+
+def _of_properties(statistics: dict[str, ErrorStatistics], units: dict[str, str]) -> dict[str, Any]:
+    found = {
+        name: statistics[_key(name)].figures(1.0, unit)
+        for name, unit in units.items()
+        if _key(name) in statistics and statistics[_key(name)].count
+    }
+    return {"properties": found} if found else {}

@@ -25,7 +25,10 @@ WIDTH, HEIGHT = 4.1, 3.5
 
 @dataclass(frozen=True)
 class Quantity:
-    """A quantity to plot: its name among the samples and among the figures, and how it is written."""
+    """A quantity to plot: its name among the samples and among the figures, and how it is written.
+
+    Errors of a `milli` quantity are shown in thousandths of its unit.
+    """
 
     key: str
     measure: str
@@ -33,12 +36,13 @@ class Quantity:
     factor: float
     unit: str
     centred: bool = False
+    milli: bool = True
 
 
 QUANTITIES = (
     Quantity("energy_per_atom", "energy_per_atom", "Energy per atom", 1e3, "meV/atom", centred=True),
     Quantity("forces", "forces", "Force components", 1.0, "eV/Å"),
-    Quantity("stress", "stress_gpa", "Stress components", 1 / STRESS["GPa"], "GPa"),
+    Quantity("stress", "stress_gpa", "Stress components", 1 / STRESS["GPa"], "GPa", milli=False),
 )
 
 
@@ -63,6 +67,17 @@ def accuracy_plots(samples: Mapping[str, FloatArray], figures: Mapping[str, Any]
             cumulative(quantity, rows),
         ]
         plots[-3:] = [replace(plot, caption=note + plot.caption) for plot in plots[-3:]]
+    return plots
+
+
+def property_plots(samples: Mapping[str, FloatArray], figures: Mapping[str, Mapping[str, Any]]) -> list[Plot]:
+    """A parity plot and a histogram of errors for each property that has labels, in its unit."""
+    plots: list[Plot] = []
+    for name, measured in figures.items():
+        rows = samples.get(f"property:{name}")
+        if rows is not None and len(rows):
+            quantity = Quantity(f"property-{name}", name, name, 1.0, measured["unit"] or "no unit", milli=False)
+            plots += [parity(quantity, rows, measured), histogram(quantity, rows)]
     return plots
 
 
@@ -127,7 +142,7 @@ def local_density(x: FloatArray, y: FloatArray, bins: int = 60) -> FloatArray:
 
 def _errors(quantity: Quantity, rows: FloatArray) -> tuple[FloatArray, str]:
     """Errors and the unit they are shown in."""
-    if quantity.key == "stress":
+    if not quantity.milli:
         return (rows[:, 1] - rows[:, 0]) * quantity.factor, quantity.unit
     return (rows[:, 1] - rows[:, 0]) * 1e3, f"m{quantity.unit.removeprefix('m')}"
 

@@ -100,6 +100,8 @@ def _cards(evaluation: Evaluation) -> Iterator[Markup]:
     if "stress" in total:
         stress, gpa = total["stress"], total["stress_gpa"]
         yield card("Stress error (MAE)", show(gpa["mae"]), "GPa", f"{show(stress['mae'])} meV/Å³")
+    for name, f in total.get("properties", {}).items():
+        yield card(f"{name} error (MAE)", show(f["mae"]), f["unit"], f"RMSE {show(f['rmse'])}, R² {fit(f['r2'])}")
     if evaluation.audit:
         yield audit_card(evaluation.audit)
     if not evaluation.data:
@@ -118,7 +120,7 @@ def _accuracy(evaluation: Evaluation) -> Iterator[Markup]:
     figures, short = evaluation.figures, _Places(evaluation.data)
     yield tag("h2", "Accuracy", id="accuracy")
     if not figures["total"]:
-        yield tag("p", "The data carry no energies, forces or stresses, so there is nothing to compare with.")
+        yield tag("p", "The data carry no labels of what the model gives, so there is nothing to compare with.")
         return
     yield tag(
         "p",
@@ -184,6 +186,9 @@ def _totals(figures: Mapping[str, Any]) -> Markup:
             f = figures["total"][key]
             figs = [*(show(f[name]) for name in ("mae", "rmse", "max")), show(rounded(f["bias"], f["rmse"]))]
             rows.append([title, f["unit"], *figs, fit(f["r2"]), f"{f['count']:,}"])
+    for name, f in figures["total"].get("properties", {}).items():
+        figs = [*(show(f[key]) for key in ("mae", "rmse", "max")), show(rounded(f["bias"], f["rmse"]))]
+        rows.append([name, f["unit"] or "–", *figs, fit(f["r2"]), f"{f['count']:,}"])
     shift = figures["energy_shift"]
     if shift:
         without = [show(shift["mae_without_shift"]), show(shift["rmse_without_shift"])]
@@ -211,14 +216,16 @@ def _elements(groups: Mapping[str, Any]) -> Markup:
 
 
 def _groups(groups: Mapping[str, Any], column: str) -> Markup:
-    present = [key for key in ("energy_per_atom", "forces", "stress_gpa") if any(key in g for g in groups.values())]
     names = {"energy_per_atom": "Energy", "forces": "Forces", "stress_gpa": "Stress"}
-    units = {"energy_per_atom": "meV/atom", "forces": "meV/Å", "stress_gpa": "GPa"}
+    every = [{**group, **group.get("properties", {})} for group in groups.values()]
+    properties = list(dict.fromkeys(name for group in groups.values() for name in group.get("properties", {})))
+    present = [key for key in (*names, *properties) if any(key in group for group in every)]
     header = [column]
     for key in present:
-        header += [f"{names[key]} MAE ({units[key]})", "RMSE", "Values"]
+        unit = next(group[key]["unit"] for group in every if key in group)
+        header += [f"{names.get(key, key)} MAE" + (f" ({unit})" if unit else ""), "RMSE", "Values"]
     rows = []
-    for name, group in list(groups.items())[:MOST_ROWS]:
+    for name, group in list(zip(groups, every, strict=True))[:MOST_ROWS]:
         row: list[object] = [name]
         for key in present:
             f = group.get(key)

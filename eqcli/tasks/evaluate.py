@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from eqcli.io.conventions import LabelConvention
     from eqcli.io.label_summary import LabelReport
     from eqcli.io.structure import Structure
+    from eqcli.models.potentials.properties import Property
     from eqcli.report.svg import Plot
     from eqcli.tasks.evaluate_dynamics import DynamicsEvaluation
 
@@ -122,12 +123,16 @@ def evaluate(
         raise InputError(message, Where(model), "Name a file of structures.")
     result = EvaluateResult(output, output / PAGE, output / DATA, dataset=dataset)
     stream = chain.from_iterable(read_all([s.path], s.labels, result.failures.append) for s in summaries)
-    pairs = labelled_and_predicted(Predictor(loaded, batch_atoms=batch_atoms), stream, result.failures.append)
-    run = _Run(seed, keep_predictions=predictions)
+    predictor = Predictor(loaded, batch_atoms=batch_atoms)
+    pairs = labelled_and_predicted(predictor, stream, result.failures.append)
+    run = _Run(seed, predictor.properties, keep_predictions=predictions)
     if sources:
         report.start("evaluate", None, "structures")
         for labelled, predicted in pairs:
-            run.add(labelled, predicted)
+            try:
+                run.add(labelled, predicted)
+            except InputError as error:
+                result.failures.append(Failure.of(labelled.name, error))
             report.advance(1)
         report.finish()
         run.require_any(result.failures)
@@ -167,12 +172,12 @@ def _audit(
 class _Run:
     """What is gathered while structures stream by."""
 
-    def __init__(self, seed: int, *, keep_predictions: bool) -> None:
+    def __init__(self, seed: int, properties: Sequence[Property] = (), *, keep_predictions: bool) -> None:
         import numpy as np
 
         from eqcli.metrics.errors import Errors
 
-        self.errors = Errors(seed=seed)
+        self.errors = Errors(seed=seed, properties=properties)
         self.counts: dict[str, int] = {}
         self.candidates: list[Structure] = []
         self.predicted: list[Structure] | None = [] if keep_predictions else None
@@ -221,7 +226,9 @@ def _warnings(figures: dict[str, Any], summaries: Sequence[LabelReport], *, audi
     warnings = [f"{summary.path.name}: {text}" for summary in summaries for text in summary.suspicious()]
     if summaries and not figures["total"]:
         done = "the model was audited, not compared" if audited else "there is nothing to compare the model with"
-        warnings.append(f"the data carry no energies, forces or stresses: {done}")
+        names = [name for name in figures["labelled"] if name not in ("energy", "forces", "stress")]
+        what = ", ".join(["energies", "forces", *names]) if names else "energies, forces"
+        warnings.append(f"the data carry no {what} or stresses: {done}")
     shift = figures["energy_shift"]
     if shift and shift["suspicious"]:
         warnings.append(
@@ -236,7 +243,7 @@ def _warnings(figures: dict[str, Any], summaries: Sequence[LabelReport], *, audi
 
 def _write(result: EvaluateResult, loaded: ModelFile, summaries: Sequence[LabelReport], run: _Run) -> None:
     from eqcli.files import sha256
-    from eqcli.report.accuracy_plots import accuracy_plots
+    from eqcli.report.accuracy_plots import accuracy_plots, property_plots
     from eqcli.report.audit_plots import audit_plots
     from eqcli.report.evaluation import Evaluation, evaluation_page
     from eqcli.report.write import write_report
@@ -256,6 +263,7 @@ def _write(result: EvaluateResult, loaded: ModelFile, summaries: Sequence[LabelR
     shift = result.figures["energy_shift"] or {}
     hidden = shift["mean_error_eV_per_atom"] if shift.get("suspicious") else 0.0
     accuracy: list[Plot] = accuracy_plots(samples, result.figures["total"], hidden)
+    accuracy += property_plots(samples, result.figures["total"].get("properties", {}))
     audited: list[Plot] = audit_plots(result.audit) if result.audit else []
     page = evaluation_page(
         Evaluation(

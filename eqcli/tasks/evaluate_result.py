@@ -90,6 +90,8 @@ class EvaluateResult:
         if "energy" in total:
             f = total["energy"]
             rows.insert(2, ("energy per structure", f"{show(f['mae'])} / {show(f['rmse'])} {f['unit']}"))
+        for name, f in total.get("properties", {}).items():
+            rows.append((f"{name} MAE / RMSE", f"{show(f['mae'])} / {show(f['rmse'])} {f['unit']}".rstrip()))
         if not total and self.figures["structures"]:
             rows.append(("errors", "the data carry no labels"))
         if self.audit is not None:

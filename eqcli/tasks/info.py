@@ -54,12 +54,22 @@ def _model(path: Path) -> dict[str, Any]:
         "precision": header["precision"],
         "size": _size(path),
         "units": header.get("units"),
+        "properties": _properties(config),
         "hyperparameters": config,
         "reference_energies": header.get("reference_energies"),
         "training": header.get("training") or {},
         "provenance": header.get("provenance") or {},
         "format_version": header.get("version"),
     }
+
+
+def _properties(config: dict[str, Any]) -> dict[str, str]:
+    """What a model gives beside energy, forces and stress: name -> kind, unit and labels; they leave the config."""
+    from eqcli.models.potentials.configs.common import HeadConfig
+    from eqcli.models.potentials.properties import Property
+
+    heads = config.pop("heads", None) or {}
+    return {name: str(Property(name, HeadConfig.model_validate(head))) for name, head in heads.items()}
 
 
 def _dataset(path: Path) -> dict[str, Any]:

@@ -80,7 +80,7 @@ class Property:
 
     def stated(self, structure: Structure) -> bool:
         """Whether the structure has a label, of whatever form."""
-        return self._raw(structure, self.entry) is not None
+        return any(self._raw(structure, name) is not None for name in self._names())
 
     def label(self, structure: Structure, *, reference: bool = False) -> FloatArray | None:
         """The label in the unit of the predictions, float64; None without one, and where it is not defined.
@@ -93,7 +93,7 @@ class Property:
         InputError
             The label has another shape, is no number or not finite; names file, frame and key.
         """
-        for name in (f"{REFERENCE}{self.entry}", self.entry) if reference else (self.entry,):
+        for name in self._names(reference=reference):
             raw = self._raw(structure, name)
             if raw is not None:
                 return self._converted(raw, structure, name) if self.defined(structure) else None
@@ -103,6 +103,13 @@ class Property:
         """What a prediction wrote into a structure, `shape(len(structure))`."""
         raw = (structure.arrays if self.per_atom else structure.info).get(self.name)
         return None if raw is None else np.asarray(raw, dtype=np.float64).reshape(self.shape(len(structure)))
+
+    def __str__(self) -> str:
+        """Kind, unit and where its labels are from, in words."""
+        parts = [self.config.kind, f"in {self.unit}" if self.unit else ""]
+        if self.entry != self.name or self.config.unit not in ("", self.unit):
+            parts.append(f"(labels '{self.entry}'" + (f" in {self.config.unit})" if self.config.unit else ")"))
+        return " ".join(part for part in parts if part)
 
     def put(self, value: FloatArray, structure: Structure) -> None:
         """Writes a prediction into a structure; a label under its name goes to `REF_<name>`, if there is none yet.
@@ -119,6 +126,12 @@ class Property:
         else:
             flat = np.asarray(value, dtype=np.float64).ravel().tolist()
             structure.info[self.name] = flat if self.tail else flat[0]
+
+    def _names(self, *, reference: bool = False) -> list[str]:
+        """Names that a label may have, the first that is there goes."""
+        # ASE writes its `charges` into a column `charge`.
+        names = [self.entry, *(["charge"] if self.config.kind == "charges" and self.config.entry is None else [])]
+        return [*(REFERENCE + name for name in names), *names] if reference else names
 
     def _raw(self, structure: Structure, name: str) -> Any:
         # Formats without types put a list of as many numbers as atoms to the info, and 3 x 3 numbers to three atoms.
