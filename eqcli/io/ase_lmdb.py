@@ -22,10 +22,10 @@ from eqcli.io.lmdb_file import open_lmdb
 def read(path: Path) -> Items:
     """A structure per row, in the order of the ids; a row that cannot be read is an error, and the others go on."""
     with open_lmdb(path) as transaction:
-        end = _json(path, transaction, "nextid")
+        end = _json(transaction, Where(path, key="nextid"))
         if not isinstance(end, int):
             raise InputError("this is not a database of ASE: it has no 'nextid'", Where(path, key="nextid"))
-        deleted = set(_json(path, transaction, "deleted_ids") or ())
+        deleted = set(_json(transaction, Where(path, key="deleted_ids")) or ())
         number = 0
         for row in range(1, end):
             if row in deleted:
@@ -33,7 +33,7 @@ def read(path: Path) -> Items:
             where = Where(path, number)
             number += 1
             try:
-                content = _json(path, transaction, str(row))
+                content = _json(transaction, Where(path, number - 1, key=str(row)))
                 if not isinstance(content, dict):
                     raise ValueError("there is none" if content is None else f"found {type(content).__name__}")
                 yield frame_of_row(_entries(content), row, where)
@@ -46,15 +46,15 @@ def read(path: Path) -> Items:
             raise InputError("the database is empty", Where(path))
 
 
-def _json(path: Path, transaction: Any, key: str) -> Any:
-    """The content under a key, or None. Raises InputError where it is not compressed JSON."""
-    content = transaction.get(key.encode())
+def _json(transaction: Any, where: Where) -> Any:
+    """The content under the key of that place, or None. Raises InputError where it is not compressed JSON."""
+    content = transaction.get(str(where.key).encode())
     if content is None:
         return None
     try:
         return json.loads(zlib.decompress(content))
     except (zlib.error, ValueError, RecursionError) as error:
-        raise InputError(f"this is not compressed JSON: {error}", Where(path, key=key)) from error
+        raise InputError(f"this is not compressed JSON: {error}", where) from error
 
 
 def _entries(row: dict[str, Any]) -> dict[str, Any]:

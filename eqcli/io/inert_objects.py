@@ -34,7 +34,7 @@ CONTAINERS: dict[str, type] = {
     "bool": bool,
     "str": str,
 }
-_MULTIARRAY = ("numpy.core.multiarray", "numpy._core.multiarray")
+_NUMPY = ("numpy.core.multiarray", "numpy._core.multiarray", "numpy.core.numeric", "numpy._core.numeric")
 _SIZE = struct.Struct("<q")
 
 
@@ -87,7 +87,7 @@ class _Unpickler(pickle.Unpickler):
             return OrderedDict
         if module in ("builtins", "__builtin__") and name in CONTAINERS:
             return CONTAINERS[name]
-        found = _TENSORS.get((module, name)) or (_ARRAYS.get(name) if module in _MULTIARRAY else None)
+        found = _TENSORS.get((module, name)) or (_ARRAYS.get(name) if module in _NUMPY else None)
         return found or type(name, (Inert,), {"kind": f"{module}.{name}"})
 
 
@@ -133,6 +133,17 @@ def _tensor(storage: NDArray[Any], offset: int, size: Any, stride: Any, *_: Any)
     return view.copy()
 
 
+def _bytes(text: str, coding: str) -> bytes:
+    """What protocols before 3 have in the place of bytes."""
+    if coding != "latin1":
+        raise pickle.UnpicklingError(f"bytes coded as {coding[:20]}")
+    return text.encode(coding)
+
+
+def _from_buffer(content: Any, kind: _Type, shape: Any, order: str) -> NDArray[Any]:
+    return np.frombuffer(content, dtype=kind.dtype).reshape(shape, order="F" if order == "F" else "C")
+
+
 def _scalar(kind: _Type, content: bytes = b"") -> Any:
     return np.frombuffer(content, dtype=kind.dtype)[0].item()
 
@@ -144,8 +155,9 @@ _TENSORS = {
     ("torch", "Size"): lambda *args: tuple(*args),
     ("numpy", "dtype"): _Type,
     ("numpy", "ndarray"): "ndarray",
+    ("_codecs", "encode"): _bytes,
 }
-_ARRAYS = {"_reconstruct": lambda *_: _Array(), "scalar": _scalar}
+_ARRAYS = {"_reconstruct": lambda *_: _Array(), "scalar": _scalar, "_frombuffer": _from_buffer}
 
 
 def _settle(value: Any) -> Any:
