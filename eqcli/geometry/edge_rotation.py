@@ -211,7 +211,12 @@ class EdgeRotation:
 
     def matrices(self, lmax: int, mmax: int) -> list[Tensor]:
         """One tensor `[E, rows, columns]` for each of `groups(lmax, mmax)`."""
-        if (lmax, mmax) not in self._matrices:
+        wider = [m for degree, m in self._matrices if degree == lmax and m > mmax]
+        if wider and (lmax, mmax) not in self._matrices:
+            # Rows are sorted by order: those of the lower orders come first.
+            made = zip(self._matrices[lmax, min(wider)], groups(lmax, mmax), strict=True)
+            self._matrices[lmax, mmax] = [d[:, : len(group.rows)] for d, group in made]
+        elif (lmax, mmax) not in self._matrices:
             self.add(lmax, mmax, _frame_matrices(lmax, mmax, self.directions.dtype, self.directions.device))
         return self._matrices[lmax, mmax]
 

@@ -65,18 +65,22 @@ class SmoothAttention(nn.Module):
     irreps
         Of the values; their channels are shared out among the heads in order. ValueError where a multiplicity
         is no multiple of `heads`.
+    dropout
+        Share of the weights that are left out in training, drawn from torch's global generator.
     """
 
-    def __init__(self, irreps: Irreps | str, heads: int) -> None:
+    def __init__(self, irreps: Irreps | str, heads: int, *, dropout: float = 0.0) -> None:
         super().__init__()
         self.irreps_in = self.irreps_out = Irreps(irreps)
-        self.heads = heads
+        self.heads, self.dropout = heads, dropout
         _check_heads(self.irreps_in, heads)
         self._shapes = channel_shapes(self.irreps_in)
 
     def forward(self, values: Tensor, logits: Tensor, envelope: Tensor, receiver: Tensor, n: int) -> Tensor:
         """`[E, irreps.dim]`, `[E, heads]`, `[E]`, sorted `[E]` -> `[n, irreps.dim]`; zero for a lone atom."""
         weights = smooth_softmax(logits * envelope.unsqueeze(1), envelope, receiver, n)
+        if self.training and self.dropout:
+            weights = nn.functional.dropout(weights, self.dropout)
         each = weights.view(-1, 1, self.heads, 1)
         parts = split_blocks(values, self._shapes)
         weighted = [part.unflatten(-1, (self.heads, -1)) * each for part in parts]
