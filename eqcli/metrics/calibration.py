@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from eqcli.io.structure import FloatArray
+from eqcli.io.structure import FloatArray, Structure
 from eqcli.metrics.accumulate import Reservoir
 
 BINS = 10
@@ -85,3 +85,32 @@ def _rank_correlation(a: FloatArray, b: FloatArray) -> float | None:
     if np.ptp(a) == 0 or np.ptp(b) == 0:
         return None
     return float(spearmanr(a, b).statistic)
+
+
+QUANTITIES = {"energy_per_atom": (1e3, "meV/atom"), "forces": (1e3, "meV/Å")}
+"""What uncertainties are predicted of, with factor and unit of the figures."""
+
+
+class Uncertainties:
+    """The calibration of everything that comes with a standard deviation."""
+
+    def __init__(self, *, seed: int = 0) -> None:
+        self.of = {name: Calibration(seed=seed) for name in QUANTITIES}
+
+    def add(self, labelled: Structure, predicted: Structure) -> None:
+        """Takes one structure with its labels and the same with predictions; without deviations nothing happens."""
+        energy, forces = predicted.info.get("energy_std"), predicted.arrays.get("forces_std")
+        if energy is not None and labelled.energy is not None and predicted.energy is not None:
+            error = predicted.energy - labelled.energy
+            self.of["energy_per_atom"].add(np.array([energy]) / len(labelled), np.array([error]) / len(labelled))
+        if forces is not None and labelled.forces is not None and predicted.forces is not None:
+            self.of["forces"].add(forces, predicted.forces - labelled.forces)
+
+    def figures(self) -> dict[str, Any]:
+        """The figures of each quantity that there are pairs of."""
+        found = {name: self.of[name].figures(*scale) for name, scale in QUANTITIES.items()}
+        return {name: figures for name, figures in found.items() if figures is not None}
+
+    def samples(self) -> dict[str, tuple[FloatArray, float, str]]:
+        """Pairs for plots, with factor and unit."""
+        return {name: (self.of[name].rows, *scale) for name, scale in QUANTITIES.items()}

@@ -130,6 +130,9 @@ def _accuracy(evaluation: Evaluation) -> Iterator[Markup]:
     )
     yield _totals(figures)
     yield plot_grid(evaluation.accuracy_plots)
+    if figures.get("uncertainty"):
+        yield tag("h3", "Uncertainty")
+        yield _uncertainty(figures["uncertainty"])
     if figures["by_element"]:
         yield tag("h3", "Forces by element")
         yield _elements(figures["by_element"])
@@ -141,6 +144,25 @@ def _accuracy(evaluation: Evaluation) -> Iterator[Markup]:
             yield tag("h3", title)
             yield _groups({short(name): group for name, group in figures[key].items()}, column)
     yield from _worst(figures["worst"], short)
+
+
+def _uncertainty(found: Mapping[str, Any]) -> Markup:
+    """Predicted standard deviations against the errors that came."""
+    header = ["Quantity", "Unit", "RMSE", "Predicted", "Within 1 σ", "Within 2 σ", "ENCE", "Rank correlation"]
+    rows = [
+        [
+            name.replace("_", " "),
+            f["unit"],
+            show(f["rmse"]),
+            show(f["root_mean_variance"]),
+            f"{100 * f['within_one']:.0f} % of 68",
+            f"{100 * f['within_two']:.0f} % of 95",
+            show(f["ence"]),
+            show(f["rank_correlation"]),
+        ]
+        for name, f in found.items()
+    ]
+    return table(header, rows, numbers=range(2, len(header)))
 
 
 class _Places:

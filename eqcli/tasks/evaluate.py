@@ -136,7 +136,7 @@ def evaluate(
             report.advance(1)
         report.finish()
         run.require_any(result.failures)
-    result.figures = run.errors.figures()
+    result.figures = run.errors.figures() | {"uncertainty": run.uncertainties.figures()}
     result.warnings = _warnings(result.figures, summaries, audited=audit is not False)
     for warning in result.warnings:
         report.warning(warning)
@@ -175,9 +175,11 @@ class _Run:
     def __init__(self, seed: int, properties: Sequence[Property] = (), *, keep_predictions: bool) -> None:
         import numpy as np
 
+        from eqcli.metrics.calibration import Uncertainties
         from eqcli.metrics.errors import Errors
 
         self.errors = Errors(seed=seed, properties=properties)
+        self.uncertainties = Uncertainties(seed=seed)
         self.counts: dict[str, int] = {}
         self.candidates: list[Structure] = []
         self.predicted: list[Structure] | None = [] if keep_predictions else None
@@ -185,6 +187,7 @@ class _Run:
 
     def add(self, labelled: Structure, predicted: Structure) -> None:
         self.errors.add(labelled, predicted)
+        self.uncertainties.add(labelled, predicted)
         file = str(labelled.where.file)
         self.counts[file] = self.counts.get(file, 0) + 1
         if self.predicted is not None:
@@ -245,6 +248,7 @@ def _write(result: EvaluateResult, loaded: ModelFile, summaries: Sequence[LabelR
     from eqcli.files import sha256
     from eqcli.report.accuracy_plots import accuracy_plots, property_plots
     from eqcli.report.audit_plots import audit_plots
+    from eqcli.report.calibration_plots import calibration_plots
     from eqcli.report.evaluation import Evaluation, evaluation_page
     from eqcli.report.write import write_report
 
@@ -264,6 +268,7 @@ def _write(result: EvaluateResult, loaded: ModelFile, summaries: Sequence[LabelR
     hidden = shift["mean_error_eV_per_atom"] if shift.get("suspicious") else 0.0
     accuracy: list[Plot] = accuracy_plots(samples, result.figures["total"], hidden)
     accuracy += property_plots(samples, result.figures["total"].get("properties", {}))
+    accuracy += calibration_plots(run.uncertainties.samples(), result.figures["uncertainty"])
     audited: list[Plot] = audit_plots(result.audit) if result.audit else []
     page = evaluation_page(
         Evaluation(

@@ -16,6 +16,7 @@ from eqcli.models.potentials.base import Potential
 from eqcli.models.potentials.derive import evaluate
 from eqcli.models.potentials.ensemble import Ensemble
 from eqcli.tasks.convert import convert
+from eqcli.tasks.evaluate import evaluate as evaluate_task
 from eqcli.tasks.predict import predict
 from tests.engine.test_fine_tuning import potential
 from tests.engine.training_case import molecules, write
@@ -73,6 +74,19 @@ def test_files_are_joined(files: list[Path], tmp_path: Path) -> None:
     text = (tmp_path / "out.extxyz").read_text()
     assert "energy_std=" in text
     assert "forces_std:R:3" in text
+
+
+def test_an_evaluation_measures_the_spread(files: list[Path], tmp_path: Path) -> None:
+    output = tmp_path / "ensemble.safetensors"
+    join_models(files, output)
+    data = write(tmp_path / "frames.h5", molecules(12))
+    result = evaluate_task(output, [data], tmp_path / "report", audit=False)
+    uncertainty = result.figures["uncertainty"]
+    assert uncertainty["energy_per_atom"]["count"] == 12
+    assert uncertainty["forces"]["count"] == 3 * result.figures["atoms"]
+    names = {path.stem for path in (tmp_path / "report" / "plots").glob("*.svg")}
+    assert {"calibration-energy_per_atom", "coverage-forces"} <= names
+    assert "Within 1 σ" in (tmp_path / "report" / "index.html").read_text()
 
 
 def test_what_is_refused(files: list[Path], tmp_path: Path) -> None:
