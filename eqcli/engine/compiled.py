@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
+from torch.autograd.function import once_differentiable
 
 from eqcli.engine.traced_check import deviation
-from eqcli.engine.tracing import arguments_of, trace_energies
+from eqcli.engine.tracing import arguments_of, trace_potential
 from eqcli.nn.backend import BackendWarning
 
 if TYPE_CHECKING:
@@ -21,11 +22,11 @@ if TYPE_CHECKING:
 def compile_potential(potential: Potential, compiler: str = "inductor") -> None:
     """Makes `potential.compute` run compiled code from its first graph on.
 
-    The energy is traced once for any number of atoms and compiled for any size; autograd differentiates it as before.
+    Energy and gradient are traced once and compiled for any number of atoms and edges.
     On the first graph energies and gradients are compared with those of the model, within the tolerances of
     :data:`eqcli.engine.traced_check.TOLERANCE`. When the model cannot be traced or compiled, or differs, a
-    BackendWarning says why and the model goes on as it is. Compiling takes from ten seconds to a minute, and again
-    when a size becomes zero or one. Device and precision must not change afterwards.
+    BackendWarning says why and the model goes on as it is. Compiling takes a minute or two. Device and precision must
+    not change afterwards, and there are no second derivatives.
 
     Parameters
     ----------
@@ -35,6 +36,25 @@ def compile_potential(potential: Potential, compiler: str = "inductor") -> None:
         torch's name for what makes the code.
     """
     potential.compute = CompiledEnergies(potential, compiler)  # type: ignore[method-assign]
+
+
+class _Energies(torch.autograd.Function):
+    """Atomic energies whose sum has the gradients that the program found."""
+
+    @staticmethod
+    def forward(ctx: Any, vectors: Tensor, graph: AtomGraph, potential: Potential, program: Program) -> Tensor:
+        arguments, place, place_of_edge = arguments_of(potential, graph, vectors.detach())
+        energies, gradients = program(*arguments)
+        ctx.save_for_backward(gradients[place_of_edge])
+        return energies[place]
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, upstream: Tensor) -> Any:
+        (gradients,) = ctx.saved_tensors
+        if bool((upstream != upstream[:1]).any()):
+            raise RuntimeError("a compiled potential has the gradient of the total energy alone")
+        return gradients * upstream[:1], None, None, None
 
 
 class CompiledEnergies:
@@ -59,8 +79,7 @@ class CompiledEnergies:
         # An empty list of edges has a program of its own: not worth a minute.
         if self.program is not None and vectors.shape[0]:
             try:
-                arguments, place = arguments_of(self.potential, graph, vectors)
-                return {"atomic_energies": self.program(*arguments)[place]}
+                return {"atomic_energies": _Energies.apply(vectors, graph, self.potential, self.program)}
             except Exception as error:  # a compiler is other people's code: whatever it raises, it is not used
                 self._refuse(error)
         return self.plain(graph, vectors)
@@ -73,9 +92,12 @@ class CompiledEnergies:
         if self.potential.quantities:
             self._refuse("a model of further properties is not compiled")
             return
+        from torch.fx.experimental import _config as shapes
+
         try:
-            program: Any = torch.compile(trace_energies(self.potential), dynamic=True, backend=self.compiler)
-            reason = deviation(self.potential, program, graph)
+            program: Any = torch.compile(trace_potential(self.potential), dynamic=True, backend=self.compiler)
+            with shapes.patch(backed_size_oblivious=True):  # type: ignore[attr-defined]
+                reason = deviation(self.potential, program, graph)
         except Exception as error:  # as above
             self._refuse(error)
             return

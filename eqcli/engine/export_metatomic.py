@@ -15,7 +15,7 @@ import torch
 from eqcli.engine.device import precision_name
 from eqcli.engine.torchscript import to_torchscript
 from eqcli.engine.traced_check import require_equal
-from eqcli.engine.tracing import trace_energies
+from eqcli.engine.tracing import trace_potential
 from eqcli.errors import MissingDependency
 from eqcli.files import atomic_path
 
@@ -23,7 +23,10 @@ if TYPE_CHECKING:
     from eqcli.engine.model_file import ModelFile
     from eqcli.models.potentials.base import Potential
 
-SIGNATURE = "vectors: Tensor, edge_index: Tensor, numbers: Tensor, batch: Tensor, charge: Tensor, members: List[Tensor]"
+SIGNATURE = (
+    "vectors: Tensor, edge_index: Tensor, numbers: Tensor, batch: Tensor, charge: Tensor, spin: Tensor, "
+    "weights: Tensor, members: List[Tensor]"
+)
 """Arguments of the traced energy in TorchScript."""
 
 
@@ -58,7 +61,7 @@ def _export(model: ModelFile, target: Path) -> Path:
     with warnings.catch_warnings():
         # That TorchScript is deprecated is metatomic's concern; no word of it helps the person who exports.
         warnings.simplefilter("ignore", DeprecationWarning)
-        script = to_torchscript(trace_energies(potential), SIGNATURE)
+        script = to_torchscript(trace_potential(potential), SIGNATURE)
         require_equal(potential, script, "the exported model")
         shell = MetatomicShell(script, potential.elements.tolist(), potential.cutoff, potential.accepts_charge)
         exported = AtomisticModel(shell.eval(), _metadata(model), _capabilities(potential))

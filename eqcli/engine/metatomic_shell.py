@@ -1,7 +1,7 @@
 # No future annotations: TorchScript and metatomic read the types of this file at run time.
 """What stands between metatomic's systems and a traced energy, in TorchScript."""
 
-from typing import Dict, List, Optional  # noqa: UP035 (metatomic compares the signature with these types)
+from typing import Dict, List, Optional, Tuple  # noqa: UP035 (metatomic compares the signature with these types)
 
 import torch
 from metatensor.torch import Labels, TensorBlock, TensorMap
@@ -58,7 +58,6 @@ class MetatomicShell(nn.Module):
         edges: List[Tensor] = []  # noqa: UP006
         numbers: List[Tensor] = []  # noqa: UP006
         labels: List[Tensor] = []  # noqa: UP006
-        positions: List[Tensor] = []  # noqa: UP006
         charges = torch.zeros(len(systems), dtype=torch.float64, device=device)
         first = 0
         for k, system in enumerate(systems):
@@ -69,23 +68,29 @@ class MetatomicShell(nn.Module):
             edges.append(torch.stack([pairs[:, 1], pairs[:, 0]]).to(torch.int64) + first)
             vectors.append(neighbours.values.reshape(-1, 3).to(torch.float64))
             numbers.append(system.types.to(torch.int64))
-            positions.append(system.positions)
             atoms = torch.arange(n, dtype=torch.int64, device=device)
             labels.append(torch.stack([torch.full_like(atoms, k), atoms], dim=1))
             if self.charged:
                 charges[k] = system.get_data("charge").block().values.sum().to(torch.float64)
             first += n
         samples = torch.cat(labels)
-        each = self._atomic(torch.cat(vectors), torch.cat(edges, dim=1), torch.cat(numbers), samples[:, 0], charges)
-        # Engines differentiate by positions, also where no atom has a neighbour.
-        each = (each + 0.0 * torch.cat(positions).sum(dim=1)).to(systems[0].positions.dtype)
+        weights = torch.ones(samples.size(0), dtype=torch.float64, device=device)
         if selected_atoms is not None:
-            kept = torch.zeros(len(samples), dtype=torch.bool, device=device)
-            starts = torch.zeros(len(systems), dtype=torch.int64, device=device)
-            starts[1:] = torch.cumsum(torch.bincount(samples[:, 0], minlength=len(systems)), 0)[:-1]
+            sizes = torch.bincount(samples[:, 0], minlength=len(systems))
             chosen = selected_atoms.values.to(torch.int64)
-            kept[starts[chosen[:, 0]] + chosen[:, 1]] = True
-            samples, each = samples[kept], each[kept]
+            weights.zero_()
+            weights[(torch.cumsum(sizes, 0) - sizes)[chosen[:, 0]] + chosen[:, 1]] = 1.0
+        vector, edge = torch.cat(vectors), torch.cat(edges, dim=1)
+        each, gradient = self._compute(vector.detach(), edge, torch.cat(numbers), samples[:, 0], charges, weights)
+        # Zero, with the gradient of the energy of the selected atoms; engines differentiate by positions, also
+        # where no atom has a neighbour.
+        slope = torch.zeros(len(systems), dtype=torch.float64, device=device)
+        slope = slope.index_add(0, samples[:, 0][edge[1]], ((vector - vector.detach()) * gradient).sum(dim=1))
+        slope = slope + 0.0 * torch.stack([system.positions.sum() for system in systems])
+        kept = weights > 0.0
+        samples = samples[kept]
+        count = torch.bincount(samples[:, 0], minlength=len(systems)).to(torch.float64)
+        each = (each[kept] + (slope / count.clamp(min=1.0))[samples[:, 0]]).to(systems[0].positions.dtype)
         if outputs["energy"].sample_kind == "atom":
             named = Labels(["system", "atom"], samples.to(torch.int32))
             values = each
@@ -103,8 +108,10 @@ class MetatomicShell(nn.Module):
         result["energy"] = TensorMap(keys, [block])
         return result
 
-    def _atomic(self, vectors: Tensor, edge_index: Tensor, numbers: Tensor, batch: Tensor, charges: Tensor) -> Tensor:
-        """Energy of each atom `[N]`, with atoms brought into the order of the trace and back."""
+    def _compute(
+        self, vectors: Tensor, edge_index: Tensor, numbers: Tensor, batch: Tensor, charges: Tensor, weights: Tensor
+    ) -> Tuple[Tensor, Tensor]:  # noqa: UP006
+        """Energies of atoms `[N]` and gradients `[E, 3]`, brought into the order of the trace and back."""
         species = self.element_index[numbers]
         order = torch.argsort(species, stable=True)
         place = torch.empty_like(order)
@@ -115,8 +122,16 @@ class MetatomicShell(nn.Module):
         members: List[Tensor] = []  # noqa: UP006
         for e in range(self.n_elements):
             members.append(torch.empty(int(counts[e]), device=vectors.device))
-        found = self.energies(
-            vectors[by_receiver], edge_index[:, by_receiver], numbers[order], batch[order], charges, members
+        energies, gradients = self.energies(
+            vectors[by_receiver],
+            edge_index[:, by_receiver],
+            numbers[order],
+            batch[order],
+            charges,
+            torch.full_like(charges, float("nan")),
+            weights[order],
+            members,
         )
-        each: Tensor = found[place]
-        return each
+        of_edges = torch.empty_like(gradients)
+        of_edges[by_receiver] = gradients
+        return energies[place], of_edges

@@ -35,7 +35,7 @@ def to_torchscript(graph: GraphModule, signature: str) -> torch.jit.ScriptModule
     Parameters
     ----------
     graph
-        Of :func:`eqcli.engine.tracing.trace_energies`.
+        Of :func:`eqcli.engine.tracing.trace_potential`.
     signature
         Arguments of `forward`, with types; the last may be a list that holds all that remain of the graph's.
 
@@ -72,8 +72,7 @@ def script_source(graph: GraphModule, signature: str) -> str:
         elif node.op == "get_attr":
             value = f"self.{_constant(node)}"
         elif node.op == "output":
-            (result,) = node.args[0] if isinstance(node.args[0], list | tuple) else (node.args[0],)
-            lines.append(f"return {_text(result)}")
+            lines.append(f"return {', '.join(_text(each) for each in node.args[0])}")
             continue
         else:
             value = _call(node, names[0])

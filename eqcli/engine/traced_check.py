@@ -16,10 +16,10 @@ if TYPE_CHECKING:
     from eqcli.models.potentials.base import Potential
 
 TOLERANCE = {torch.float64: 1e-10, torch.float32: 1e-4}
-"""Largest deviation of interaction energies and of gradients, each over its largest number."""
+"""Largest deviation of interaction energies, over the largest, and of forces and virials, over what adds up to them."""
 
-Program = Callable[..., Tensor]
-"""Atomic energies from what :class:`~eqcli.engine.tracing.Arguments` holds."""
+Program = Callable[..., tuple[Tensor, Tensor]]
+"""Atomic energies and gradients from what :class:`~eqcli.engine.tracing.Arguments` holds."""
 
 
 def require_equal(potential: Potential, program: Program, what: str) -> None:
@@ -33,30 +33,52 @@ def require_equal(potential: Potential, program: Program, what: str) -> None:
 
 
 def deviation(potential: Potential, program: Program, graph: AtomGraph) -> str | None:
-    """How energies or their gradients differ by more than the tolerance on a graph; None when they do not."""
+    """How energies, forces or virials differ by more than the tolerance on a graph; None when they do not."""
     from eqcli.models.potentials.derive import edge_vectors
 
-    vectors = edge_vectors(graph, graph.positions, graph.cell).detach().requires_grad_(True)
-    arguments, place = arguments_of(potential, graph, vectors)
+    vectors = edge_vectors(graph, graph.positions, graph.cell).detach()
+    arguments, place, place_of_edge = arguments_of(potential, graph, vectors)
+    energies, gradients = program(*arguments)
+    vectors.requires_grad_(True)
     with torch.enable_grad():
         # The method of the class: a compiled potential has another in its place.
         expected = type(potential).compute(potential, graph, vectors)["atomic_energies"]
-        found = program(*arguments)[place]
-        slopes = [_gradient(energies, vectors) for energies in (expected, found)]
+        slope = _gradient(expected, vectors)
     reference = potential.reference_energies[potential.species(graph)]
-    pairs = {"energies": (expected - reference, found - reference), "gradients": (slopes[0], slopes[1])}
-    pairs = {name: (exact.detach(), other.detach()) for name, (exact, other) in pairs.items()}
+    vectors, found = vectors.detach(), gradients[place_of_edge]
+    pairs = {
+        "energies": (expected.detach() - reference, energies[place] - reference),
+        "forces": (_forces(graph, slope), _forces(graph, found)),
+        "virials": (_virials(graph, vectors, slope), _virials(graph, vectors, found)),
+    }
     limit = TOLERANCE[potential.dtype]
-    # Reference energies are summed in float64: what they lose there is not the program's fault.
-    floor = {"energies": 1e-15 * float(reference.abs().amax()) / limit, "gradients": 0.0}
+    # What cancels between edges, and what sums of reference energies lose, is not the program's fault.
+    force = float(_forces(graph, slope.abs(), -1).max())
+    size = {
+        "energies": max(float(pairs["energies"][0].abs().max()), 1e-15 * float(reference.abs().max()) / limit),
+        "forces": force,
+        "virials": force * float(vectors.norm(dim=1).sum()) / max(1, graph.num_nodes),
+    }
     for name, (exact, other) in pairs.items():
-        if exact.numel() == 0:
-            continue
-        error, size = float((other - exact).abs().max()), max(float(exact.abs().max()), floor[name])
-        if not error <= limit * size:
+        error = float((other - exact).abs().max())
+        if not error <= limit * size[name]:
             n, e = graph.num_nodes, graph.edge_index.shape[1]
-            return f"{name} differ by {error:.1e} (largest {size:.1e}) for {n} atoms with {e} edges"
+            return f"{name} differ by {error:.1e} (scale {size[name]:.1e}) for {n} atoms with {e} edges"
     return None
+
+
+def _forces(graph: AtomGraph, gradients: Tensor, sign: int = 1) -> Tensor:
+    """Forces from the gradients by edge vectors, `[N, 3]`; with the other sign the sum of what pulls and pushes."""
+    sender, receiver = graph.edge_index
+    zero = gradients.new_zeros(graph.num_nodes, 3)
+    return zero.index_add(0, receiver, gradients).index_add(0, sender, -sign * gradients)
+
+
+def _virials(graph: AtomGraph, vectors: Tensor, gradients: Tensor) -> Tensor:
+    """`-sum r (dE/dr)^T` of each structure, symmetric, `[B, 3, 3]`."""
+    each = vectors.unsqueeze(2) * gradients.unsqueeze(1)
+    total = vectors.new_zeros(graph.n_structures, 3, 3).index_add(0, graph.batch[graph.edge_index[1]], each)
+    return -0.5 * (total + total.transpose(1, 2))
 
 
 def _gradient(energies: Tensor, vectors: Tensor) -> Tensor:

@@ -1,4 +1,4 @@
-"""The energy of a potential as a graph of torch's own operations, for any number of atoms, edges and structures."""
+"""Energies and gradients of a potential as a graph of torch's own operations, for any number of atoms and edges."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from torch import Tensor
 
 from eqcli.errors import InputError
 from eqcli.geometry.tracing import tracing_graph
+from eqcli.graph import segments  # noqa: F401 (registers the operations below)
 from eqcli.graph.atom_graph import AtomGraph
 
 if TYPE_CHECKING:
@@ -34,6 +35,10 @@ class Arguments(NamedTuple):
         `[N]`.
     charge
         `[B]` float64 e.
+    spin
+        `[B]` float64, 2S + 1 or NaN.
+    weights
+        `[N]` float64: the gradients are those of the energies' sum with these weights.
     members
         A tensor for each element that the model knows, as long as there are atoms of it.
     """
@@ -43,14 +48,18 @@ class Arguments(NamedTuple):
     numbers: Tensor
     batch: Tensor
     charge: Tensor
+    spin: Tensor
+    weights: Tensor
     members: list[Tensor]
 
 
-def trace_energies(potential: Potential) -> GraphModule:
-    """The atomic energies `[N]` (eV, float64, reference energies included) as a function of :class:`Arguments`.
+def trace_potential(potential: Potential) -> GraphModule:
+    """Atomic energies and their gradients as a graph of operations, a function of :class:`Arguments`.
 
-    The graph holds the weights as they are, in the precision and on the device of the potential. It has no
-    operations in place, and autograd differentiates it.
+    It returns the energies `[N]` (eV, float64, reference energies included) and the gradients by the edge vectors
+    `[E, 3]` (eV/Å, float64) of their weighted sum. The gradients are part of the graph, made by the model's own rules:
+    there is nothing left to differentiate. The graph holds the parameters as they are, in the precision and on the
+    device of the potential, and has no operations in place.
 
     Raises
     ------
@@ -64,16 +73,17 @@ def trace_energies(potential: Potential) -> GraphModule:
     if potential.direct or "energy" not in potential.outputs:
         raise InputError("a model whose forces are not the gradient of its energy cannot be traced")
 
-    def energies(*arguments: Any) -> Tensor:
-        return traced_energies(potential, Arguments(*arguments))
+    def values(*arguments: Any) -> tuple[Tensor, Tensor]:
+        return energies_and_gradients(potential, Arguments(*arguments))
 
     sample = _sample(potential)
     try:
         # Tables are made and kept on first use: that must not happen while nothing but symbols is there.
-        energies(*sample)
-        functional = dispatch_functionalize(energies)
-        with shapes.patch(use_duck_shape=False), _symbolic_len():  # type: ignore[attr-defined]
-            found: GraphModule = make_fx(functional, tracing_mode="symbolic", _allow_non_fake_inputs=True)(*sample)
+        values(*sample)
+        functional = dispatch_functionalize(values)
+        with shapes.patch(use_duck_shape=False), _symbolic_sizes():  # type: ignore[attr-defined]
+            tracer = make_fx(functional, OWN_OPERATIONS, "symbolic", _allow_non_fake_inputs=True)
+            found: GraphModule = tracer(*sample)
     except Exception as error:  # whatever the tracer raises, it says that this model cannot be traced
         reason = (str(error).strip() or type(error).__name__).splitlines()[0]
         kind = type(potential).__name__
@@ -81,27 +91,31 @@ def trace_energies(potential: Potential) -> GraphModule:
     return found
 
 
-def traced_energies(potential: Potential, arguments: Arguments) -> Tensor:
+def energies_and_gradients(potential: Potential, arguments: Arguments) -> tuple[Tensor, Tensor]:
     """What the trace holds, as plain code."""
-    vectors, edge_index, numbers, batch, charge, members = arguments
+    given, edge_index, numbers, batch, charge, spin, weights, members = arguments
     structures = charge.shape[0]
-    with tracing_graph([each.shape[0] for each in members]):
+    with tracing_graph([each.shape[0] for each in members]), torch.enable_grad():
+        vectors = given.detach().requires_grad_(True)
         graph = AtomGraph(
             positions=vectors.new_zeros(numbers.shape[0], 3),
             numbers=numbers,
             cell=vectors.new_zeros(structures, 3, 3),
             pbc=torch.zeros(structures, 3, dtype=torch.bool, device=vectors.device),
             edge_index=edge_index,
-            edge_shift=torch.zeros_like(vectors),
+            edge_shift=torch.zeros_like(given),
             batch=batch,
             charge=charge,
+            spin=spin,
         )
         # The method of the class: a compiled potential has another in its place.
-        return type(potential).compute(potential, graph, vectors)["atomic_energies"]
+        energies = type(potential).compute(potential, graph, vectors)["atomic_energies"]
+        (gradients,) = torch.autograd.grad((energies * weights).sum(), vectors)
+    return energies.detach(), gradients
 
 
-def arguments_of(potential: Potential, graph: AtomGraph, vectors: Tensor) -> tuple[Arguments, Tensor]:
-    """The arguments for a graph, and the place of each of its atoms among them `[N]`."""
+def arguments_of(potential: Potential, graph: AtomGraph, vectors: Tensor) -> tuple[Arguments, Tensor, Tensor]:
+    """The arguments for a graph, where each of its atoms is among them `[N]`, and each of its edges `[E]`."""
     species = potential.species(graph)
     order = torch.argsort(species, stable=True)
     place = torch.empty_like(order)
@@ -115,9 +129,13 @@ def arguments_of(potential: Potential, graph: AtomGraph, vectors: Tensor) -> tup
         graph.numbers[order],
         graph.batch[order],
         graph.charge,
+        graph.spin,
+        torch.ones_like(order, dtype=torch.float64),
         [torch.empty(count, device=order.device) for count in counts],
     )
-    return arguments, place
+    place_of_edge = torch.empty_like(by_receiver)
+    place_of_edge[by_receiver] = torch.arange(by_receiver.shape[0], device=order.device)
+    return arguments, place, place_of_edge
 
 
 def _sample(potential: Potential) -> Arguments:
@@ -136,22 +154,57 @@ def _sample(potential: Potential) -> Arguments:
         potential.elements.repeat_interleave(counts.to(device)),
         (torch.arange(n) * structures // n).to(device),
         torch.zeros(structures, dtype=torch.float64, device=device),
+        torch.ones(structures, dtype=torch.float64, device=device),
+        torch.ones(n, dtype=torch.float64, device=device),
         [torch.empty(count, device=device) for count in counts.tolist()],
     )
 
 
+class _SizeType(type):
+    def __instancecheck__(cls, instance: Any) -> bool:
+        return isinstance(instance, builtins.int | torch.SymInt)
+
+
+class _Size(builtins.int, metaclass=_SizeType):
+    """`int` that leaves a symbol a symbol."""
+
+    def __new__(cls, *arguments: Any) -> Any:
+        symbol = builtins.len(arguments) == 1 and isinstance(arguments[0], torch.SymInt)
+        return arguments[0] if symbol else builtins.int(*arguments)
+
+
+def _length(x: Any) -> Any:
+    """`len` that leaves the length of a tensor a symbol."""
+    return x.shape[0] if isinstance(x, Tensor) else builtins.len(x)
+
+
 @contextmanager
-def _symbolic_len() -> Iterator[None]:
-    """Within the block, `len` of a tensor stays a symbol in the code of the package; Python's own makes it a number."""
+def _symbolic_sizes() -> Iterator[None]:
+    """Within the block, `len` and `int` of sizes stay symbols in the code of the package.
 
-    def length(x: Any) -> Any:
-        return x.shape[0] if isinstance(x, Tensor) else builtins.len(x)
-
-    spaces = [vars(module) for name, module in sys.modules.items() if name.startswith("eqcli.")]
+    Python's own must return numbers, which would hold for the sample alone.
+    """
+    spaces = [vars(module) for name, module in sys.modules.items() if name.startswith(("eqcli.", "tests."))]
     for space in spaces:
-        space["len"] = length
+        space.update(len=_length, int=_Size)
     try:
         yield
     finally:
         for space in spaces:
-            space.pop("len", None)
+            space.pop("len")
+            space.pop("int")
+
+
+def _sum_of_edges(x: Tensor, receiver: Tensor, n: int) -> Tensor:
+    return x.new_zeros(n, *x.shape[1:]).index_add(0, receiver, x)
+
+
+def _spread_to_edges(x: Tensor, receiver: Tensor) -> Tensor:
+    return x.index_select(0, receiver)
+
+
+OWN_OPERATIONS: dict[Any, Any] = {
+    torch.ops.eqcli.segment_sum.default: _sum_of_edges,
+    torch.ops.eqcli.spread.default: _spread_to_edges,
+}
+"""Operations of this package in terms of torch's own, which other programs have."""

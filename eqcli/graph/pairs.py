@@ -7,6 +7,8 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from eqcli.geometry.tracing import tracing
+
 MATCHED = 1e-6
 """Å: two edges whose vectors are opposite to within this are the two directions of one pair."""
 
@@ -39,6 +41,8 @@ def edge_pairs(edge_index: Tensor, shift: Tensor, vectors: Tensor) -> Pairs | No
     Pairs or None
         None where the shifts do not tell the images apart, so that edges of different vectors seem to be one.
     """
+    if tracing():
+        return None
     sender, receiver = edge_index
     if not sender.numel():
         return Pairs(sender, sender)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import prod
 from typing import NamedTuple
 
 import torch
@@ -54,7 +55,7 @@ class EquivariantLinear(nn.Module):
         self._uniform = _is_uniform(self.irreps_in, self.irreps_out)
 
     def forward(self, x: Tensor) -> Tensor:
-        rows = x.reshape(x.shape[:-1].numel(), x.shape[-1])
+        rows = x.reshape(prod(x.shape[:-1]), x.shape[-1])
         out = self._all_at_once(rows) if self._uniform else self._by_type(rows)
         if self.bias is not None:
             out = out + self.bias.new_zeros(out.shape[1]).index_copy(0, self.scalars, self.bias)

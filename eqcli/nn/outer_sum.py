@@ -8,6 +8,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from eqcli.geometry.tracing import tracing
 from eqcli.nn.edge_pieces import add_rows, numbers_at_once
 from eqcli.nn.multilinear import multilinear
 
@@ -24,6 +25,8 @@ def outer_sum(a: Tensor, b: Tensor, segment: Tensor, n: int) -> Tensor:
 
     Has derivatives of any order; nothing of the size E A B is kept.
     """
+    if tracing():
+        return a.new_zeros(n, a.shape[1], b.shape[1]).index_add(0, segment, a.unsqueeze(2) * b.unsqueeze(1))
     return multilinear(_OuterSums(), _Segments(segment, n), a, b)
 
 

@@ -19,6 +19,7 @@ from torch import Tensor
 
 from eqcli.geometry.edge_rotation import EdgeRotation, Group, groups
 from eqcli.geometry.products.so2_piece import Piece
+from eqcli.geometry.tracing import tracing
 
 ROWS_AT_ONCE = 512
 """Edges in a piece: enough to fill matrix products, few enough for the rotated features to stay in the cache."""
@@ -172,6 +173,9 @@ def fill(
 
 
 def _pieces(n: int, whole: bool) -> Iterator[slice]:
-    step = max(n, 1) if whole else ROWS_AT_ONCE
+    if whole or tracing():
+        yield slice(0, n)
+        return
+    step = ROWS_AT_ONCE
     for start in range(0, max(n, 1), step):
         yield slice(start, min(start + step, n))
