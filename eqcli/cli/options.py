@@ -84,6 +84,12 @@ BackendOption = Annotated[
         help="Kernels for messages between atoms; each is used only after it has matched plain torch.",
     ),
 ]
+Compile = Annotated[
+    bool,
+    typer.Option(
+        "--compile", help="Compile the model (a minute or two); used if it then gives the same. For long runs."
+    ),
+]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Only warnings, failures and errors.")]
 Json = Annotated[bool, typer.Option("--json", help="One JSON document on standard output, all else on standard error.")]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace an output that exists.")]

@@ -30,6 +30,7 @@ def predict(
         bool | None, typer.Option("--stress/--no-stress", help="Compute the stress; by default where there is a cell.")
     ] = None,
     batch_atoms: options.BatchAtoms = None,
+    compile: options.Compile = False,
     overwrite: options.Overwrite = False,
     quiet: options.Quiet = False,
     json: options.Json = False,
@@ -52,6 +53,7 @@ def predict(
             stress=stress,
             labels=conventions,
             batch_atoms=batch_atoms,
+            compile=compile,
             overwrite=overwrite,
             report=console.report,
         )

@@ -57,6 +57,7 @@ def relax(
     precision: Annotated[
         Precision, typer.Option("--precision", help="Precision of the model's arithmetic.")
     ] = Precision.float64,
+    compile: options.Compile = False,
     overwrite: options.Overwrite = False,
     quiet: options.Quiet = False,
     json: options.Json = False,
@@ -85,6 +86,7 @@ def relax(
             model_arguments=options.model_arguments(model_arg),
             device=device,
             precision=precision.value,
+            compile=compile,
             overwrite=overwrite,
             report=console.report,
         )

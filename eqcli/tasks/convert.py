@@ -6,7 +6,7 @@ import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from eqcli.errors import ExitCode, Failure, InputError, Where
 from eqcli.files import refuse_existing, require_file
@@ -59,6 +59,8 @@ def convert(
     *,
     labels: LabelConvention | None = None,
     head: str | None = None,
+    to: Literal["metatomic"] | None = None,
+    precision: str | None = None,
     overwrite: bool = False,
     report: Reporter | None = None,
 ) -> ConvertResult:
@@ -66,6 +68,7 @@ def convert(
 
     Malformed structures are listed in the result and the others are written. A mace-torch `.model`
     or a torchmd-net `.ckpt` with a `.safetensors` output becomes a model file; several model files become an ensemble.
+    A model file with a `.pt` output becomes a model for metatomic's engines.
 
     Parameters
     ----------
@@ -77,6 +80,10 @@ def convert(
         Names, units and signs of the labels in the inputs; the unit of energy of a torchmd-net model.
     head
         Which head of a model with several is taken.
+    to
+        What a model file becomes, whatever the ending of the output.
+    precision
+        Precision of the arithmetic of an exported model; None is the one the model was saved in.
     overwrite
         Replace an existing output.
     report
@@ -93,12 +100,33 @@ def convert(
     target = Path(output)
     if not paths:
         raise InputError("there is nothing to convert", hint="Give at least one input file.")
+    if to == "metatomic" or target.suffix.lower() == ".pt":
+        _export(paths, target, precision, overwrite, tell)
+        return ConvertResult(target, 0, seconds=time.monotonic() - started)
+    if precision is not None:
+        raise InputError("a precision is chosen for models that are exported", hint="Add --to metatomic.")
     if any(path.suffix.lower() in MODEL_FILES for path in paths) or target.suffix.lower() == ".safetensors":
         _convert_model(paths, target, labels or LabelConvention(), head, overwrite)
         return ConvertResult(target, 0, seconds=time.monotonic() - started)
     failures: list[Failure] = []
     count = _convert_structures(paths, target, labels or LabelConvention(), overwrite, tell, failures)
     return ConvertResult(target, count, failures, time.monotonic() - started)
+
+
+def _export(paths: list[Path], output: Path, precision: str | None, overwrite: bool, tell: Reporter) -> None:
+    if len(paths) != 1 or paths[0].suffix.lower() != ".safetensors":
+        raise InputError(
+            "one model file (.safetensors) becomes one metatomic file",
+            Where(paths[0]),
+            "For example: eqcli convert model.safetensors model.pt",
+        )
+    refuse_existing(output, overwrite)
+    from eqcli.engine.export_metatomic import export_metatomic
+    from eqcli.engine.open_model import open_model
+
+    model = open_model(paths[0], "cpu", precision)
+    tell.message("tracing the model and comparing the trace with it")
+    export_metatomic(model, output)
 
 
 def _convert_model(

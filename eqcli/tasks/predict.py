@@ -146,6 +146,7 @@ def predict(
     stress: bool | None = None,
     labels: LabelConvention | None = None,
     batch_atoms: int | None = None,
+    compile: bool = False,
     overwrite: bool = False,
     report: Reporter | None = None,
 ) -> PredictResult:
@@ -172,6 +173,8 @@ def predict(
         How labels of the inputs are named and in which units; they are kept as `REF_...`.
     batch_atoms
         Largest number of atoms in a batch; None chooses by the memory.
+    compile
+        Compile the model with torch.compile; used only if it gives what the model gives.
     overwrite
         Whether `output` may replace a file.
     report
@@ -187,6 +190,10 @@ def predict(
     sources = readable_files(inputs)
     refuse_unwritable(output, sources, overwrite)
     loaded = load_for_inference(model, device, precision, model_arguments, report)
+    if compile:
+        from eqcli.engine.compiled import compile_potential
+
+        compile_potential(loaded.potential)
     from eqcli.engine.predictor import Predictor
 
     predictor = Predictor(loaded, stress=stress, batch_atoms=batch_atoms)

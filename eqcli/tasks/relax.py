@@ -47,6 +47,7 @@ def relax(
     device: str = "auto",
     precision: str = "float64",
     model_arguments: Mapping[str, Scalar] | None = None,
+    compile: bool = False,
     overwrite: bool = False,
     report: Reporter | None = None,
 ) -> RelaxResult:
@@ -65,6 +66,8 @@ def relax(
     trajectory
         A file of a format that holds many structures, for every step of every structure. An `.h5`
         file keeps the steps made so far whatever happens.
+    compile
+        As for `predict`.
     precision
         `float64` or `float32`; small forces need the first.
 
@@ -91,6 +94,10 @@ def relax(
     # The default is no wish that a calculator of another package would have to be told of.
     wanted = None if is_guest(model) and precision == "float64" else precision
     loaded = load_for_inference(model, device, wanted, model_arguments, report)
+    if compile:
+        from eqcli.engine.compiled import compile_potential
+
+        compile_potential(loaded.potential)
     if "forces" not in loaded.potential.outputs:
         raise InputError("relaxation needs forces, and this model gives none", Where(model))
     if cell != "none" and "stress" not in loaded.potential.outputs:
