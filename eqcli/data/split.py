@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -55,6 +55,7 @@ def draw_split(
     max_train: int | None,
     seed: int,
     fingerprint: NDArray[np.uint64] | None = None,
+    given: Mapping[str, Indices] | None = None,
 ) -> Split:
     """Draws the parts that have no file of their own from the training file.
 
@@ -73,11 +74,17 @@ def draw_split(
         Seed of the draw: the same frames and seed give the same parts.
     fingerprint
         Of every frame of the training file; frames are told apart by it.
+    given
+        Frames of the training file that a part is to have, by its name. What is drawn for the others comes from the
+        given training frames, or where there are none from what is left.
     """
-    order = np.random.default_rng(seed).permutation(usable["train"])
+    given = dict(given or {})
+    order = np.random.default_rng(seed).permutation(pool(usable["train"], given, fingerprint))
     total, taken = len(order), 0
-    split: Split = {}
+    split: Split = {name: Part("train", np.sort(rows)) for name, rows in given.items() if name != "train"}
     for name, amount in (("test", test), ("valid", valid)):
+        if name in given:
+            continue
         if name in usable:
             split[name] = Part(name, np.sort(usable[name]))
         elif (count := share(amount, total)) > 0:
@@ -90,6 +97,18 @@ def draw_split(
     rest = order[taken:]
     split["train"] = Part("train", np.sort(rest[:max_train] if max_train else rest))
     return split
+
+
+def pool(usable: Indices, given: Mapping[str, Indices], fingerprint: NDArray[np.uint64] | None = None) -> Indices:
+    """The frames that parts may be drawn from: the given ones for training, or all that are not given otherwise."""
+    if "train" in given:
+        return given["train"]
+    held = [rows for name, rows in given.items() if name != "train"]
+    if not held:
+        return usable
+    taken = np.concatenate(held)
+    left = usable[~np.isin(usable, taken)]
+    return left if fingerprint is None else left[~np.isin(fingerprint[left], fingerprint[taken])]
 
 
 def split_hash(split: Split) -> str:

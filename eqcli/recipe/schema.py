@@ -41,6 +41,19 @@ class SplitSection(Section):
     valid: float = Field(0.1, ge=0, description="Validation share: a fraction below 1, or a number of structures.")
     test: float = Field(0.0, ge=0, description="Test share: a fraction below 1, or a number of structures.")
     seed: int | None = Field(None, ge=0, description="Seed of the draw; by default the recipe's seed.")
+    train_indices: InputFile | None = Field(
+        None,
+        description="File of the rows of `data.train`, from 0, that are trained on (csv, txt, npy or npz); parts that "
+        "are drawn come from these.",
+    )
+    valid_indices: InputFile | None = Field(None, description="File of the rows for validation, instead of a draw.")
+    test_indices: InputFile | None = Field(None, description="File of the rows for the test, instead of a draw.")
+
+    @property
+    def index_files(self) -> dict[str, str]:
+        """The files of row numbers, by the part that they are for."""
+        named = {"train": self.train_indices, "valid": self.valid_indices, "test": self.test_indices}
+        return {part: file for part, file in named.items() if file is not None}
 
 
 class DataSection(Section):
@@ -66,6 +79,13 @@ class DataSection(Section):
         "structures, `lstsq` fitted to the training energies, `zero`; `auto` takes isolated atoms where there are "
         "some, else fits.",
     )
+
+    @model_validator(mode="after")
+    def _each_part_once(self) -> DataSection:
+        for part in self.split.index_files:
+            if part != "train" and getattr(self, part) is not None:
+                raise ValueError(f"the {part} structures are named twice: by {part} and by split.{part}_indices")
+        return self
 
     @field_validator("reference_energies")
     @classmethod

@@ -132,12 +132,20 @@ def _read(
 def _split(recipe: TrainRecipe, tables: dict[str, FrameTable]) -> tuple[Split, list[EqcliError]]:
     import numpy as np
 
-    from eqcli.data.split import draw_split, share
+    from eqcli.data.index_files import check_indices, read_indices
+    from eqcli.data.split import draw_split, pool, share
 
     usable = {source: np.flatnonzero(~table.isolated) for source, table in tables.items()}
-    section, total = recipe.data.split, len(usable["train"])
+    section = recipe.data.split
+    try:
+        given = {part: read_indices(file, part) for part, file in section.index_files.items()}
+        check_indices(given, usable["train"], len(tables["train"]))
+    except EqcliError as error:
+        return {}, [error]
+    total = len(pool(usable["train"], given))
     seed = recipe.seed if section.seed is None else section.seed
-    drawn = sum(share(getattr(section, name), total) for name in ("valid", "test") if name not in tables)
+    named = tables.keys() | given.keys()
+    drawn = sum(share(getattr(section, name), total) for name in ("valid", "test") if name not in named)
     if drawn >= total:
         found = f"{drawn} structures are wanted for validation and test, of {total} that are not isolated atoms"
         return {}, [InputError(f"nothing is left to train on: {found}", Where(key="data.split"))]
@@ -148,6 +156,7 @@ def _split(recipe: TrainRecipe, tables: dict[str, FrameTable]) -> tuple[Split, l
         max_train=recipe.data.max_train,
         seed=seed,
         fingerprint=tables["train"].fingerprint,
+        given=given,
     )
     if not len(split["train"]):
         found = "every structure that is not held out repeats one that is"

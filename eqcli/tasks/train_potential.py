@@ -47,6 +47,7 @@ def _prepare(recipe: TrainRecipe, folder: RunFolder, resuming: bool, report: Rep
     for text in found.report.warnings:
         report.warning(text)
     files = [path for paths in data_files(recipe).values() for path in paths]
+    files += recipe.data.split.index_files.values()
     prepared = Prepared(folder.data, found.tables, found.split, found.statistics, input_hashes(files))
     write_json(folder.provenance, {**provenance(), "data": prepared.inputs})
     seed = recipe.data.split.seed
