@@ -94,10 +94,10 @@ def _arrays(source: Path) -> dict[str, Any]:
 
 
 def _numbers(source: Path, name: str, array: Any, axes: int) -> Array:
-    try:
-        numbers: Array = np.asarray(array, dtype=np.float64)
-    except (TypeError, ValueError) as error:
-        raise InputError(f"{name} are no numbers", Where(source), HINT) from error
+    found = np.asarray(array)
+    if found.dtype.kind not in "fiu":
+        raise InputError(f"{name} are no real numbers", Where(source), HINT)
+    numbers: Array = found.astype(np.float64)
     if numbers.ndim != axes:
         raise InputError(f"{name} have {numbers.ndim} axes, {axes} are expected", Where(source), HINT)
     if not np.isfinite(numbers).all():
