@@ -12,7 +12,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cache
 from itertools import product
-from math import pi
 from typing import Literal
 
 import numpy as np
@@ -21,7 +20,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from eqcli.geometry.frames import FrameGroup, gram_schmidt_frames, principal_axes, upright
-from eqcli.geometry.sphere_grid import gauss_legendre
+from eqcli.geometry.sphere_grid import azimuths, gauss_legendre
 
 OPEN, FIXED = 0.01, 0.05
 """Gaps between moments, relative to the largest, up to which axes count as open, and from which they are fixed."""
@@ -167,7 +166,7 @@ def _signs(n: int, proper: bool) -> list[tuple[float, ...]]:
 @cache
 def _ring(resolution: int) -> NDArray[np.float64]:
     """Turns in the plane over half a circle, `[resolution / 2, 2, 2]`: signs complete it."""
-    return _plane(np.arange(resolution // 2) * (2 * pi / resolution))
+    return _plane(azimuths(resolution)[: resolution // 2])
 
 
 @cache
@@ -180,9 +179,8 @@ def _sphere(resolution: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     nodes, weights = gauss_legendre(resolution // 2)
     upper = nodes > 0
     tilts, measure = np.arccos(nodes[upper]), weights[upper]
-    turns = 2 * pi / resolution * np.arange(resolution)
     about_z = np.zeros((resolution, 3, 3))
-    about_z[:, :2, :2], about_z[:, 2, 2] = _plane(turns), 1.0
+    about_z[:, :2, :2], about_z[:, 2, 2] = _plane(azimuths(resolution)), 1.0
     about_y = np.zeros((len(tilts), 3, 3))
     about_y[:, 1, 1] = 1.0
     about_y[np.ix_(range(len(tilts)), (2, 0), (2, 0))] = _plane(tilts)
