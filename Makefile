@@ -24,7 +24,7 @@ help:
 	@echo "make lint    ruff, mypy and the import contracts alone"
 	@echo "make docs    build the documentation into site/"
 	@echo "make data    make the shipped data again (about 15 minutes)"
-	@echo "make peers   an environment with mace-torch, for the comparisons with it"
+	@echo "make peers   environments with mace-torch and torchmd-net, for the comparisons with them"
 	@echo "make clean   remove what the other targets made"
 
 demo: $(VENV)/.ready
@@ -62,7 +62,7 @@ $(VENV)/.ready-test: $(VENV)/.ready
 	@touch $@
 
 # mace-torch pins an old e3nn: it never shares an environment with this project.
-peers: .venv-peers/.ready
+peers: .venv-peers/.ready .venv-tensornet/.ready
 
 .venv-peers/.ready: export PIP_CONSTRAINT :=
 .venv-peers/.ready: constraints.txt
@@ -72,6 +72,14 @@ peers: .venv-peers/.ready
 	.venv-peers/bin/python tests/benchmarks/peer_mace.py reference .peers/mace
 	@touch $@
 
+.venv-tensornet/.ready: export PIP_CONSTRAINT :=
+.venv-tensornet/.ready: constraints.txt
+	$(PYTHON) -m venv .venv-tensornet
+	.venv-tensornet/bin/python -m pip install "$$(grep '^torch==' constraints.txt)"
+	.venv-tensornet/bin/python -m pip install "$$(grep '^torch==' constraints.txt)" torchmd-net==3.1.0
+	.venv-tensornet/bin/python tests/benchmarks/peer_tensornet.py reference .peers/tensornet
+	@touch $@
+
 clean:
-	rm -rf $(VENV) .venv-peers .peers $(DEMO) site build dist *.egg-info
+	rm -rf $(VENV) .venv-peers .venv-tensornet .peers $(DEMO) site build dist *.egg-info
 	rm -rf .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis

@@ -11,10 +11,10 @@ import torch
 from pydantic import ValidationError
 from torch import Tensor
 
-from eqcli.engine.model_file import ModelFile, make_potential, save_model
-from eqcli.engine.provenance import provenance
+from eqcli.engine.imported_model import write_imported
+from eqcli.engine.model_file import ModelFile, make_potential
 from eqcli.errors import InputError, Where
-from eqcli.files import refuse_existing, sha256
+from eqcli.files import refuse_existing
 from eqcli.geometry.symmetric_product import Monomial, symmetric_product_basis
 from eqcli.io.inert_pickle import Inert, read_inert_module
 from eqcli.models.potentials.config import MACEConfig
@@ -36,10 +36,7 @@ SPAN_TOLERANCE = 1e-5
 def convert_mace_torch(path: Path, output: Path, *, overwrite: bool = False, head: str | None = None) -> ModelFile:
     """Writes a model of mace-torch as a model file; `head` chooses one of a model with several."""
     refuse_existing(output, overwrite)
-    potential = import_mace(path, head)
-    training = {"imported": {"file": Path(path).name, "sha256": sha256(path), "head": head, "from": "mace-torch"}}
-    save_model(output, potential, training=training, provenance=provenance())
-    return ModelFile(potential, {}, output)
+    return write_imported(import_mace(path, head), output, path, "mace-torch", head=head)
 
 
 def import_mace(path: Path, head: str | None = None) -> MACE:

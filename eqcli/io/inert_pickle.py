@@ -102,23 +102,31 @@ class _Storage:
 
 def read_inert_module(path: str | Path) -> Inert:
     """The module saved in `path`, as stand-ins and tensors. Raises InputError when it is no such file."""
+    module = read_inert(path)
+    if not isinstance(module, Inert):
+        raise InputError(
+            f"this file holds a {type(module).__name__}, not a whole model", Where(Path(path)),
+            "Give the model file, not a checkpoint or a state dict.",
+        )  # fmt: skip
+    return module
+
+
+def read_inert(path: str | Path) -> Any:
+    """What `torch.save` put into `path`: containers, tensors and stand-ins.
+
+    Raises InputError when it is no such file.
+    """
     source = require_file(path)
     try:
         with zipfile.ZipFile(source) as archive:
             root = next(n for n in archive.namelist() if n.endswith("/data.pkl")).removesuffix("data.pkl")
             with archive.open(f"{root}data.pkl") as stream:
-                module = _Unpickler(stream, archive, root).load()
+                return _Unpickler(stream, archive, root).load()
     except (zipfile.BadZipFile, StopIteration, KeyError, pickle.UnpicklingError, EOFError, ValueError) as error:
         raise InputError(
-            "this is not a module saved by PyTorch, or it is damaged", Where(source),
+            "this is not a file saved by PyTorch, or it is damaged", Where(source),
             "Files of PyTorch before 1.6 have to be saved anew with a later version.",
         ) from error  # fmt: skip
-    if not isinstance(module, Inert):
-        raise InputError(
-            f"this file holds a {type(module).__name__}, not a whole model", Where(source),
-            "Give the model file, not a checkpoint or a state dict.",
-        )  # fmt: skip
-    return module
 
 
 class _Unpickler(pickle.Unpickler):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from itertools import pairwise
 from math import comb, exp, expm1, log, pi, sqrt
+from typing import Self
 
 import torch
 from torch import Tensor, nn
@@ -57,6 +58,13 @@ class RadialBasis(ConstantModule):
             self.register_parameter(name, nn.Parameter(value.to(torch.get_default_dtype())))
         else:
             self.register_constant(name, value)
+
+    def save_constants(self) -> Self:
+        """Lets the constants be saved with the model, for one that may begin with those of another program."""
+        for name in [name for name in self._exact if name in self._buffers]:
+            value = self._exact.pop(name)
+            self.register_buffer(name, value.to(torch.get_default_dtype()))
+        return self
 
 
 class BesselBasis(RadialBasis):

@@ -129,9 +129,7 @@ def _export(paths: list[Path], output: Path, precision: str | None, overwrite: b
     export_metatomic(model, output)
 
 
-def _convert_model(
-    paths: list[Path], output: Path, labels: LabelConvention, head: str | None, overwrite: bool
-) -> None:
+def _convert_model(paths: list[Path], output: Path, labels: LabelConvention, head: str | None, overwrite: bool) -> None:
     if output.suffix.lower() == ".safetensors" and {path.suffix.lower() for path in paths} == {".safetensors"}:
         from eqcli.engine.ensembles import join_models
 

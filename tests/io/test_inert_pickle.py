@@ -60,13 +60,13 @@ def test_code_in_the_file_does_not_run(tmp_path: Path) -> None:
 def test_other_files_are_refused(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "other.model"
     path.write_bytes(content)
-    with pytest.raises(InputError, match="not a module saved by PyTorch"):
+    with pytest.raises(InputError, match="not a file saved by PyTorch"):
         read_inert_module(path)
 
 
 def test_a_truncated_pickle_is_refused(tmp_path: Path) -> None:
     write_archive(tmp_path / "cut.model", pickle.dumps({"a": list(range(100))})[:-20])
-    with pytest.raises(InputError, match="not a module saved by PyTorch"):
+    with pytest.raises(InputError, match="not a file saved by PyTorch"):
         read_inert_module(tmp_path / "cut.model")
 
 

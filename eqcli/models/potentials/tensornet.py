@@ -76,7 +76,7 @@ class TensorNet(FeaturePotential):
         self.directions = DirectionTensors()
         self.basis = RADIAL_BASES[config.radial_type](
             config.cutoff, config.num_radial_basis, trainable=config.trainable_basis
-        )
+        ).save_constants()
         self.envelope = ENVELOPES[config.envelope](config.cutoff)
         self.embedding = TensorEmbedding(len(self.elements), c, config.num_radial_basis)
         self.layers = nn.ModuleList(
@@ -196,8 +196,8 @@ class TensorEmbedding(nn.Module):
 class Interaction(nn.Module):
     """One layer, `[M, 9, C] -> [M, 9, C]`.
 
-    With Y the mixed and normalised features and M_i = sum_j f(r_ij) Y_j, the atom itself included,
-    dX = W (Y M + M Y) / (1 + |Y M + M Y|^2) and X <- X + dX + dX^2; for SO(3) it is 2 Y M.
+    X <- X / (1 + |X|^2) first; then, with Y = W X and M_i = sum_j f(r_ij) Y_j, the atom itself included,
+    dX = W (Y M + M Y) / (1 + |Y M + M Y|^2) and X <- X + dX + dX^2. For SO(3) it is 2 Y M.
     """
 
     def __init__(self, channels: int, num_radial_basis: int, *, parity: bool) -> None:
@@ -215,7 +215,8 @@ class Interaction(nn.Module):
         self.square = MatrixProduct(parity=False)
 
     def forward(self, x: Tensor, neighbours: Neighbours, divisor: Tensor) -> Tensor:
-        y = self.tensors_in(x / (squared_norm(x) + 1.0).unsqueeze(1))
+        x = x / (squared_norm(x) + 1.0).unsqueeze(1)
+        y = self.tensors_in(x)
         weights = self.radial(neighbours.radial) * neighbours.envelope
         product = self.product(y, self._messages(y, weights, neighbours, divisor.to(x.dtype)))
         if self.parity and neighbours.charge is not None:
