@@ -116,9 +116,10 @@ class Property:
 
         Tensors are written as nine numbers. Nothing is written where the property is not defined.
         """
-        for home in (structure.info, structure.arrays):
-            if self.name in home:
-                home.setdefault(REFERENCE + self.name, home.pop(self.name))
+        for name in (self.name, *self._aliases):
+            for home in (structure.info, structure.arrays):
+                if name in home:
+                    home.setdefault(REFERENCE + self.name, home.pop(name))
         if not self.defined(structure):
             return
         if self.per_atom:
@@ -127,10 +128,14 @@ class Property:
             flat = np.asarray(value, dtype=np.float64).ravel().tolist()
             structure.info[self.name] = flat if self.tail else flat[0]
 
+    @property
+    def _aliases(self) -> tuple[str, ...]:
+        """Further names of the label: ASE writes its `charges` into a column `charge`."""
+        return ("charge",) if self.config.kind == "charges" and self.entry == "charges" else ()
+
     def _names(self, *, reference: bool = False) -> list[str]:
         """Names that a label may have, the first that is there goes."""
-        # ASE writes its `charges` into a column `charge`.
-        names = [self.entry, *(["charge"] if self.config.kind == "charges" and self.config.entry is None else [])]
+        names = [self.entry, *self._aliases]
         return [*(REFERENCE + name for name in names), *names] if reference else names
 
     def _raw(self, structure: Structure, name: str) -> Any:
