@@ -91,6 +91,7 @@ def test_report_files(model: Path, tmp_path: Path) -> None:
     assert content["model"]["header"]["config"]["name"] == "toy"
     (entry,) = content["data"]
     assert "energy: 'energy' in 6 of 6 frames; unit eV" in entry.pop("labels")
+    assert LabelConvention(**entry.pop("convention")).energy_unit in (None, "eV")
     assert entry == {"file": str(data), "sha256": sha256(data), "structures": 6}
     assert content["figures"]["total"]["forces"]["mae"] == pytest.approx(100.0, rel=1e-3)
     assert content["audit"]["passed"] is True
