@@ -216,7 +216,10 @@ def _describe(
             f"{lonely} atoms in the training structures have no neighbour within {recipe.model.cutoff:g} Å"
         )
     drawn = sum(len(part) for part in split.values() if part.source == "train")
-    if recipe.data.max_train is None and (left := len(table) - isolated - drawn):
+    left = len(table) - isolated - drawn
+    if left and recipe.data.split.train_indices is not None:
+        result.facts.append(("not used", f"{left} structures, which are in no part"))
+    elif left and recipe.data.max_train is None:
         result.warnings.append(f"{left} structures repeat a held-out one and are left out of the training")
     if repeated := duplicates(table, train.indices):
         result.warnings.append(f"{repeated} training structures repeat another one")

@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 
 from eqcli.data.index_files import check_indices, read_indices
-from eqcli.data.split import Split, draw_split, split_hash
+from eqcli.data.split import draw_split, split_hash
 from eqcli.errors import ErrorGroup, InputError
 from eqcli.progress import Silent
 from eqcli.recipe.load import load_recipe
-from eqcli.tasks.check import inspect
+from eqcli.tasks.check import Inspection, inspect
 from tests.engine.training_case import make_recipe, molecules, write
 
 ROWS = np.array([7, 3, 12, 0])
@@ -115,18 +115,21 @@ def test_a_recipe_with_official_rows(tmp_path: Path) -> None:
         (tmp_path / f"index_{part}_01.csv").write_text("\n".join(map(str, rows)))
     files = {f"{part}_indices": str(tmp_path / f"index_{part}_01.csv") for part in ("train", "test")}
 
-    def split_of(**section: Any) -> Split:
-        return inspect(make_recipe(data, data={"train": str(data), "split": section}), Silent()).split
+    def inspected(**section: Any) -> Inspection:
+        return inspect(make_recipe(data, data={"train": str(data), "split": section}), Silent())
 
-    split = split_of(valid=4, **files)
+    found = inspected(valid=4, **files)
+    split = found.split
+    assert ("not used", "2 structures, which are in no part") in found.report.facts
+    assert not any("repeat" in warning for warning in found.report.warnings)
     assert split["test"].indices.tolist() == list(range(14, 20))
     both = np.concatenate([split["train"].indices, split["valid"].indices])
     assert sorted(both.tolist()) == list(range(12))
     with pytest.raises(ErrorGroup, match="nothing is left to train on"):
-        split_of(valid=12, train_indices=files["train_indices"])
+        inspected(valid=12, train_indices=files["train_indices"])
     (tmp_path / "index_test_01.csv").write_text("11\n15")
     with pytest.raises(ErrorGroup, match="row 11 is named for train and for test"):
-        split_of(valid=4, **files)
+        inspected(valid=4, **files)
 
 
 def test_names_of_lists_are_relative_to_the_recipe(tmp_path: Path) -> None:
