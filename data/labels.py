@@ -28,7 +28,7 @@ def xtb(method: str, multiplicity: int | None = None) -> Calculator:
 
 def labelled(atoms: Atoms, config_type: str, calculator: Calculator | None = None) -> Atoms:
     """A copy of `atoms` with its energy and forces, its stress where it is periodic in three directions, and its
-    dipole and atomic charges where it is not periodic.
+    dipole and atomic charges where it is a molecule.
 
     Results that the calculator of `atoms` already has for these positions are used again.
     """
@@ -37,7 +37,7 @@ def labelled(atoms: Atoms, config_type: str, calculator: Calculator | None = Non
     results = {"energy": atoms.get_potential_energy(), "forces": atoms.get_forces(apply_constraint=False)}
     if atoms.pbc.all():
         results["stress"] = atoms.get_stress(voigt=True)
-    elif not atoms.pbc.any():
+    elif len(atoms) > 1 and not atoms.pbc.any():
         results |= {"dipole": atoms.get_dipole_moment(), "charges": atoms.get_charges()}
     frame = Atoms(atoms.numbers, positions=atoms.positions, cell=atoms.cell, pbc=atoms.pbc)
     frame.info["config_type"] = config_type

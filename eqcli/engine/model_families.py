@@ -77,7 +77,8 @@ def _describe_potential(potential: Potential) -> Header:
         "elements": symbols,
         "reference_energies": dict(zip(symbols, potential.reference_energies.tolist(), strict=True)),
         "last_layer": potential.uncertainty.size if potential.uncertainty is not None else None,
-        "units": {"length": "Angstrom", "energy": "eV", "forces": "eV/Angstrom", "stress": "eV/Angstrom^3"},
+        "units": {"length": "Angstrom", "energy": "eV", "forces": "eV/Angstrom", "stress": "eV/Angstrom^3"}
+        | {name: quantity.unit for name, quantity in potential.quantities.items()},
     }
 
 

@@ -64,6 +64,8 @@ def from_ase(atoms: Any) -> Structure:
     results = dict(getattr(atoms.calc, "results", None) or {})
     info = {str(k): plain(v) for k, v in atoms.info.items()}
     charge = info.pop("charge", None)
+    if results.get("dipole") is not None:
+        info.setdefault("dipole", plain(results["dipole"]))
     fixed = None
     for constraint in atoms.constraints:
         if isinstance(constraint, FixAtoms):
@@ -81,7 +83,8 @@ def from_ase(atoms: Any) -> Structure:
         charge=None if charge is None else float(charge),
         fixed=fixed,
         info=info,
-        arrays={k: v.copy() for k, v in atoms.arrays.items() if k not in ("numbers", "positions")},
+        arrays=({"charges": np.array(results["charges"])} if results.get("charges") is not None else {})
+        | {k: v.copy() for k, v in atoms.arrays.items() if k not in ("numbers", "positions")},
     )
 
 

@@ -77,6 +77,10 @@ def frame_of_row(row: dict[str, Any], number: int, where: Where) -> Frame:
     for key in ("tags", "momenta", "initial_magmoms", "initial_charges", "masses"):
         if (value := row.get(key)) is not None:
             arrays[key] = np.asarray(value)
+    if (charges := row.get("charges")) is not None:
+        arrays.setdefault("charges", np.asarray(charges))
+    if (dipole := row.get("dipole")) is not None:
+        info.setdefault("dipole", plain(dipole))
     if (charge := row.get("charge")) is not None and "charge" not in info:
         info["charge"] = float(charge)
     cell = np.asarray(row["cell"], dtype=np.float64).reshape(3, 3)

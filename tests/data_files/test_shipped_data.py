@@ -56,6 +56,17 @@ def test_periodicity_is_written_and_stress_goes_with_it(frames):
         assert ("stress" in atoms.calc.results) == bool(atoms.pbc.all())
 
 
+def test_molecules_have_dipoles_and_charges_that_belong_together(frames):
+    """The dipole of GFN2 is that of the charges and of atomic dipoles, which are small beside it."""
+    for atoms in frames:
+        molecule = len(atoms) > 1 and not atoms.pbc.any()
+        assert ("dipole" in atoms.calc.results) == ("charges" in atoms.calc.results) == molecule
+        if molecule:
+            charges = atoms.get_charges()
+            assert abs(charges.sum()) < len(atoms) * 1e-8
+            assert np.abs(atoms.get_dipole_moment() - charges @ atoms.positions).max() < 0.5
+
+
 def test_stress_is_nine_numbers_and_symmetric():
     for line in (DATA / "diamond" / "train.extxyz").read_text().splitlines():
         if "stress=" in line:

@@ -136,3 +136,28 @@ def test_long_dynamics_conserves_the_energy():
     VelocityVerlet(atoms, 0.1 * fs).run(100)
     assert atoms.get_total_energy() == pytest.approx(start, abs=1e-4)
     assert atoms.get_kinetic_energy() > 1e-3
+
+
+def test_properties_are_among_the_results() -> None:
+    """A dipole and charges under ASE's names, everything else under its own; no energy is no error."""
+    from eqcli.engine.model_file import ModelFile, make_potential
+    from eqcli.models.potentials.configs.mace import MACEConfig
+
+    heads = {"mu": {"kind": "dipole"}, "q": {"kind": "charges"}, "gap": {"kind": "scalar", "unit": "Hartree"}}
+    small = {"cutoff": 3.0, "channels": 2, "radial_MLP": (4,), "MLP_irreps": "2x0e", "max_ell": 1}
+    torch.manual_seed(0)
+    config = MACEConfig.model_validate({**small, "heads": heads, "energy": False})
+    potential = make_potential(config, [1, 8]).eval().requires_grad_(False)
+    atoms = Atoms("OH2", [[0, 0, 0], [0.96, 0, 0], [-0.24, 0.93, 0]])
+    atoms.calc = PotentialCalculator(ModelFile(potential, {"precision": "float64"}))
+    dipole = atoms.get_dipole_moment()
+    results = atoms.calc.results
+    assert set(results) == {"mu", "dipole", "q", "charges", "gap"}
+    np.testing.assert_array_equal(dipole, results["mu"])
+    assert abs(atoms.get_charges().sum()) < 1e-12
+    with pytest.raises(PropertyNotImplementedError):
+        atoms.get_potential_energy()
+    atoms.set_cell([9, 9, 9])
+    atoms.pbc = True
+    atoms.calc.get_property("gap", atoms)
+    assert set(atoms.calc.results) == {"q", "charges", "gap"}
