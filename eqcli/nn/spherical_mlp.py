@@ -40,7 +40,7 @@ class GatedMLP(nn.Module):
 
 
 class GridMLP(nn.Module):
-    """Linear, a perceptron at each point of the sphere, linear (EquiformerV2, sec. 4.3); scalars by their own SiLU.
+    """Linear, a perceptron at each point of the sphere, linear (eSCN, sec. 4.2; EquiformerV2, sec. 4.3).
 
     Only approximately equivariant, as :class:`eqcli.nn.s2_activation.S2Activation` is.
 
@@ -48,14 +48,18 @@ class GridMLP(nn.Module):
     ----------
     resolution
         Points in the polar angle; one more than twice as many about the axis.
+    separable
+        Scalars pass a SiLU of their own and not the sphere (EquiformerV2).
     """
 
-    def __init__(self, lmax: int, channels_in: int, hidden: int, channels_out: int, resolution: int) -> None:
+    def __init__(
+        self, lmax: int, channels_in: int, hidden: int, channels_out: int, resolution: int, *, separable: bool = True
+    ) -> None:
         super().__init__()
         self.lmax, self.hidden = lmax, hidden
         self.grid = SphereGrid(lmax, resolution, 2 * resolution + 1)
         self.up = EquivariantLinear(natural(lmax, channels_in), natural(lmax, hidden), bias=True)
-        self.scalars = nn.Linear(channels_in, hidden)
+        self.scalars = nn.Linear(channels_in, hidden) if separable else None
         self.points = nn.ParameterList(nn.Parameter(torch.randn(hidden, hidden)) for _ in range(3))
         self.down = EquivariantLinear(natural(lmax, hidden), natural(lmax, channels_out), bias=True)
 
@@ -65,15 +69,15 @@ class GridMLP(nn.Module):
         first, second, third = (w * self.hidden**-0.5 for w in self.points)
         values = scaled_silu(scaled_silu(values @ first) @ second) @ third
         turned = self.grid.from_grid(values)
-        scalars = scaled_silu(self.scalars(x[:, 0]))
-        joined = torch.cat([scalars, turned[:, 1:].flatten(1)], dim=1)
-        return self.down(joined).unflatten(1, (x.shape[1], -1))
+        if self.scalars is not None:
+            turned = torch.cat([scaled_silu(self.scalars(x[:, 0])).unsqueeze(1), turned[:, 1:]], dim=1)
+        return self.down(turned.flatten(1)).unflatten(1, (x.shape[1], -1))
 
 
 def spherical_mlp(
-    name: str, lmax: int, channels_in: int, hidden: int, channels_out: int, resolution: int
+    name: str, lmax: int, channels_in: int, hidden: int, channels_out: int, resolution: int, *, separable: bool = True
 ) -> GatedMLP | GridMLP:
     """`gate` or `s2-grid`."""
     if name == "gate":
         return GatedMLP(lmax, channels_in, hidden, channels_out)
-    return GridMLP(lmax, channels_in, hidden, channels_out, resolution)
+    return GridMLP(lmax, channels_in, hidden, channels_out, resolution, separable=separable)

@@ -41,6 +41,14 @@ SMALL_EQUIFORMER: dict[str, Any] = {
     "attn_value_channels": 3,
     "ffn_hidden_channels": 8,
 }
+SMALL_ESCN: dict[str, Any] = {
+    "name": "escn",
+    "cutoff": 4.0,
+    "channels": 4,
+    "hidden_channels": 6,
+    "edge_channels": 8,
+    "num_radial_basis": 6,
+}
 VARIANTS: dict[str, dict[str, Any]] = {
     "mace": SMALL_MACE,
     "mace-scalar": {**SMALL_MACE, "max_L": 0, "correlation": 2},
@@ -62,6 +70,10 @@ VARIANTS: dict[str, dict[str, Any]] = {
         "name": "ensemble",
         "members": [{**SMALL_MACE, "max_L": 0}, {**SMALL_MACE, "channels": 2, "max_ell": 1, "cutoff": 3.5}],
     },
+    "escn": SMALL_ESCN,
+    "escn-L3": {**SMALL_ESCN, "lmax": 3, "mmax": 1, "num_layers": 3, "parity": False, "num_cutoff_basis": 6},
+    "escn-direct": {**SMALL_ESCN, "forces": "direct", "lmax": 1, "mmax": 1, "radial_type": "bessel"},
+    "escn-published": {**SMALL_ESCN, "forces": "direct", "activation": "s2-grid", "parity": False},
     "equiformer-v2": SMALL_EQUIFORMER,
     "equiformer-v2-L3": {**SMALL_EQUIFORMER, "lmax": 3, "mmax": 1, "num_layers": 1, "parity": False},
     "equiformer-v2-scalar": {**SMALL_EQUIFORMER, "lmax": 0, "mmax": 0, "radial_type": "bessel"},

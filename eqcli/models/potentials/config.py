@@ -9,6 +9,7 @@ from pydantic import BaseModel, Field
 from eqcli.models.potentials.configs.egnn import EGNNConfig
 from eqcli.models.potentials.configs.ensemble import EnsembleConfig
 from eqcli.models.potentials.configs.equiformer_v2 import EquiformerV2Config
+from eqcli.models.potentials.configs.escn import ESCNConfig
 from eqcli.models.potentials.configs.faenet import FAENetConfig
 from eqcli.models.potentials.configs.frame_averaging import FrameAveragedConfig
 from eqcli.models.potentials.configs.mace import MACEConfig
@@ -18,6 +19,7 @@ __all__ = [
     "POTENTIALS",
     "Backbone",
     "EGNNConfig",
+    "ESCNConfig",
     "EnsembleConfig",
     "EquiformerV2Config",
     "FAENetConfig",
@@ -28,7 +30,8 @@ __all__ = [
 ]
 
 Backbone = Annotated[
-    EGNNConfig | EquiformerV2Config | FAENetConfig | MACEConfig | TensorNetConfig, Field(discriminator="name")
+    EGNNConfig | EquiformerV2Config | ESCNConfig | FAENetConfig | MACEConfig | TensorNetConfig,
+    Field(discriminator="name"),
 ]
 """Every potential that stands on its own, told apart by its `name`."""
 
@@ -42,6 +45,7 @@ POTENTIALS: dict[str, tuple[str, str, type[BaseModel]]] = {
     "equiformer-v2": ("eqcli.models.potentials.equiformer_v2", "EquiformerV2", EquiformerV2Config),
     "ensemble": ("eqcli.models.potentials.ensemble", "Ensemble", EnsembleConfig),
     "egnn": ("eqcli.models.potentials.egnn", "EGNN", EGNNConfig),
+    "escn": ("eqcli.models.potentials.escn", "ESCN", ESCNConfig),
     "faenet": ("eqcli.models.potentials.faenet", "FAENet", FAENetConfig),
     "frame-averaged": ("eqcli.models.potentials.frame_averaging", "FrameAveraged", FrameAveragedConfig),
     "mace": ("eqcli.models.potentials.mace", "MACE", MACEConfig),
