@@ -58,7 +58,9 @@ class ESCN(FeaturePotential):
             x = layer(x, edges, self.avg_num_neighbors)
         states = spherical_states(x if self.sphere is None else self.sphere(x))
         if self.force_head is not None:
-            states.forces = self.force_head(x)[:, 1:4, 0]
+            # The grid gives a lone atom forces of rounding, where there must be none.
+            bonded = x.new_zeros(inputs.n_atoms, 1).index_fill(0, inputs.receiver, 1.0)
+            states.forces = self.force_head(x)[:, 1:4, 0] * bonded
         return states
 
 
@@ -85,6 +87,7 @@ class Layer(nn.Module):
 
     def forward(self, x: Tensor, edges: Edges, neighbors: Tensor) -> Tensor:
         message = self.message(x, edges) / neighbors.to(x.dtype)
+        # Zeros for new degrees; a negative number takes those away that are not kept.
         x = nn.functional.pad(x, (0, 0, 0, message.shape[1] - x.shape[1]))
         out: Tensor = x + self.update(torch.cat([x, message], dim=2))
         return out
