@@ -19,6 +19,15 @@ from eqcli.nn.radial import RADIAL_BASES
 if TYPE_CHECKING:
     from eqcli.models.potentials.configs.egnn import EGNNConfig
 
+GAIN = 1.4
+"""Of initial weights: about what SiLU takes from the variance."""
+
+RESIDUAL = 0.5
+"""Of initial updates beside the features they are added to."""
+
+MOVE = 0.02
+"""Initial weights that move atoms."""
+
 
 class EGNN(FeaturePotential):
     """Energies and properties from E(n)-equivariant graph convolutions.
@@ -59,6 +68,28 @@ class EGNN(FeaturePotential):
         vectors = any(head.kind in needs for head in config.heads.values())
         self.vectors = EdgeVectors(width, size, width) if vectors else None
         self.forces = EdgeVectors(width, size, 1) if self.direct else None
+        self._reset()
+
+    def _reset(self) -> None:
+        """Initial weights under which forces, which are derivatives, begin at about their scale.
+
+        Distances have few numbers beside the features of two atoms: with one fan-in for all, an untrained energy
+        would hardly depend on them. By the same reason atoms move by more than in dynamics.
+        """
+        for module in self.modules():
+            if isinstance(module, nn.Linear):
+                nn.init.normal_(module.weight, std=GAIN * module.in_features**-0.5)
+                if module.bias is not None:
+                    nn.init.zeros_(module.bias)
+        for layer in self.layers:
+            _reset_edges(layer.edge_first.weight, layer.hidden)
+            with torch.no_grad():
+                layer.feature[-1].weight.mul_(RESIDUAL)
+            if layer.coordinate is not None:
+                nn.init.normal_(layer.coordinate[-1].weight, std=MOVE)
+        for vectors in (self.vectors, self.forces):
+            if vectors is not None:
+                _reset_edges(vectors.first.weight, vectors.width)
 
     def capabilities(self) -> Capabilities | None:
         # Moved atoms carry angles into later layers' distances, which degrees of tensors do not describe.
@@ -67,8 +98,8 @@ class EGNN(FeaturePotential):
     def states(self, inputs: AtomInputs) -> AtomStates:
         envelope = self.envelope(inputs.distances)
         radial = None if self.basis is None else self.basis(inputs.distances)
-        # The sum over neighbours keeps its size from layer to layer.
-        factor = envelope / self.avg_num_neighbors.to(envelope.dtype)
+        # Neighbours differ in sign: their sum grows as the root of their number.
+        factor = envelope * self.avg_num_neighbors.to(envelope.dtype).rsqrt()
         h = self.embedding(inputs.species)
         moved = inputs.vectors.new_zeros(inputs.n_atoms, 3)
         for layer in self.layers:
@@ -99,3 +130,13 @@ class EdgeVectors(nn.Module):
         each = self.last(silu(torch.addmm(pieces, edges, weight[:, 2 * n :].t())))  # [E, V]
         along = (inputs.vectors * factor.unsqueeze(1)).unsqueeze(2) * each.unsqueeze(1)
         return segment_sum(along, inputs.receiver, inputs.n_atoms)
+
+
+def _reset_edges(weight: Tensor, width: int) -> None:
+    """Initial weights `[.., 2 width + 1 + edge features]` by kind of input: atoms, squared distance, radial basis."""
+    radial = weight.shape[1] - 2 * width - 1
+    with torch.no_grad():
+        nn.init.normal_(weight[:, : 2 * width], std=(2 * width) ** -0.5)
+        nn.init.normal_(weight[:, 2 * width], std=0.05)  # up to 25 Å^2
+        if radial:
+            nn.init.normal_(weight[:, 2 * width + 1 :], std=3.0 * radial**-0.5)

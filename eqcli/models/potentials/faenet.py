@@ -20,6 +20,12 @@ if TYPE_CHECKING:
     from eqcli.graph.atom_graph import AtomGraph
     from eqcli.models.potentials.configs.faenet import FAENetConfig
 
+GAIN = 1.5
+"""Of initial weights: about what SiLU takes from the variance."""
+
+RESIDUAL = 1.0 / 3.0
+"""Of initial updates beside the features they are added to: without it, features grow from layer to layer."""
+
 
 class FAENet(FeaturePotential):
     """Energies from a network that sees edge vectors as they lie, averaged over frames.
@@ -62,6 +68,27 @@ class FAENet(FeaturePotential):
         vectors = any(head.kind in needs for head in config.heads.values())
         self.vectors = _perceptron(hidden, 3 * hidden) if vectors else None
         self.forces = _perceptron(hidden, 3) if self.direct else None
+        self._reset()
+
+    def _reset(self) -> None:
+        """Initial weights under which forces, which are derivatives, begin at the size of the energy.
+
+        Each part of an input counts alike, however many channels it has; with one fan-in for all, the few numbers
+        that hold the geometry would be lost among those of the elements.
+        """
+        for module in self.modules():
+            if isinstance(module, nn.Linear):
+                nn.init.xavier_uniform_(module.weight, gain=GAIN)
+                nn.init.zeros_(module.bias)
+        nn.init.normal_(self.edge_vector.weight, std=0.5)  # vectors are of a few Å
+        nn.init.normal_(self.edge_distance.weight)  # a few functions of a local basis are large at a time
+        for layer in self.layers:
+            by_edge, by_receiver, by_sender = layer.parts()
+            nn.init.normal_(by_edge, std=GAIN * layer.filters**-0.5)
+            for by_atom in (by_receiver, by_sender):
+                nn.init.normal_(by_atom, std=(2 * layer.hidden) ** -0.5)
+            with torch.no_grad():
+                layer.up.weight.mul_(RESIDUAL)
 
     def compute(self, graph: AtomGraph, vectors: Tensor) -> dict[str, Tensor]:
         return self.average(super().compute, graph, vectors, self.quantities, training=self.training)
@@ -81,8 +108,8 @@ class FAENet(FeaturePotential):
     def states(self, inputs: AtomInputs) -> AtomStates:
         edges = torch.cat([self.edge_vector(inputs.vectors), self.edge_distance(self.basis(inputs.distances))], dim=1)
         edges = silu(edges)  # [E, filters]
-        # Divided here, once, and not in each layer.
-        envelope = (self.envelope(inputs.distances) / self.avg_num_neighbors.to(edges.dtype)).unsqueeze(1)
+        # Divided here, once, and not in each layer. Neighbours differ in sign: their sum grows as the root.
+        envelope = (self.envelope(inputs.distances) * self.avg_num_neighbors.to(edges.dtype).rsqrt()).unsqueeze(1)
         h = silu(self.embed(self.embedding(inputs.species)))
         features = [h]
         for layer in self.layers:
@@ -118,10 +145,15 @@ class Interaction(nn.Module):
         self.norm = GraphNorm(filters) if norm else None
         self.up = nn.Linear(filters, hidden)
 
+    def parts(self) -> tuple[Tensor, Tensor, Tensor]:
+        """The columns of the map that makes messages: those of the edge, of its receiver and of its sender."""
+        each = self.message.weight.split([self.filters, self.hidden, self.hidden], dim=1)
+        return each[0], each[1], each[2]
+
     def forward(self, h: Tensor, edges: Tensor, envelope: Tensor, inputs: AtomInputs) -> Tensor:
         receiver, sender = inputs.receiver, inputs.sender
         # W [e | h_i | h_j] is linear: the parts of atoms are taken once per atom.
-        by_edge, by_receiver, by_sender = self.message.weight.split([self.filters, self.hidden, self.hidden], dim=1)
+        by_edge, by_receiver, by_sender = self.parts()
         pieces = spread(linear(h, by_receiver, self.message.bias), receiver)
         pieces = pieces + linear(h, by_sender).index_select(0, sender)
         filters = silu(torch.addmm(pieces, edges, by_edge.t()))  # [E, filters]

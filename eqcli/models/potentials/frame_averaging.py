@@ -34,6 +34,9 @@ class FrameAveraged(Potential):
         self.quantities = self.backbone.quantities
         self.exact = config.frames.exact or self.backbone.exact
         self.reflections = config.frames.reflections or (self.backbone.exact and self.backbone.reflections)
+        self.element_scaled = self.backbone.element_scaled  # type: ignore[misc]
+        # What stands in this module once is not written to model files twice.
+        self.backbone._non_persistent_buffers_set |= {"elements", "reference_energies"}
         # An attribute of the object shadows the class's: the wrapper takes what its backbone takes.
         self.accepts_charge = self.backbone.accepts_charge  # type: ignore[misc]
 

@@ -13,6 +13,11 @@ class EGNNConfig(FeatureConfig):
     """EGNN: messages from squared distances, with vectors along edges (Satorras et al., ICML 2021)."""
 
     name: Literal["egnn"] = "egnn"
+    avg_num_neighbors: float | None = Field(
+        None,
+        gt=0,
+        description="Neighbours by whose root their sum is divided; measured on the training data when absent.",
+    )
     channels: int = Field(
         128,
         ge=1,

@@ -14,6 +14,11 @@ class FAENetConfig(FeatureConfig):
     """FAENet: messages from raw edge vectors, with symmetry from frames alone (Duval et al., ICML 2023)."""
 
     name: Literal["faenet"] = "faenet"
+    avg_num_neighbors: float | None = Field(
+        None,
+        gt=0,
+        description="Neighbours by whose root their sum is divided; measured on the training data when absent.",
+    )
     hidden_channels: int = Field(128, ge=1, le=2048, description="Features of each atom.")
     num_filters: int = Field(128, ge=2, le=2048, description="Features of each edge and message.")
     num_layers: int = Field(
