@@ -14,13 +14,16 @@ SECTION = "vars"
 
 
 def substitute(root: Node, errors: list[EqcliError]) -> None:
-    """Puts the values of `vars` into the steps of a pipeline.
+    """Puts the values of `vars` into the steps of a pipeline, and into the values that come after them.
 
     A text that is a variable and nothing else becomes the value as it was written, a section included, so that
     file names stay relative to where the value stands; within a longer text the value is written out.
     """
     stated = root.child(SECTION)
-    values = stated.value if stated is not None and isinstance(stated.value, dict) else {}
+    values: dict[str, Node] = {}
+    for name, value in stated.children() if stated is not None and isinstance(stated.value, dict) else []:
+        _replace(value, (SECTION, name), values, errors)
+        values[str(name)] = value
     steps = root.child("steps")
     if steps is not None:
         _replace(steps, ("steps",), values, errors)

@@ -19,6 +19,7 @@ name: p
 vars:
   data: {train: data.extxyz, split: {valid: 7}}
   epochs: 3
+  twice: {batch: {structures: "${vars.epochs}"}, max_epochs: "${vars.epochs}"}
   shift: true
 steps:
   - id: fit
@@ -27,7 +28,7 @@ steps:
       recipe: sub/train.yaml
       changes:
         data: ${vars.data}
-        training: {max_epochs: "${vars.epochs}"}
+        training: ${vars.twice}
       overrides: ["name=run-${vars.epochs}", model.num_channels=4]
   - id: judge
     task: evaluate
@@ -45,7 +46,7 @@ def test_values_stand_for_their_names(pipeline: Path) -> None:
     fit, judge = load_pipeline(pipeline).steps
     training = fit.with_["recipe"]
     assert training["name"] == "run-3"
-    assert training["training"]["max_epochs"] == 3
+    assert training["training"]["max_epochs"] == training["training"]["batch"]["structures"] == 3
     assert training["data"]["split"]["valid"] == 7
     assert training["data"]["train"] == str(pipeline.parent / "data.extxyz")
     assert training["model"]["channels"] == 4
@@ -79,9 +80,11 @@ def test_an_unknown_variable_has_a_near_name(pipeline: Path) -> None:
     assert "shift" in error.hint
     pipeline.write_text(pipeline.read_text().replace("${vars.shft}", "${vars.}"))
     assert "no reference" in mistakes(pipeline)[0].message
+    pipeline.write_text(pipeline.read_text().replace("${vars.}", "1").replace("epochs: 3", "epochs: ${vars.shift}"))
+    assert "no variable 'shift'" in mistakes(pipeline)[0].message
 
 
 def test_sections_in_changes_use_the_aliases_of_recipes(pipeline: Path) -> None:
-    text = pipeline.read_text().replace("training: {max", "model: {r_max: 4.5}\n        training: {max")
+    text = pipeline.read_text().replace("training: ${vars", "model: {r_max: 4.5}\n        training: ${vars")
     pipeline.write_text(text)
     assert load_pipeline(pipeline).steps[0].with_["recipe"]["model"]["cutoff"] == 4.5
