@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from eqcli.geometry.axis_orders import cartesian_basis
 from eqcli.geometry.constants import ConstantModule
+from eqcli.nn.edge_pieces import numbers_at_once
 from eqcli.nn.element_linear import mix_channels
 
 DIMS = [1, 3, 5]
@@ -55,28 +56,33 @@ class MatrixProduct(ConstantModule):
     """
 
     basis: Tensor
-    transpose: Tensor
+    transposed: Tensor
 
     def __init__(self, *, parity: bool) -> None:
         super().__init__()
         self.parity = parity
-        self.register_constant("basis", cartesian_basis(2).reshape(9, 9))
-        signs = torch.tensor([1.0, -1, -1, -1, 1, 1, 1, 1, 1], dtype=torch.float64)
-        self.register_constant("transpose", signs.unsqueeze(1))
+        basis = cartesian_basis(2)
+        self.register_constant("basis", basis.reshape(9, 9))
+        self.register_constant("transposed", basis.transpose(1, 2).reshape(9, 9))
 
     def forward(self, x: Tensor, y: Tensor) -> Tensor:
-        product: Tensor = _Product.apply(x, y, self)
+        product: Tensor = _Product.apply(x, y, (False, False), self)
         return product
 
-    def numbers(self, x: Tensor, y: Tensor) -> Tensor:
-        """The product without a graph."""
-        first, second = self._matrices(x), self._matrices(y)
-        product = _add_product(None, first, second)
-        product = _add_product(product, second, first) if self.parity else product.mul_(2.0)
-        return torch.matmul(self.basis, product.flatten(1, 2))
+    def numbers(self, x: Tensor, y: Tensor, turned: tuple[bool, bool]) -> Tensor:
+        """The product without a graph, of the transposes of the factors that are `turned`."""
+        out = torch.empty_like(x)
+        step = max(1, 2 * numbers_at_once(x.device) // max(1, 9 * x.shape[2]))
+        for piece in (slice(start, start + step) for start in range(0, len(x), step)):
+            first, second = self._matrices(x[piece], turned[0]), self._matrices(y[piece], turned[1])
+            product = _add_product(None, first, second)
+            product = _add_product(product, second, first) if self.parity else product.mul_(2.0)
+            torch.matmul(self.basis, product.flatten(1, 2), out=out[piece])
+        return out
 
-    def _matrices(self, x: Tensor) -> Tensor:
-        return torch.matmul(self.basis.T, x).unflatten(1, (3, 3))
+    def _matrices(self, x: Tensor, turned: bool) -> Tensor:
+        basis = self.transposed if turned else self.basis
+        return torch.matmul(basis.T, x).unflatten(1, (3, 3))
 
 
 def _add_product(total: Tensor | None, a: Tensor, b: Tensor) -> Tensor:
@@ -89,19 +95,24 @@ def _add_product(total: Tensor | None, a: Tensor, b: Tensor) -> Tensor:
 
 
 class _Product(torch.autograd.Function):
-    """<G, X Y + Y X> = <G Y^T + Y^T G, X>: the derivatives of a product are products with the transpose."""
+    """<G, X Y> = <G Y^T, X> = <X^T G, Y>: the derivatives of a product are products with a transpose."""
 
     @staticmethod
-    def forward(ctx: Any, x: Tensor, y: Tensor, product: MatrixProduct) -> Tensor:
+    def forward(ctx: Any, x: Tensor, y: Tensor, turned: tuple[bool, bool], product: MatrixProduct) -> Tensor:
         ctx.save_for_backward(x, y)
-        ctx.product = product
-        return product.numbers(x, y)
+        ctx.turned, ctx.product = turned, product
+        return product.numbers(x.contiguous(), y.contiguous(), turned)
 
     @staticmethod
     def backward(ctx: Any, *gradients: Any) -> Any:
         x, y = ctx.saved_tensors
-        product = ctx.product
         (g,) = gradients
-        of_x = product(g, y * product.transpose) if ctx.needs_input_grad[0] else None
-        of_y = product(x * product.transpose, g) if ctx.needs_input_grad[1] else None
-        return of_x, of_y, None
+        x_turned, y_turned = ctx.turned
+        of_x = of_y = None
+        if ctx.needs_input_grad[0]:
+            factors = (y, g, (y_turned, True)) if x_turned else (g, y, (False, not y_turned))
+            of_x = _Product.apply(*factors, ctx.product)
+        if ctx.needs_input_grad[1]:
+            factors = (g, x, (True, x_turned)) if y_turned else (x, g, (not x_turned, False))
+            of_y = _Product.apply(*factors, ctx.product)
+        return of_x, of_y, None, None

@@ -19,7 +19,7 @@ from eqcli.engine.model_file import make_potential
 from eqcli.graph.atom_graph import AtomGraph, batch_graphs, build_graph
 from eqcli.io import read_structures
 from eqcli.models.potentials.base import Potential, Statistics
-from eqcli.models.potentials.config import MACEConfig
+from eqcli.models.potentials.config import MACEConfig, TensorNetConfig
 from eqcli.models.potentials.derive import evaluate
 
 
@@ -59,11 +59,10 @@ def prediction(model: Potential, graph: AtomGraph, wait: Callable[[], None]) -> 
     return action
 
 
-def time_model(job: dict) -> dict:
+def time_potential(config: MACEConfig | TensorNetConfig, job: dict) -> dict:
     """Median seconds of one task (`train` or `predict`) and the peak memory of this process in MB."""
     torch.set_num_threads(job["threads"])
     torch.manual_seed(0)
-    config = MACEConfig.model_validate(job["config"])
     frames = list(read_structures(Path(job["frames"])))
     graphs = [build_graph(f.numbers, f.positions, f.cell, f.pbc, config.cutoff) for f in frames]
     graph = batch_graphs(graphs).to(job["device"])
@@ -81,4 +80,5 @@ def time_model(job: dict) -> dict:
 
 
 if __name__ == "__main__":
-    print(json.dumps(time_model(json.loads(Path(sys.argv[1]).read_text()))))
+    job = json.loads(Path(sys.argv[1]).read_text())
+    print(json.dumps(time_potential(MACEConfig.model_validate(job["config"]), job)))

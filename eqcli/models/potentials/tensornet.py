@@ -22,6 +22,7 @@ from eqcli.nn.envelope import ENVELOPES
 from eqcli.nn.message_maps import MessageEdges
 from eqcli.nn.message_pass import MessagePass
 from eqcli.nn.outer_sum import outer_sum
+from eqcli.nn.pair_messages import PairedEdges, pair_messages
 from eqcli.nn.radial import RADIAL_BASES
 
 if TYPE_CHECKING:
@@ -41,6 +42,8 @@ class Neighbours(NamedTuple):
         Identity, cross product and traceless square of the direction of each edge, packed, `[E, 9]`.
     edges
         For messages.
+    paired
+        The same where each edge has its opposite and messages are best made by pairs, else None.
     charge
         1 + 0.1 q of each atom, `[M, 1, 1]`, or None without charges.
     """
@@ -50,6 +53,7 @@ class Neighbours(NamedTuple):
     pair: Tensor
     tensors: Tensor
     edges: MessageEdges
+    paired: PairedEdges | None
     charge: Tensor | None
 
 
@@ -105,6 +109,10 @@ class TensorNet(FeaturePotential):
             pair, r = torch.arange(len(inputs.sender), device=inputs.sender.device), inputs.distances
         else:
             pair, r = pairs.pair, inputs.distances.index_select(0, pairs.edge)
+        edges, paired = MessageEdges(inputs.sender, inputs.receiver, inputs.n_atoms), None
+        # On a GPU the fused kernels for messages are faster.
+        if pairs is not None and 2 * len(pairs.edge) == len(pair) and not r.is_cuda:
+            paired = PairedEdges(edges, pair, pairs.edge)
         r = torch.cat([r, r.new_zeros(1)])
         envelope, radial = self.envelope(r).unsqueeze(1), self.basis(r)
         if self.config.radial_type == "expnormal":
@@ -117,7 +125,8 @@ class TensorNet(FeaturePotential):
             envelope,
             pair,
             self.directions(inputs.vectors / inputs.distances.unsqueeze(1)),
-            MessageEdges(inputs.sender, inputs.receiver, inputs.n_atoms),
+            edges,
+            paired,
             charge,
         )
 
@@ -228,6 +237,8 @@ class Interaction(nn.Module):
         return x + change + squared
 
     def _messages(self, y: Tensor, weights: Tensor, neighbours: Neighbours, divisor: Tensor) -> Tensor:
-        each = (weights[:-1] / divisor).index_select(0, neighbours.pair)
-        ones = each.new_ones(len(each), 1)
-        return self.message_pass(y, each, ones, neighbours.edges) + scale_parts(y, weights[-1])
+        others, alone = weights[:-1] / divisor, scale_parts(y, weights[-1])
+        if neighbours.paired is not None:
+            return pair_messages(y, others, neighbours.paired) + alone
+        each = others.index_select(0, neighbours.pair)
+        return self.message_pass(y, each, each.new_ones(len(each), 1), neighbours.edges) + alone
