@@ -141,12 +141,11 @@ def test_symmetric_molecules_have_energies_that_do_not_turn() -> None:
     errors = []
     for resolution in (0, 8, 12):
         model = made(resolution=resolution)
-        model.backbone.edge_vector.weight.data.mul_(3.0)  # untrained, it hardly sees directions
         values = [energy(model, x @ random_rotation(seed).numpy().T, numbers) for seed in range(3)]
         errors.append(np.ptp(values) / abs(np.mean(values)))
-    assert errors[0] > 1e-5
-    assert errors[1] < 0.1 * errors[0]
-    assert errors[2] < 0.1 * errors[1]
+    assert errors[0] > 1e-3
+    assert errors[1] < 0.05 * errors[0]
+    assert errors[2] < 0.05 * errors[1]
 
 
 @pytest.mark.parametrize("name", list(SYMMETRIC))
@@ -162,13 +161,20 @@ def test_forces_of_symmetric_molecules_are_gradients(name: str) -> None:
         assert all(g is None or bool(g.isfinite().all()) for g in gradients)
 
 
-def test_cubic_crystals_have_nearly_isotropic_stress() -> None:
-    a = 5.43
-    cell = a / 2 * np.array([[0.0, 1, 1], [1, 0, 1], [1, 1, 0]])
-    out = evaluate(made(), graph([14, 14], np.array([[0.0, 0, 0], [a / 4, a / 4, a / 4]]), cell), stress=True)
-    stress, pressure = out["stress"][0], out["stress"][0].trace() / 3
-    assert float((stress - pressure * torch.eye(3, dtype=torch.float64)).abs().max()) < 1e-3 * abs(float(pressure))
-    assert float(out["forces"].abs().max()) < 1e-3 * abs(float(pressure))
+def test_cubic_crystals_have_isotropic_stress() -> None:
+    """To the quadrature; from principal axes alone the stress is as anisotropic as it is large."""
+    half = 5.43 / 2
+    cell = half * np.array([[0.0, 1, 1], [1, 0, 1], [1, 1, 0]])
+    crystal = graph([14, 14], np.array([[0.0, 0, 0], [half / 2, half / 2, half / 2]]), cell)
+    errors = []
+    for resolution in (0, 8, 12):
+        stress = evaluate(made(resolution=resolution), crystal, stress=True)["stress"][0]
+        pressure = stress.trace() / 3
+        rest = stress - pressure * torch.eye(3, dtype=torch.float64)
+        errors.append(float(rest.abs().max() / pressure.abs()))
+    assert errors[0] > 0.1
+    assert errors[1] < 0.05 * errors[0]
+    assert errors[2] < 0.2 * errors[1]
 
 
 def test_one_random_frame_in_training_and_all_of_them_after() -> None:
