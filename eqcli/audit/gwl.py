@@ -146,4 +146,6 @@ def atom_graph(graph: GeometricGraph, number: int, cutoff: float) -> AtomGraph:
         edge_index=torch.as_tensor(directed.T.copy()),
         edge_shift=torch.zeros(len(directed), 3, dtype=torch.float64),
         batch=torch.zeros(n, dtype=torch.int64),
+        charge=torch.zeros(1, dtype=torch.float64),
+        spin=torch.full((1,), float("nan"), dtype=torch.float64),
     )
