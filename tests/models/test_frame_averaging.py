@@ -10,6 +10,7 @@ from torch import Tensor
 from eqcli.engine.model_file import make_potential
 from eqcli.errors import InputError
 from eqcli.graph.atom_graph import AtomGraph, batch_graphs, build_graph
+from eqcli.models.potentials import averaging
 from eqcli.models.potentials.averaging import turn
 from eqcli.models.potentials.base import Potential, Statistics
 from eqcli.models.potentials.config import FrameAveragedConfig
@@ -102,6 +103,23 @@ def test_copies_are_the_structure_in_each_frame() -> None:
     assert turned.graph.n_structures == 16
     assert bool((turned.graph.edge_index[1].diff() >= 0).all())
     assert torch.equal(turned.graph.numbers, batch.numbers[turned.atom])
+
+
+def test_many_frames_are_computed_in_parts(monkeypatch: pytest.MonkeyPatch) -> None:
+    model = made()
+    batch = batch_graphs([graph([6, 1, 1, 1, 1], methane()), graph([6], np.zeros((1, 3))), graph([6, 8], points()[:2])])
+    results = []
+    for edges in (averaging.EDGES_AT_ONCE, 1000):
+        monkeypatch.setattr(averaging, "EDGES_AT_ONCE", edges)
+        calls: list[int] = []
+        hook = model.backbone.embed.register_forward_hook(lambda *_, calls=calls: calls.append(1))
+        out = evaluate(model, batch, training=True)
+        assert (len(calls) > 5) is (edges == 1000)
+        hook.remove()
+        gradients = torch.autograd.grad(out["forces"].square().sum(), list(model.parameters()), allow_unused=True)
+        results.append([out["energy"], out["forces"], *(g for g in gradients if g is not None)])
+    for one, parts in zip(*results, strict=True):
+        torch.testing.assert_close(parts, one, atol=1e-12, rtol=1e-9)
 
 
 def test_frames_from_positions_are_symmetric_and_have_exact_forces() -> None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
+from torch.utils.checkpoint import checkpoint
 
 from eqcli.errors import InputError
 from eqcli.geometry.weighted_frames import Choice, WeightedFrames, weighted_frames
@@ -22,6 +23,9 @@ Compute = Callable[[AtomGraph, Tensor], dict[str, Tensor]]
 
 SMOOTHNESS = 5
 """Order of the polynomial envelope that weighs edges in the frames."""
+
+EDGES_AT_ONCE = 262144
+"""Edges of copies computed at a time."""
 
 
 @dataclass
@@ -89,12 +93,21 @@ class FrameAverage:
         """
         if self.config.mode == "none":
             return compute(graph, vectors)
-        turned = turn(graph, vectors, self.frames(graph, vectors, self._choice(training)))
         laws = {**QUANTITIES, **quantities}
-        return {
-            name: turned.average(values, laws[name], graph.num_nodes if laws[name].per_atom else graph.n_structures)
-            for name, values in compute(turned.graph, turned.vectors).items()
-        }
+
+        def part(frames: WeightedFrames) -> dict[str, Tensor]:
+            turned = turn(graph, vectors, frames)
+            return {
+                name: turned.average(values, laws[name], graph.num_nodes if laws[name].per_atom else graph.n_structures)
+                for name, values in compute(turned.graph, turned.vectors).items()
+            }
+
+        parts = _blocks(self.frames(graph, vectors, self._choice(training)), graph)
+        if len(parts) == 1:
+            return part(parts[0])
+        # The many frames of a large symmetric crystal do not fit memory at once: derivatives compute each part anew.
+        results = [checkpoint(part, frames, use_reentrant=False) for frames in parts]
+        return {name: torch.stack([result[name] for result in results]).sum(0) for name in results[0]}
 
     def frames(self, graph: AtomGraph, vectors: Tensor, choice: Choice = "all") -> WeightedFrames:
         """Frames of the structures of a graph."""
@@ -124,6 +137,17 @@ class FrameAverage:
         if training:
             return "random"
         return "all" if self.config.inference == "all" else "first"
+
+
+def _blocks(frames: WeightedFrames, graph: AtomGraph) -> list[WeightedFrames]:
+    """Frames in blocks whose copies have about :data:`EDGES_AT_ONCE` edges; one block for what is small."""
+    edges = torch.bincount(graph.batch.index_select(0, graph.edge_index[1]), minlength=graph.n_structures)
+    ends = edges.index_select(0, frames.structure).cumsum(0)
+    if len(ends) == 0 or int(ends[-1]) <= EDGES_AT_ONCE:
+        return [frames]
+    counts = torch.bincount((ends - 1).clamp(min=0) // EDGES_AT_ONCE).tolist()
+    split = [part.split([n for n in counts if n]) for part in (frames.structure, frames.axes, frames.weight)]
+    return [WeightedFrames(*block) for block in zip(*split, strict=True)]
 
 
 def turn(graph: AtomGraph, vectors: Tensor, frames: WeightedFrames) -> TurnedStructures:
