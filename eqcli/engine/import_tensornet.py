@@ -93,9 +93,9 @@ class _Source:
     def cross_product(self) -> float:
         """Sign of torchmd-net's antisymmetric tensors of edges; energies feel it for SO(3) alone.
 
-        Its kernels since version 3 take the transpose of those before.
+        Its edges go from neighbour to centre, here the other way. Its kernels since version 3 take the transpose.
         """
-        return 1.0 if self.is_old else -1.0
+        return -1.0 if self.is_old else 1.0
 
     @property
     def is_old(self) -> bool:

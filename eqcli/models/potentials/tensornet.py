@@ -140,8 +140,8 @@ class DirectionTensors(ConstantModule):
     def __init__(self) -> None:
         super().__init__()
         self.harmonics = SphericalHarmonics(2)
-        # Norms of the three tensors over those of the harmonics, sqrt(2 l + 1).
-        norms = [sqrt(3.0)] + [sqrt(2.0 / 3.0)] * 3 + [sqrt(2.0 / 3.0 / 5.0)] * 5
+        # Norms of the three tensors over those of the harmonics, sqrt(2 l + 1); the basis holds [e]_x as -e.
+        norms = [sqrt(3.0)] + [-sqrt(2.0 / 3.0)] * 3 + [sqrt(2.0 / 3.0 / 5.0)] * 5
         self.register_constant("factors", torch.tensor(norms, dtype=torch.float64))
         self.register_constant("symmetric", cartesian_basis(2)[4:].reshape(5, 9))
 
@@ -152,7 +152,7 @@ class DirectionTensors(ConstantModule):
     def vectors_and_tensors(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """The vectors v with antisymmetric part [v]_x, `[M, 3, C]`, and the symmetric parts, `[M, 3, 3, C]`."""
         tensors = torch.matmul(self.symmetric.T, x[:, 4:]).unflatten(1, (3, 3))
-        return x[:, 1:4] * sqrt(0.5), tensors
+        return x[:, 1:4] * -sqrt(0.5), tensors
 
 
 class TensorEmbedding(nn.Module):
