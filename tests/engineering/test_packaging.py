@@ -19,8 +19,13 @@ PINS = dict(
 )
 RECIPES = sorted((ROOT / "recipes").rglob("*.yaml"))
 NEEDS_DATA = {
-    "mace-rmd17.yaml": ["data.train=data/ethanol/train.extxyz", "data.test=data/ethanol/test.extxyz"],
+    **{
+        path.name: ["data.train=data/ethanol/train.extxyz", "data.test=data/ethanol/test.extxyz"]
+        for path in RECIPES
+        if path.name.endswith("-rmd17.yaml")
+    },
     "mace-mlearn.yaml": ["data.train=data/diamond/train.extxyz"],
+    "egnn-qm9.yaml": ["data.train=data/ethanol/train.extxyz"],
 }
 """Recipes whose data are not shipped, and overrides that stand in for the user's."""
 
