@@ -104,6 +104,8 @@ class Subject:
         Å beyond which two atoms do not see each other; None where that is not known.
     slack
         Relative error that counts as arithmetic and not as a broken law.
+    reflections
+        Whether it claims the symmetry of mirror images; without it, reflections are not tried.
     skips
         First check of each stage that is not made, and why.
     note
@@ -133,6 +135,7 @@ class Subject:
         self.nonfinite: list[str] = []
         self.reach: float | None = cutoff
         self.slack = 0.0
+        self.reflections = True
         self.skips: dict[str, str] = {}
         self.note = ""
 
@@ -149,7 +152,7 @@ class Subject:
             return evaluate(model, graph, forces=forces, stress=stress)
 
         references = zip(model.elements.tolist(), model.reference_energies.tolist(), strict=True)
-        return cls(
+        subject = cls(
             predict,
             cutoff=model.cutoff,
             reference_energies=dict(references),
@@ -159,6 +162,10 @@ class Subject:
             floors={name: FLOOR * scale for name, scale in property_scales(model).items()},
             molecular=[name for name, quantity in model.quantities.items() if quantity.molecular],
         )
+        if not model.reflections:
+            subject.reflections = False
+            subject.skips["handedness"] = "the model respects rotations alone: reflections are not tried"
+        return subject
 
     def limit(self, key: str) -> float:
         """The limit of a check of this subject."""

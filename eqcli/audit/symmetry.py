@@ -81,6 +81,7 @@ def symmetry_errors(
     errors = []
     for index, structure in enumerate(structures):
         tried = list(operations(structure, effort, np.random.default_rng([seed, index])))
+        tried = [operation for operation in tried if subject.reflections or operation.kind != "reflection"]
         errors += [
             OperationError(operation, index, error)
             for operation, error in zip(tried, operation_errors(subject, structure, tried), strict=True)

@@ -206,3 +206,14 @@ def test_choice_prefers_small_and_different_structures() -> None:
     chosen = choose([chain(100, 6), chain(5, 6), chain(5, 6), chain(1, 8), chain(6, 8)], 2, seed=0)
     assert sorted(len(structure) for structure in chosen) == [5, 6]
     assert [len(s) for s in choose([chain(200, 6), chain(100, 6)], 1, seed=0)] == [100]
+
+
+def test_a_model_of_rotations_alone_is_not_asked_for_reflections() -> None:
+    """The same handed potential fails where it claims mirror images and passes where it does not."""
+    potential = broken.Handed()
+    assert not run_audit(potential, [broken.molecule()], groups=["equivariance"]).passed
+    potential.reflections = False
+    audit = run_audit(potential, [broken.molecule()], groups=["equivariance"])
+    assert audit.passed
+    assert audit.check("reflection") is None
+    assert audit.check("rotation") is not None
