@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from eqcli.errors import EqcliError, InputError
 from eqcli.files import require_file
 from eqcli.names import did_you_mean
-from eqcli.recipe.fields import Model, aliases, section_under
+from eqcli.recipe.fields import Model, aliases, section_under, shared_aliases
 from eqcli.recipe.overrides import apply_override
 from eqcli.recipe.schema import PipelineRecipe
 from eqcli.recipe.training import TRAININGS
@@ -41,11 +41,16 @@ def apply_overrides(
         apply_override(root, text, folder or Path.cwd(), model, errors)
 
 
-def rename_aliases(node: Node, model: Model | None, path: KeyPath, errors: list[EqcliError]) -> None:
-    """Gives every key of a section, and of those below it, its proper name."""
-    if model is None or not isinstance(node.value, dict):
+def rename_aliases(
+    node: Node, model: Model | None, path: KeyPath, errors: list[EqcliError], shared: Mapping[str, str] | None = None
+) -> None:
+    """Gives every key of a section, and of those below it, its proper name.
+
+    `shared` are the aliases of a section that does not say of which kind it is: an include may, or an override.
+    """
+    if (model is None and not shared) or not isinstance(node.value, dict):
         return
-    proper = aliases(model)
+    proper = aliases(model) if model is not None else dict(shared or {})
     renamed: dict[str, Node] = {}
     for key, below in node.value.items():
         name = proper.get(key, key)
@@ -55,7 +60,8 @@ def rename_aliases(node: Node, model: Model | None, path: KeyPath, errors: list[
             errors.append(InputError(message, below.place.where((*path, key)), "Keep one of them."))
             continue
         renamed[name] = below
-        rename_aliases(below, section_under(model, name, below), (*path, name), errors)
+        section = section_under(model, name, below)
+        rename_aliases(below, section, (*path, name), errors, None if section else shared_aliases(model, name))
     node.value = renamed
 
 

@@ -82,6 +82,16 @@ def section_under(model: Model | None, key: str, node: Node | None) -> Model | N
     return choose(models(annotation_of(info)), node) if info is not None else None
 
 
+def shared_aliases(model: Model | None, key: str) -> dict[str, str]:
+    """Other names in the section under `key` that mean the same whichever of several kinds it is."""
+    info = fields(model).get(key) if model is not None else None
+    found: dict[str, set[str]] = {}
+    for candidate in models(annotation_of(info)) if info is not None else []:
+        for other, name in aliases(candidate).items():
+            found.setdefault(other, set()).add(name)
+    return {other: next(iter(names)) for other, names in found.items() if len(names) == 1}
+
+
 def describe(annotation: Any) -> str:
     """What may stand here, in plain words: `a whole number or null`."""
     words: list[str] = []

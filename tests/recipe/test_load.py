@@ -71,7 +71,7 @@ def test_one_mistake_is_one_error(write: Write, text: str, key: str, message: st
     ("model", "key", "message", "hint"),
     [
         ("{name: mcae}", "model.name", "found 'mcae'", "mace"),
-        ("{}", "model.name", "required", "mace"),
+        ("{}", "model.name", "required: one of mace", ""),
         ("mace", "model", "a section; found 'mace'", ""),
         ("{name: mace, chanels: 3}", "model.chanels", "unknown key", "channels"),
         ("{name: mace, num_chanels: 3}", "model.num_chanels", "unknown key", "num_channels"),

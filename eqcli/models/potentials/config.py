@@ -30,7 +30,7 @@ __all__ = [
 ]
 
 Backbone = Annotated[
-    EGNNConfig | EquiformerV2Config | ESCNConfig | FAENetConfig | MACEConfig | TensorNetConfig,
+    MACEConfig | EGNNConfig | EquiformerV2Config | ESCNConfig | FAENetConfig | TensorNetConfig,
     Field(discriminator="name"),
 ]
 """Every potential that stands on its own, told apart by its `name`."""
