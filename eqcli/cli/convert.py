@@ -24,6 +24,10 @@ def convert(
     files: Annotated[list[Path], typer.Argument(metavar="FILES", help="Files to read, and last the file to write.")],
     labels: options.Labels,
     head: Annotated[str | None, typer.Option("--head", help="Head of a mace-torch model that has several.")] = None,
+    formula: Annotated[
+        str | None,
+        typer.Option("--formula", help="What a standardised torchmd-net model was trained on, such as C2H6O."),
+    ] = None,
     to: Annotated[
         Export | None, typer.Option("--to", help="Export a model: metatomic (the ending .pt says so too).")
     ] = None,
@@ -53,6 +57,7 @@ def convert(
             output,
             labels=conventions,
             head=head,
+            formula=formula,
             to=to.value if to else None,
             precision=precision.value if precision else None,
             overwrite=overwrite,

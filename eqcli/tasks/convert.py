@@ -59,6 +59,7 @@ def convert(
     *,
     labels: LabelConvention | None = None,
     head: str | None = None,
+    formula: str | None = None,
     to: Literal["metatomic"] | None = None,
     precision: str | None = None,
     overwrite: bool = False,
@@ -84,6 +85,8 @@ def convert(
         What a model file becomes, whatever the ending of the output.
     precision
         Precision of the arithmetic of an exported model; None is the one the model was saved in.
+    formula
+        Composition that a torchmd-net model with a constant per structure was trained on.
     overwrite
         Replace an existing output.
     report
@@ -106,7 +109,7 @@ def convert(
     if precision is not None:
         raise InputError("a precision is chosen for models that are exported", hint="Add --to metatomic.")
     if any(path.suffix.lower() in MODEL_FILES for path in paths) or target.suffix.lower() == ".safetensors":
-        _convert_model(paths, target, labels or LabelConvention(), head, overwrite)
+        _convert_model(paths, target, labels or LabelConvention(), head, formula, overwrite)
         return ConvertResult(target, 0, seconds=time.monotonic() - started)
     failures: list[Failure] = []
     count = _convert_structures(paths, target, labels or LabelConvention(), overwrite, tell, failures)
@@ -129,7 +132,14 @@ def _export(paths: list[Path], output: Path, precision: str | None, overwrite: b
     export_metatomic(model, output)
 
 
-def _convert_model(paths: list[Path], output: Path, labels: LabelConvention, head: str | None, overwrite: bool) -> None:
+def _convert_model(
+    paths: list[Path],
+    output: Path,
+    labels: LabelConvention,
+    head: str | None,
+    formula: str | None,
+    overwrite: bool,
+) -> None:
     if output.suffix.lower() == ".safetensors" and {path.suffix.lower() for path in paths} == {".safetensors"}:
         from eqcli.engine.ensembles import join_models
 
@@ -145,7 +155,8 @@ def _convert_model(paths: list[Path], output: Path, labels: LabelConvention, hea
     if paths[0].suffix.lower() == ".ckpt":
         from eqcli.engine.import_tensornet import convert_torchmd_net
 
-        convert_torchmd_net(paths[0], output, overwrite=overwrite, energy_unit=labels.energy_unit or "eV")
+        unit = labels.energy_unit or "eV"
+        convert_torchmd_net(paths[0], output, overwrite=overwrite, energy_unit=unit, formula=formula)
         return
     from eqcli.engine.import_mace import convert_mace_torch
 

@@ -100,9 +100,24 @@ def test_elements_are_those_that_the_training_saw() -> None:
 
 
 @needs_peers
-def test_a_constant_per_structure_is_refused() -> None:
+def test_a_constant_per_structure_is_shared_among_the_atoms_of_a_formula() -> None:
+    """Right for that composition; for others it is as if each atom had its share."""
+    path, shares = REFERENCE / "shifted.ckpt", (1.0, 5 / 9, 27 / 9, 1 / 9)
     with pytest.raises(InputError, match="a constant of 3 that is added to every structure"):
-        import_tensornet(REFERENCE / "shifted.ckpt")
+        import_tensornet(path)
+    potential = import_tensornet(path, formula="C2H6O")
+    for s, reference, share in zip(
+        read_structures(REFERENCE / "structures.extxyz"), results("shifted"), shares, strict=True
+    ):
+        out = evaluate(potential, build_graph(s.numbers, s.positions, s.cell, s.pbc, potential.cutoff))
+        assert float(out["energy"]) == pytest.approx(reference["energy"] + 3.0 * (share - 1.0), rel=AGREEMENT)
+
+
+@needs_peers
+@pytest.mark.parametrize("formula", ["C2H6Q", "", "c2", "C0", "C2-H6"])
+def test_formulae_are_read_strictly(formula: str) -> None:
+    with pytest.raises(InputError, match="is no formula"):
+        import_tensornet(REFERENCE / "shifted.ckpt", formula=formula)
 
 
 @needs_peers
