@@ -107,6 +107,7 @@ class CompiledEnergies:
             self._refuse(reason)
 
     def _refuse(self, reason: Exception | str) -> None:
-        text = (str(reason).strip() or type(reason).__name__).splitlines()[0]
+        # torch names the compiler on the first line and what it said on the next.
+        text = " ".join((str(reason).strip() or type(reason).__name__).splitlines()[:2])
         self.program, self.reason = None, text
         warnings.warn(f"the compiled model is not used: {text}", BackendWarning, stacklevel=3)

@@ -97,7 +97,7 @@ def _capabilities(potential: Potential) -> Any:
     known = potential.capabilities()
     reach = potential.cutoff * known.depth if known is not None else math.inf
     return ModelCapabilities(
-        outputs={"energy": ModelOutput(unit="eV", sample_kind="system", description="Potential energy.")},
+        outputs={"energy": ModelOutput(unit="eV", sample_kind="atom", description="Potential energy.")},
         atomic_types=potential.elements.tolist(),
         interaction_range=reach,
         length_unit="angstrom",

@@ -81,7 +81,7 @@ class MetatomicShell(nn.Module):
             weights.zero_()
             weights[(torch.cumsum(sizes, 0) - sizes)[chosen[:, 0]] + chosen[:, 1]] = 1.0
         vector, edge = torch.cat(vectors), torch.cat(edges, dim=1)
-        each, gradient = self._compute(vector.detach(), edge, torch.cat(numbers), samples[:, 0], charges, weights)
+        each, gradient = self._compute(vector, edge, torch.cat(numbers), samples[:, 0], charges, weights)
         # Zero, with the gradient of the energy of the selected atoms; engines differentiate by positions, also
         # where no atom has a neighbour.
         slope = torch.zeros(len(systems), dtype=torch.float64, device=device)
@@ -122,16 +122,19 @@ class MetatomicShell(nn.Module):
         members: List[Tensor] = []  # noqa: UP006
         for e in range(self.n_elements):
             members.append(torch.empty(int(counts[e]), device=vectors.device))
-        energies, gradients = self.energies(
-            vectors[by_receiver],
-            edge_index[:, by_receiver],
-            numbers[order],
-            batch[order],
-            charges,
-            torch.full_like(charges, float("nan")),
-            weights[order],
-            members,
-        )
+        # The gradients are there already. (TorchScript fails on this block in a method that returns early.)
+        with torch.no_grad():
+            found = self.energies(
+                vectors[by_receiver],
+                edge_index[:, by_receiver],
+                numbers[order],
+                batch[order],
+                charges,
+                torch.full_like(charges, float("nan")),
+                weights[order],
+                members,
+            )
+        energies, gradients = found[0], found[1]
         of_edges = torch.empty_like(gradients)
         of_edges[by_receiver] = gradients
         return energies[place], of_edges

@@ -25,7 +25,10 @@ Program = Callable[..., tuple[Tensor, Tensor]]
 def require_equal(potential: Potential, program: Program, what: str) -> None:
     """Raises InputError where the program differs from the potential on probes of different sizes."""
     for graph in probes(potential):
-        reason = deviation(potential, program, graph)
+        try:
+            reason = deviation(potential, program, graph)
+        except RuntimeError as error:  # sizes that do not fit, above all
+            reason = f"it fails for {graph.num_nodes} atoms: {str(error).strip().splitlines()[-1]}"
         if reason is not None:
             raise InputError(
                 f"{what} is not the model: {reason}", hint="Nothing was written; use the model with Python."
