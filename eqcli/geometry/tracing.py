@@ -30,3 +30,12 @@ def tracing_graph(counts: Sequence[int]) -> Iterator[None]:
         yield
     finally:
         _COUNTS.pop()
+
+
+def row_pieces(n: int, step: int) -> Iterator[slice]:
+    """The rows `0 .. n` in pieces of `step`, at least one; while tracing all at once, since n is a symbol."""
+    if tracing():
+        yield slice(0, n)
+        return
+    for start in range(0, max(n, 1), step):
+        yield slice(start, min(start + step, n))

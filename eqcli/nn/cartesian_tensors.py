@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from eqcli.geometry.axis_orders import cartesian_basis
 from eqcli.geometry.constants import ConstantModule
+from eqcli.geometry.tracing import row_pieces
 from eqcli.nn.edge_pieces import numbers_at_once
 from eqcli.nn.element_linear import mix_channels
 
@@ -73,7 +74,7 @@ class MatrixProduct(ConstantModule):
         """The product without a graph, of the transposes of the factors that are `turned`."""
         out = torch.empty_like(x)
         step = max(1, 2 * numbers_at_once(x.device) // max(1, 9 * x.shape[2]))
-        for piece in (slice(start, start + step) for start in range(0, len(x), step)):
+        for piece in row_pieces(len(x), step):
             first, second = self._matrices(x[piece], turned[0]), self._matrices(y[piece], turned[1])
             product = _add_product(None, first, second)
             product = _add_product(product, second, first) if self.parity else product.mul_(2.0)

@@ -10,7 +10,6 @@ everything turns, so that turning the direction alone is turning x and g back.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -19,7 +18,7 @@ from torch import Tensor
 
 from eqcli.geometry.edge_rotation import EdgeRotation, Group, groups
 from eqcli.geometry.products.so2_piece import Piece
-from eqcli.geometry.tracing import tracing
+from eqcli.geometry.tracing import row_pieces
 
 ROWS_AT_ONCE = 512
 """Edges in a piece: enough to fill matrix products, few enough for the rotated features to stay in the cache."""
@@ -149,7 +148,7 @@ def fill(
     n = len(into[0])
     total = None
     parts = []
-    for rows in _pieces(n, into[0].is_cuda):
+    for rows in row_pieces(n, max(n, 1) if into[0].is_cuda else ROWS_AT_ONCE):
         piece = Piece(
             shape,
             [d[rows] for d in into],
@@ -170,12 +169,3 @@ def fill(
             else:
                 total = found if total is None else total + found
     return total if total is not None else parts[0] if len(parts) == 1 else torch.cat(parts)
-
-
-def _pieces(n: int, whole: bool) -> Iterator[slice]:
-    if whole or tracing():
-        yield slice(0, n)
-        return
-    step = ROWS_AT_ONCE
-    for start in range(0, max(n, 1), step):
-        yield slice(start, min(start + step, n))
