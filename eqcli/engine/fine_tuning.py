@@ -25,9 +25,6 @@ if TYPE_CHECKING:
 HEADS = "heads."
 """Parameters of properties may be new, or left behind; all others must fit."""
 
-UNCERTAINTY = "uncertainty."
-"""What was fitted to the errors of the base says nothing about the new model."""
-
 SAMPLE = 300
 """Structures that the shift of reference energies is fitted to."""
 
@@ -47,6 +44,7 @@ def adopt(potential: Potential, base: Potential, source: Path) -> list[str]:
     InputError
         A parameter does not fit: the architecture is another one.
     """
+    base.uncertainty = None  # it was fitted to the errors of the base, and says nothing about what comes of it
     kept, fresh = dict(base.state_dict()), []
     rows = _rows(potential, base)
     tables = _element_tables(base) if len(rows) else set()
@@ -70,7 +68,7 @@ def adopt(potential: Potential, base: Potential, source: Path) -> list[str]:
                     _HINT,
                 )
             value.copy_(old)
-    left = [name for name in kept if name != "elements" and not name.startswith((HEADS, UNCERTAINTY))]
+    left = [name for name in kept if name != "elements" and not name.startswith(HEADS)]
     if left:
         raise InputError(f"the model to start from has a parameter '{left[0]}' too many", Where(source), _HINT)
     return fresh

@@ -16,6 +16,7 @@ from eqcli.errors import ErrorGroup, InputError
 from eqcli.models.potentials.base import Potential, Statistics
 from eqcli.models.potentials.config import MACEConfig
 from eqcli.models.potentials.derive import evaluate
+from eqcli.models.potentials.uncertainty import LastLayerUncertainty
 from eqcli.recipe.load import load_train_recipe
 from eqcli.tasks.train import train
 from tests.engine.training_case import isolated_atoms, molecules, write
@@ -46,6 +47,14 @@ def test_known_elements_keep_their_energies(more: list[int], kind: str) -> None:
     assert not torch.allclose(energies(new), energies(base))
     assert adopt(new, base, NOWHERE) == []
     assert torch.allclose(energies(new), energies(base), rtol=1e-13, atol=0)
+
+
+def test_an_uncertainty_is_left_behind() -> None:
+    base = potential([1, 6, 8])
+    base.uncertainty = LastLayerUncertainty(8)
+    new = potential([1, 6, 8, 14], seed=1)
+    adopt(new, base, NOWHERE)
+    assert new.uncertainty is None
 
 
 def test_new_heads_stay_fresh_and_old_ones_are_taken_over() -> None:
