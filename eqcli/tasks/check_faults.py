@@ -49,7 +49,7 @@ def find_faults(
     from eqcli.elements import SYMBOLS
     from eqcli.models.potentials.properties import gives_energy, properties_of
 
-    errors = _model_faults(recipe, tables, split)
+    errors = _model_faults(recipe, tables, split) + _fine_tune_faults(recipe)
     trained = set(tables["train"].elements(split["train"].indices))
     for name, part in split.items():
         table = tables[part.source]
@@ -119,6 +119,25 @@ def _model_faults(recipe: TrainRecipe, tables: dict[str, FrameTable], split: Spl
             for name, found in charges.items()
         ]
     return errors
+
+
+def _fine_tune_faults(recipe: TrainRecipe) -> list[EqcliError]:
+    """Whether the model to start from fits the recipe, and has the parts that are to be frozen."""
+    if recipe.fine_tune is None:
+        return []
+    from eqcli.engine.fine_tuning import adopt, freeze
+    from eqcli.engine.model_file import load_model
+    from eqcli.models.potentials.build import make_potential
+
+    source = Path(recipe.fine_tune.model)
+    try:
+        base = load_model(source).potential
+        potential = make_potential(recipe.model, base.elements.tolist())
+        adopt(potential, base, source)
+        freeze(potential, recipe.fine_tune.freeze)
+    except EqcliError as error:
+        return [error]
+    return []
 
 
 def _property_faults(

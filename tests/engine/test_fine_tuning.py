@@ -176,3 +176,14 @@ def test_mistakes_in_a_recipe(
     with pytest.raises(ErrorGroup) as caught:
         load_train_recipe(recipe, [change])
     assert said in str(caught.value)
+
+
+@pytest.mark.parametrize("changes", [{"freeze": ["layer.0"]}, {"freeze": ["*"]}])
+def test_what_cannot_be_frozen_is_found_before_any_work(base: Path, tmp_path: Path, changes: dict[str, Any]) -> None:
+    data = write(tmp_path / "frames.h5", molecules(20))
+    recipe = tmp_path / "recipe.yaml"
+    recipe.write_text(RECIPE.format(data=data, model=base))
+    override = f"fine_tune.freeze={changes['freeze']}"
+    with pytest.raises((InputError, ErrorGroup), match=r"frozen|called 'layer.0'"):
+        train(load_train_recipe(recipe, [override]), tmp_path / "run", device="cpu")
+    assert not (tmp_path / "run").exists()
