@@ -29,6 +29,7 @@ class Kind(StrEnum):
     """Kinds of recipe."""
 
     train = "train"
+    dynamics = "dynamics"
     pipeline = "pipeline"
 
 

@@ -7,9 +7,17 @@ from typing import Annotated, Literal
 from pydantic import Field, model_validator
 
 from eqcli.models.dynamics.config import DynamicsConfig
-from eqcli.recipe.schema import NAME, NAME_FORM, InputFile, Section, SplitSection, TrainingSection
+from eqcli.recipe.schema import NAME, NAME_FORM, InputFile, Section, TrainingSection
 
 Count = Annotated[int, Field(ge=1)]
+
+
+class ParticleSplitSection(Section):
+    """How the training file is divided when no separate files are given. Drawn once and stored with the run."""
+
+    valid: float = Field(0.1, ge=0, description="Validation share: a fraction below 1, or a number of systems.")
+    test: float = Field(0.0, ge=0, description="Test share: a fraction below 1, or a number of systems.")
+    seed: int | None = Field(None, ge=0, description="Seed of the draw; by default the recipe's seed.")
 
 
 class ParticleDataSection(Section):
@@ -20,7 +28,8 @@ class ParticleDataSection(Section):
     )
     particles: int = Field(5, ge=2, le=100, description="Particles of a simulated system.")
     train: Count | InputFile = Field(
-        description="Training systems: how many to simulate, or a file of trajectories (HDF5 or npz).", examples=[3000]
+        description="Training systems: how many to simulate, or a file of trajectories (HDF5 or npz).",
+        examples=["trajectories.h5"],
     )
     valid: Count | InputFile | None = Field(
         None, description="Validation systems: how many to simulate, or a file; drawn from the file `train` if absent."
@@ -28,8 +37,8 @@ class ParticleDataSection(Section):
     test: Count | InputFile | None = Field(
         None, description="Test systems: how many to simulate, or a file; drawn from the file `train` if `split.test`."
     )
-    split: SplitSection = Field(
-        default_factory=SplitSection, description="The draw of validation and test systems from a file."
+    split: ParticleSplitSection = Field(
+        default_factory=ParticleSplitSection, description="The draw of validation and test systems from a file."
     )
     seed: int | None = Field(None, ge=0, description="Seed of the simulations; by default the recipe's seed.")
     from_frame: int = Field(0, ge=0, description="Frame that the model is given, counted from 0.")
@@ -55,7 +64,7 @@ class DynamicsRecipe(Section):
 
     eqcli: Literal[1] = Field(1, description="Version of the recipe language.")
     task: Literal["train"] = Field("train", description="What the recipe does.")
-    family: Literal["dynamics"] = Field(description="The family of the model.")
+    family: Literal["dynamics"] = Field(description="The family of the model.", examples=["dynamics"])
     name: str = Field(
         description="Name of the run.", pattern=NAME, examples=["my-model"], json_schema_extra={**NAME_FORM}
     )

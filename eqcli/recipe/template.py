@@ -9,12 +9,14 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
+from eqcli.recipe.dynamics import DynamicsRecipe
 from eqcli.recipe.fields import Model, aliases, annotation_of, describe, fields, models
 from eqcli.recipe.schema import PipelineRecipe, TrainRecipe
 from eqcli.recipe.steps import ARGUMENTS, outputs
+from eqcli.recipe.training import TRAININGS
 from eqcli.recipe.yaml12 import dump_scalar
 
-Kind = Literal["train", "pipeline"]
+Kind = Literal["train", "dynamics", "pipeline"]
 WIDTH = 110
 BOUND_WORDS = {"gt": "above", "ge": "at least", "lt": "below", "le": "at most"}
 
@@ -24,7 +26,7 @@ def template(kind: Kind = "train") -> str:
     if kind == "pipeline":
         return _pipeline_template()
     head = "# Train a model: eqcli train FILE\n# Every key that has a default may be left out.\n\n"
-    return head + "\n".join(_section(TrainRecipe, "")) + "\n"
+    return head + "\n".join(_section(DynamicsRecipe if kind == "dynamics" else TrainRecipe, "")) + "\n"
 
 
 def _section(model: Model, indent: str) -> list[str]:
@@ -116,8 +118,11 @@ def _pipeline_template() -> str:
 
 def json_schema() -> dict[str, Any]:
     """JSON Schema (draft 2020-12) of recipes, for editors that complete and check YAML."""
-    train, pipeline = (model.model_json_schema(by_alias=True) for model in (TrainRecipe, PipelineRecipe))
-    definitions = {**train.pop("$defs", {}), **pipeline.pop("$defs", {})}
+    kinds: tuple[Model, ...] = (*TRAININGS.values(), PipelineRecipe)
+    recipes = [model.model_json_schema(by_alias=True) for model in kinds]
+    definitions: dict[str, Any] = {}
+    for recipe in recipes:
+        definitions |= recipe.pop("$defs", {})
     cases = []
     for task, model in ARGUMENTS.items():
         arguments = model.model_json_schema(by_alias=True)
@@ -127,16 +132,18 @@ def json_schema() -> dict[str, Any]:
         cases.append({"if": condition, "then": {"properties": {"with": {"$ref": f"#/$defs/{model.__name__}"}}}})
     definitions["Step"]["allOf"] = cases
     include = {"description": "Recipes whose keys stand below those of this file.", "type": ["string", "array"]}
-    for recipe in (train, pipeline):
+    for recipe in recipes:
         recipe["properties"]["include"] = include
         definitions[recipe["title"]] = recipe
-    _accept_aliases(TrainRecipe, definitions)
+    for training in TRAININGS.values():
+        _accept_aliases(training, definitions)
+    dynamics = {"properties": {"family": {"const": "dynamics"}}, "required": ["family"]}
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": "eqcli recipe",
         "if": {"properties": {"task": {"const": "pipeline"}}, "required": ["task"]},
         "then": {"$ref": "#/$defs/PipelineRecipe"},
-        "else": {"$ref": "#/$defs/TrainRecipe"},
+        "else": {"if": dynamics, "then": {"$ref": "#/$defs/DynamicsRecipe"}, "else": {"$ref": "#/$defs/TrainRecipe"}},
         "$defs": definitions,
     }
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from eqcli.recipe.dynamics import DynamicsRecipe
 from eqcli.recipe.fields import fields
 from eqcli.recipe.load import load_recipe
 from eqcli.recipe.schema import TrainRecipe
@@ -30,6 +31,14 @@ def test_the_pipeline_template_loads(write: Write) -> None:
     assert [step.task for step in load_recipe(write(template("pipeline"))).steps] == ["train", "predict", "evaluate"]  # type: ignore[union-attr]
 
 
+def test_the_template_of_dynamics_is_the_defaults(write: Write) -> None:
+    write("", "trajectories.h5")
+    recipe = load_recipe(write(template("dynamics")))
+    assert isinstance(recipe, DynamicsRecipe)
+    plain = {"family": "dynamics", "name": "my-model", "data": {"train": recipe.data.train}, "model": {"name": "egnn"}}
+    assert recipe == DynamicsRecipe.model_validate(plain)
+
+
 def test_commented_keys_are_right_too(write: Write) -> None:
     write("", "train.extxyz")
     lines = template("train").splitlines()
@@ -39,7 +48,7 @@ def test_commented_keys_are_right_too(write: Write) -> None:
     load_recipe(write(text))
 
 
-@pytest.mark.parametrize("model", [TrainRecipe, *ARGUMENTS.values()])
+@pytest.mark.parametrize("model", [TrainRecipe, DynamicsRecipe, *ARGUMENTS.values()])
 def test_every_key_is_described(model: type) -> None:
     for key, info in fields(model).items():
         assert info.description, f"{model.__name__}.{key}"
