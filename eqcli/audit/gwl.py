@@ -110,10 +110,14 @@ def _fresh(potential: Potential, one_layer: bool, seed: int) -> Potential:
         if potential.depth_key is None:
             name = type(potential).__name__
             raise InputError(f"{name} has no number of layers to set to one, which the tests by layer need")
-        config = config.model_copy(update={potential.depth_key: 1})
+        config = config.model_copy(update={potential.depth_key: potential.least_depth})
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         model = type(potential)(config, potential.elements.tolist()[:1])
+    with torch.no_grad():
+        for parameter in model.parameters():
+            if parameter.dim() > 1:
+                parameter.mul_(model.probe_gain)
     # Few neighbours to average over: messages stay strong, and what comes from far above rounding.
     model.initialise(Statistics(avg_num_neighbors=0.3, shift=0.0, scale=1.0))
     return model.double().eval().requires_grad_(False)

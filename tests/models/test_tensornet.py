@@ -11,6 +11,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from eqcli.audit.gwl import gwl_tests
 from eqcli.engine.model_file import load_model, make_potential, save_model
 from eqcli.geometry.axis_orders import spherical_to_cartesian
 from eqcli.graph.atom_graph import AtomGraph, build_graph
@@ -201,6 +202,16 @@ def test_a_basis_that_was_set_is_saved(tmp_path: Path) -> None:
     assert torch.equal(evaluate(loaded, molecule())["energy"], evaluate(model, molecule())["energy"])
     assert not any(name.startswith("basis") for name, _ in model.named_parameters())
     assert {name for name, _ in make(trainable_basis=True).basis.named_parameters()} == {"centres", "widths"}
+
+
+@pytest.mark.parametrize("layers", [0, 2])
+def test_it_tells_apart_what_theory_says(layers: int) -> None:
+    """One layer deeper than it counts, since the embedding sees neighbours."""
+    results = gwl_tests(make(num_layers=layers), seeds=3)
+    assert [r.pair.key for r in results if not r.agrees] == []
+    assert {f"chain-{k}" for k in range(2, 2 * layers + 2)} == {
+        r.pair.key for r in results if r.passed and r.pair.key.startswith("chain")
+    }
 
 
 def test_weights_are_those_of_the_paper() -> None:

@@ -83,12 +83,18 @@ class Potential(nn.Module, ABC):
         Gives the standard deviation of energies; None where none was fitted.
     depth_key
         Field of `config` that counts the message-passing layers; None when there is none.
+    probe_gain
+        Factor on fresh matrices in tests of expressivity, where products of fresh features would be lost in rounding.
+    least_depth
+        Value of that field for which atoms see their neighbours alone: 0 where an embedding sees them already.
     """
 
     family: ClassVar[str] = "potentials"
     accepts_charge: ClassVar[bool] = False
     one_by_one: ClassVar[bool] = False
     depth_key: ClassVar[str | None] = None
+    least_depth: ClassVar[int] = 1
+    probe_gain: ClassVar[float] = 1.0
     element_scaled: ClassVar[tuple[str, ...]] = ()
 
     outputs: tuple[str, ...] = ("energy", "forces", "stress")

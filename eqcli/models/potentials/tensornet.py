@@ -68,6 +68,8 @@ class TensorNet(FeaturePotential):
     """
 
     depth_key: ClassVar[str | None] = "num_layers"
+    least_depth: ClassVar[int] = 0
+    probe_gain: ClassVar[float] = 3.0
 
     config: TensorNetConfig
     layers: Any  # ModuleList of Interaction: torch types no elements
@@ -90,7 +92,9 @@ class TensorNet(FeaturePotential):
         self.linear = nn.Linear(3 * c, c)
 
     def capabilities(self) -> Capabilities:
-        return Capabilities(self.config.num_layers + 1, edge_degree=2, message_degree=2, factors=2)
+        """The embedding squares sums over neighbours; a layer multiplies three of them and more."""
+        layers = self.config.num_layers
+        return Capabilities(layers + 1, edge_degree=2, message_degree=2, factors=3 if layers else 2)
 
     def states(self, inputs: AtomInputs) -> AtomStates:
         neighbours = self.neighbours(inputs)
