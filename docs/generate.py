@@ -50,6 +50,12 @@ def train_recipe() -> str:
     return "\n\n".join(sections(TrainRecipe, ""))
 
 
+def dynamics_recipe() -> str:
+    from eqcli.recipe.dynamics import DynamicsRecipe
+
+    return "\n\n".join(sections(DynamicsRecipe, ""))
+
+
 def pipeline_recipe() -> str:
     from eqcli.recipe.schema import PipelineRecipe
 
@@ -217,6 +223,7 @@ def default(info: FieldInfo) -> str:
 
 PARTS: dict[str, Callable[[], str]] = {
     "train-recipe": train_recipe,
+    "dynamics-recipe": dynamics_recipe,
     "pipeline-recipe": pipeline_recipe,
     "pipeline-steps": pipeline_steps,
     "label-names": label_names,

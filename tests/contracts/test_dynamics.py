@@ -19,10 +19,10 @@ from eqcli.models.dynamics.base import DynamicsModel, ParticleGraph
 from eqcli.models.dynamics.config import DYNAMICS
 
 VARIANTS: dict[str, dict[str, Any]] = {
-    "egnn": {"name": "egnn", "channels": 8, "num_interactions": 3},
-    "egnn-gated": {"name": "egnn", "channels": 8, "num_interactions": 2, "attention": True, "tanh": True},
-    "egnn-sum": {"name": "egnn", "channels": 8, "num_interactions": 2, "mean": False, "residual": False},
-    "egnn-still": {"name": "egnn", "channels": 8, "num_interactions": 2, "velocity": False},
+    "egnn": {"name": "egnn", "channels": 8, "num_layers": 3},
+    "egnn-gated": {"name": "egnn", "channels": 8, "num_layers": 2, "attention": True, "tanh": True},
+    "egnn-sum": {"name": "egnn", "channels": 8, "num_layers": 2, "mean": False, "residual": False},
+    "egnn-still": {"name": "egnn", "channels": 8, "num_layers": 2, "velocity": False},
 }
 EXACT = 1e-10
 """Relative error allowed to a symmetry in float64."""

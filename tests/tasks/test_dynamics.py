@@ -35,7 +35,7 @@ SECTIONS: dict[str, Any] = {
         "system": "charged-particles", "particles": 3, "train": 60, "valid": 20, "test": 20,
         "from_frame": 0, "to_frame": 5,
     },
-    "model": {"name": "egnn", "channels": 8, "num_interactions": 2},
+    "model": {"name": "egnn", "channels": 8, "num_layers": 2},
     "training": {
         "max_epochs": 12, "batch": {"structures": 10}, "optimizer": {"lr": 0.01, "amsgrad": False},
         "schedule": {"name": "cosine"}, "ema": 0.9, "checkpoint": {"every_minutes": 1e-4},
@@ -138,7 +138,7 @@ def test_training_on_files(tmp_path: Path, dimensions: int) -> None:
 
 def test_the_audit_finds_a_model_with_a_preferred_direction() -> None:
     torch.manual_seed(0)
-    model = make_dynamics(EGNNDynamicsConfig(channels=4, num_interactions=1), node_features=0, edge_features=0)
+    model = make_dynamics(EGNNDynamicsConfig(channels=4, num_layers=1), node_features=0, edge_features=0)
     true = model.forward
     model.forward = lambda graph: true(graph) + 1e-3 * graph.velocities[:, :1]  # type: ignore[method-assign]
     rng = np.random.default_rng(0)

@@ -4,17 +4,23 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AliasChoices, BaseModel, ConfigDict, Field
 
 
 class EGNNDynamicsConfig(BaseModel):
     """EGNN with velocities: E(n)-equivariant graph network (Satorras, Hoogeboom and Welling, ICML 2021)."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)
 
     name: Literal["egnn"] = "egnn"
     channels: int = Field(64, ge=1, le=1024, description="Channels of features and messages.")
-    num_interactions: int = Field(4, ge=1, le=16, description="Message-passing layers.")
+    num_layers: int = Field(
+        4,
+        ge=1,
+        le=16,
+        description="Message-passing layers.",
+        validation_alias=AliasChoices("num_layers", "num_interactions"),
+    )
     velocity: bool = Field(True, description="Whether each layer moves a point along its velocity too.")
     attention: bool = Field(False, description="Whether messages pass a learned gate.")
     residual: bool = Field(True, description="Whether features are added to their update.")

@@ -31,9 +31,9 @@ class EGNNDynamics(DynamicsModel):
                 residual=config.residual,
                 mean=config.mean,
                 tanh=config.tanh,
-                update_features=layer + 1 < config.num_interactions,
+                update_features=layer + 1 < config.num_layers,
             )
-            for layer in range(config.num_interactions)
+            for layer in range(config.num_layers)
         )
 
     def forward(self, graph: ParticleGraph) -> Tensor:
