@@ -11,7 +11,7 @@ from torch import nn
 
 from eqcli.engine import training_callbacks
 from eqcli.engine.model_file import load_model, make_potential
-from eqcli.engine.training_checkpoint import list_checkpoints, read_checkpoint
+from eqcli.engine.training_checkpoint import list_checkpoints, read_checkpoint, write_checkpoint
 from eqcli.engine.training_module import STATE_KEY, Progress, parameter_groups
 from eqcli.engine.training_schedule import LearningRate
 from eqcli.errors import InputError
@@ -124,3 +124,19 @@ def test_weights_of_any_model_that_decay() -> None:
     decayed, plain = parameter_groups(model, 0.1)
     assert [p is model["map"].weight for p in decayed["params"]] == [True]
     assert len(plain["params"]) == 4
+
+
+def test_checkpoints_from_before_there_were_families(data: Path, tmp_path: Path) -> None:
+    """Their weights are those of a `potential`, and their recipe names no family."""
+    run = tmp_path / "run"
+    train(recipe(data, max_epochs=2), run, device="cpu")
+    for path in list_checkpoints(run / "checkpoints"):
+        tree = read_checkpoint(path)
+        weights = tree["state_dict"].items()
+        tree["state_dict"] = {name.replace("model.", "potential.", 1): tensor for name, tensor in weights}
+        del tree[STATE_KEY]["progress"]["seconds"]
+        write_checkpoint(path, tree)
+    stored = (run / "recipe.yaml").read_text()
+    (run / "recipe.yaml").write_text(stored.replace("family: potentials\n", ""))
+    assert "family" not in (run / "recipe.yaml").read_text()
+    assert train(recipe(data, max_epochs=3), run, device="cpu", resume=True).epochs == 3
