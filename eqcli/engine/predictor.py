@@ -151,7 +151,7 @@ class Predictor:
             stress = self.stress is not False and bool(batch.pbc.all(dim=1).any())
             with threads_for(batch.edge_index.shape[1]):
                 result = evaluate(self.potential, batch, stress=stress)
-            per_atom = {"forces", "atomic_energies", *(p.name for p in self.properties if p.per_atom)}
+            per_atom = {"forces", "forces_std", "atomic_energies", *(p.name for p in self.properties if p.per_atom)}
             return _per_structure({key: value.cpu().numpy() for key, value in result.items()}, graphs, per_atom)
         except (RuntimeError, MemoryError) as error:
             if not out_of_memory(error):
@@ -200,6 +200,10 @@ def predicted(structure: Structure, values: Values, properties: Sequence[Propert
         arrays.setdefault("REF_forces", structure.forces)
     if "atomic_energies" in values:
         arrays["atomic_energies"] = values["atomic_energies"]
+    if "energy_std" in values:
+        info["energy_std"] = float(values["energy_std"])
+    if "forces_std" in values:
+        arrays["forces_std"] = values["forces_std"]
     stress = values.get("stress")
     found = replace(
         structure,
