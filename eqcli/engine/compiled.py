@@ -75,7 +75,7 @@ class CompiledEnergies:
 
     def __call__(self, graph: AtomGraph, vectors: Tensor) -> dict[str, Tensor]:
         if self.program is None and self.reason is None:
-            self._compile(graph)
+            self._compile(graph, vectors)
         # An empty list of edges has a program of its own: not worth a minute.
         if self.program is not None and vectors.shape[0]:
             try:
@@ -88,9 +88,10 @@ class CompiledEnergies:
         """What the model gives without."""
         return type(self.potential).compute(self.potential, graph, vectors)
 
-    def _compile(self, graph: AtomGraph) -> None:
-        if self.potential.quantities:
-            self._refuse("a model of further properties is not compiled")
+    def _compile(self, graph: AtomGraph, vectors: Tensor) -> None:
+        further = sorted(set(self.plain(graph, vectors)) - {"atomic_energies"})
+        if further:
+            self._refuse(f"it would not give {', '.join(further)}")
             return
         from torch.fx.experimental import _config as shapes
 

@@ -108,8 +108,7 @@ def energies_and_gradients(potential: Potential, arguments: Arguments) -> tuple[
             charge=charge,
             spin=spin,
         )
-        # The method of the class: a compiled potential has another in its place.
-        energies = type(potential).compute(potential, graph, vectors)["atomic_energies"]
+        energies = potential.energies(graph, vectors)
         (gradients,) = torch.autograd.grad((energies * weights).sum(), vectors)
     return energies.detach(), gradients
 

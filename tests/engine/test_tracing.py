@@ -23,13 +23,15 @@ from eqcli.engine.tracing import Arguments, arguments_of, energies_and_gradients
 from eqcli.errors import InputError
 from eqcli.graph.atom_graph import AtomGraph, batch_graphs, build_graph
 from eqcli.models.potentials.base import Potential
+from eqcli.models.potentials.build import make_potential
 from eqcli.models.potentials.config import POTENTIALS
 from eqcli.models.potentials.derive import edge_vectors, evaluate
+from eqcli.models.potentials.ensemble import Ensemble
 from eqcli.nn.backend import BackendWarning
 from tests.toy import ToyPotential
 from tests.toy_model import toy_model
 
-SMALL = {
+SMALL: dict[str, dict[str, object]] = {
     "mace": {"channels": 4, "max_ell": 2, "radial_MLP": (8,)},
     "tensornet": {"channels": 4},
     "egnn": {"channels": 8},
@@ -136,6 +138,29 @@ class Fixed(ToyPotential):
     def interaction_energies(self, graph: AtomGraph, vectors: Tensor) -> Tensor:
         energies = super().interaction_energies(graph, vectors)
         return energies * (1.0 + 0.01 * energies.shape[0].__index__())
+
+
+def ensemble(cutoffs: tuple[float, ...]) -> Potential:
+    members = []
+    for seed, cutoff in enumerate(cutoffs):
+        torch.manual_seed(seed)
+        config = POTENTIALS["egnn"][2](name="egnn", cutoff=cutoff, **SMALL["egnn"])
+        members.append(make_potential(config, [1, 6, 8]))
+    return Ensemble.of(members).eval().requires_grad_(False)
+
+
+def test_ensembles_are_traced_as_their_mean():
+    model = ensemble((4.0, 4.0))
+    trace = trace_potential(model)
+    for atoms in SYSTEMS:
+        assert deviation(model, trace, graph_of(atoms, model.cutoff)) is None
+
+
+def test_a_model_of_more_than_energies_is_not_compiled():
+    model = compiled("eager", ensemble((4.0, 4.0)))
+    graph = graph_of(molecule(5), model.cutoff)
+    with pytest.warns(BackendWarning, match="energy_std"):
+        assert "energy_std" in evaluate(model, graph)
 
 
 def test_a_model_that_looks_at_values_is_refused():

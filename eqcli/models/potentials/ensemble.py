@@ -59,11 +59,11 @@ class Ensemble(Potential):
             member.initialise(statistics)
 
     def interaction_energies(self, graph: AtomGraph, vectors: Tensor) -> Tensor:
-        found = [m.interaction_energies(*within(graph, vectors, m.cutoff)) for m in self.members]
+        found = [m.interaction_energies(*self._seen(m, graph, vectors)) for m in self.members]
         return torch.stack(found).mean(0)
 
     def compute(self, graph: AtomGraph, vectors: Tensor) -> dict[str, Tensor]:
-        found = [member.compute(*within(graph, vectors, member.cutoff)) for member in self.members]
+        found = [member.compute(*self._seen(member, graph, vectors)) for member in self.members]
         wanted = [name for name in found[0] if name in (*self.quantities, *self.direct, "atomic_energies")]
         result = {name: torch.stack([one[name] for one in found]).mean(0) for name in wanted}
         if "atomic_energies" not in result:
@@ -78,6 +78,10 @@ class Ensemble(Potential):
         if forces is not None:
             result["forces_std"] = torch.stack(forces).std(0)
         return result
+
+    def _seen(self, member: Potential, graph: AtomGraph, vectors: Tensor) -> tuple[AtomGraph, Tensor]:
+        """The edges that a member knows."""
+        return within(graph, vectors, member.cutoff) if member.cutoff < self.cutoff else (graph, vectors)
 
 
 def within(graph: AtomGraph, vectors: Tensor, cutoff: float) -> tuple[AtomGraph, Tensor]:
