@@ -104,3 +104,42 @@ def test_a_named_label_that_nothing_has_is_refused_before_anything_is_written(tm
     with pytest.raises(InputError, match="no frame has the entry 'enrgy'"):
         convert([source], tmp_path / "b.h5", labels=LabelConvention(energy="enrgy"))
     assert not (tmp_path / "b.h5").exists()
+
+
+def test_a_model_is_exported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from tests.toy_model import register_toy, save_toy
+
+    register_toy(monkeypatch)
+    model = save_toy(tmp_path / "model.safetensors")
+    exported = []
+    monkeypatch.setattr(
+        "eqcli.engine.export_metatomic.export_metatomic", lambda m, path: exported.append((m.potential.dtype, path))
+    )
+    convert([model], tmp_path / "a.pt", precision="float32")
+    convert([model], tmp_path / "b.bin", to="metatomic")
+    assert [(str(dtype), path.name) for dtype, path in exported] == [
+        ("torch.float32", "a.pt"),
+        ("torch.float64", "b.bin"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("inputs", "output", "options", "said"),
+    [
+        (["a.xyz"], "b.pt", {}, "one model file"),
+        (["m.safetensors", "m.safetensors"], "b.pt", {}, "one model file"),
+        (["m.safetensors"], "there.pt", {}, "exists already"),
+        (["m.safetensors"], "b.pt", {"precision": "half"}, "unknown precision"),
+        (["a.xyz"], "b.h5", {"precision": "float32"}, "exported"),
+    ],
+)
+def test_exports_that_cannot_be_are_refused(inputs, output, options, said, tmp_path, monkeypatch) -> None:
+    from tests.toy_model import register_toy, save_toy
+
+    register_toy(monkeypatch)
+    save_toy(tmp_path / "m.safetensors")
+    (tmp_path / "a.xyz").write_text(GOOD)
+    (tmp_path / "there.pt").write_text("")
+    with pytest.raises(InputError, match=said):
+        convert([tmp_path / name for name in inputs], tmp_path / output, **options)
+    assert not (tmp_path / "b.pt").exists()
