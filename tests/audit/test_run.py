@@ -64,7 +64,7 @@ CASES = {
     "Handed": ({"reflection"}, {"handedness"}),
     # What depends on the place in space or in the cell is on no neighbour's gradient either.
     "Anchored": ({"translation", "periodicity", "origin", *COPIES}, set()),
-    "PreferredCell": ({"translation", "periodicity", "origin", "forces_fd", *COPIES}, set()),
+    "PreferredCell": ({"translation", "periodicity", "origin", "acoustic", *COPIES}, set()),
     "Ordered": (
         {"permutation", "periodicity", "cutoff_energy", "cutoff_forces", *COPIES},
         {"run_symmetry", "cutoff_curvature", "time_step"},
