@@ -89,6 +89,12 @@ class EquivariantLayerNorm(ConstantModule):
         return out
 
 
+def normalised(norm: EquivariantLayerNorm, x: Tensor) -> Tensor:
+    """A normalisation of features `[N, (lmax+1)^2, C]`."""
+    out: Tensor = norm(x.flatten(1))
+    return out.unflatten(1, x.shape[1:])
+
+
 def _group(ir: Irrep, scope: NormScope) -> str:
     if scope is NormScope.DEGREE or (scope is NormScope.SEPARABLE and ir.l == 0):
         return str(ir)

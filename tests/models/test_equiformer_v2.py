@@ -11,6 +11,7 @@ import torch
 from pydantic import ValidationError
 from torch import Tensor
 
+from eqcli.audit.gwl import gwl_tests
 from eqcli.engine.model_file import make_potential
 from eqcli.graph.atom_graph import AtomGraph, build_graph
 from eqcli.models.potentials.base import Potential, Statistics
@@ -155,6 +156,13 @@ def test_the_published_epsilon_magnifies_what_symmetry_forbids_and_the_default_d
     default = EquiformerV2Config().norm_epsilon
     assert change(default) < 0.05
     assert change(1e-5) > 0.5
+
+
+@pytest.mark.parametrize(("name", "layers"), [("equiformer-v2", 3), ("escn", 3)])
+def test_theory_and_measurement_agree_on_what_can_be_told_apart(name: str, layers: int) -> None:
+    results = gwl_tests(make(name, num_layers=layers), seeds=2)
+    assert [r.pair.key for r in results if not r.agrees] == []
+    assert {r.passed for r in results} == {True, False}
 
 
 @pytest.mark.parametrize("config", [ESCNConfig, EquiformerV2Config])

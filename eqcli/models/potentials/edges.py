@@ -8,6 +8,7 @@ import torch
 from torch import nn
 
 from eqcli.geometry.edge_rotation import EdgeRotation
+from eqcli.models.potentials.base import Capabilities
 from eqcli.nn.edge_embedding import Edges
 from eqcli.nn.envelope import polynomial_envelope
 from eqcli.nn.radial import RADIAL_BASES
@@ -15,6 +16,9 @@ from eqcli.nn.radial import RADIAL_BASES
 if TYPE_CHECKING:
     from eqcli.models.potentials.configs.convolutions import FrameConfig
     from eqcli.models.potentials.features import AtomInputs
+
+UNLIMITED = 1000
+"""Degree and number of neighbours of what a nonlinear function of angles to all neighbours holds."""
 
 
 class FrameEdges(nn.Module):
@@ -45,3 +49,15 @@ class FrameEdges(nn.Module):
             rotation=EdgeRotation(directions, self.config.lmax, self.config.mmax),
             n_atoms=inputs.n_atoms,
         )
+
+
+def capabilities(config: FrameConfig, depth: int) -> Capabilities | None:
+    """What `depth` layers can tell apart that see features of all degrees; None on a grid, which no theory covers.
+
+    In the frame of an edge to one neighbour, components of order 0 are sums of Legendre polynomials of the angles
+    to all others. Any function of those has angles and products of every degree.
+    """
+    if config.activation != "gate":
+        return None
+    angles = UNLIMITED if config.lmax else 0
+    return Capabilities(depth, edge_degree=angles, message_degree=config.lmax if config.mmax else 0, factors=UNLIMITED)

@@ -9,16 +9,17 @@ import torch
 from torch import Tensor, nn
 
 from eqcli.geometry.irreps import natural
-from eqcli.models.potentials.edges import FrameEdges
+from eqcli.models.potentials.edges import FrameEdges, capabilities
 from eqcli.models.potentials.features import AtomInputs, FeaturePotential
 from eqcli.models.potentials.heads import AtomStates, Widths, spherical_states
 from eqcli.nn.drop import DropPath
 from eqcli.nn.frame_activation import frame_activation
 from eqcli.nn.frame_attention import EdgeDegreeEmbedding, FrameAttention
-from eqcli.nn.layer_norm import EquivariantLayerNorm, NormScope
+from eqcli.nn.layer_norm import EquivariantLayerNorm, NormScope, normalised
 from eqcli.nn.spherical_mlp import spherical_mlp
 
 if TYPE_CHECKING:
+    from eqcli.models.potentials.base import Capabilities
     from eqcli.models.potentials.config import EquiformerV2Config
     from eqcli.nn.edge_embedding import Edges
 
@@ -36,6 +37,7 @@ class EquiformerV2(FeaturePotential):
     """
 
     depth_key: ClassVar[str | None] = "num_layers"
+    probe_gain: ClassVar[float] = 2.0
 
     config: EquiformerV2Config
     blocks: Any  # ModuleList of Block: torch types no elements
@@ -55,6 +57,9 @@ class EquiformerV2(FeaturePotential):
         self.norm = normalisation(config, last)
         self.force_block = attention(config, self.edges, 1, last) if self.direct else None
 
+    def capabilities(self) -> Capabilities | None:
+        return capabilities(self.config, self.config.num_layers)
+
     def states(self, inputs: AtomInputs) -> AtomStates:
         edges = self.edges(inputs)
         x = self.degree_embedding(edges) / self.avg_num_neighbors.to(edges.basis.dtype)
@@ -71,6 +76,8 @@ class EquiformerV2(FeaturePotential):
 
 class Block(nn.Module):
     """x + attention(norm(x)), then x + feed-forward(norm(x)), of which degrees up to `lmax_out` are kept."""
+
+    norms: Any  # ModuleList of EquivariantLayerNorm
 
     def __init__(self, config: EquiformerV2Config, edges: FrameEdges, lmax_out: int) -> None:
         super().__init__()
@@ -116,9 +123,3 @@ def attention(config: EquiformerV2Config, edges: FrameEdges, channels_out: int, 
 def normalisation(config: EquiformerV2Config, lmax: int) -> EquivariantLayerNorm:
     """The separable layer normalisation: scalars apart, all l > 0 together."""
     return EquivariantLayerNorm(natural(lmax, config.channels), NormScope.SEPARABLE, epsilon=config.norm_epsilon)
-
-
-def normalised(norm: nn.Module, x: Tensor) -> Tensor:
-    """A normalisation of features `[M, (lmax+1)^2, C]`."""
-    out: Tensor = norm(x.flatten(1))
-    return out.unflatten(1, x.shape[1:])

@@ -8,14 +8,17 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import torch
 from torch import Tensor, nn
 
-from eqcli.models.potentials.edges import FrameEdges
+from eqcli.geometry.irreps import natural
+from eqcli.models.potentials.edges import FrameEdges, capabilities
 from eqcli.models.potentials.features import AtomInputs, FeaturePotential
 from eqcli.models.potentials.heads import AtomStates, Widths, spherical_states
 from eqcli.nn.frame_activation import frame_activation
 from eqcli.nn.frame_message import FrameMessage
+from eqcli.nn.layer_norm import EquivariantLayerNorm, NormScope, normalised
 from eqcli.nn.spherical_mlp import spherical_mlp
 
 if TYPE_CHECKING:
+    from eqcli.models.potentials.base import Capabilities
     from eqcli.models.potentials.config import ESCNConfig
     from eqcli.nn.edge_embedding import Edges
 
@@ -33,6 +36,8 @@ class ESCN(FeaturePotential):
     """
 
     depth_key: ClassVar[str | None] = "num_layers"
+    least_depth: ClassVar[int] = 2
+    probe_gain: ClassVar[float] = 2.0
 
     config: ESCNConfig
     layers: Any  # ModuleList of Layer: torch types no elements
@@ -49,13 +54,19 @@ class ESCN(FeaturePotential):
         degrees = [0, *[config.lmax] * (config.num_layers - 1), last]
         self.layers = nn.ModuleList(Layer(config, self.edges, *pair) for pair in pairwise(degrees))
         self.sphere = update(config, last, c, c) if config.activation == "s2-grid" else None
+        self.norm = normalisation(config, last)
         self.force_head = update(config, last, c, 1) if self.direct else None
+
+    def capabilities(self) -> Capabilities | None:
+        """The first layer makes what the others see; without normalisation nothing sees the length of vectors."""
+        return capabilities(self.config, self.config.num_layers - 1) if self.config.norm != "none" else None
 
     def states(self, inputs: AtomInputs) -> AtomStates:
         edges = self.edges(inputs)
         x = self.embedding.index_select(0, inputs.species).unsqueeze(1)  # [M, (l+1)^2, C], l = 0 at first
         for layer in self.layers:
             x = layer(x, edges, self.avg_num_neighbors)
+        x = x if self.norm is None else normalised(self.norm, x)
         states = spherical_states(x if self.sphere is None else self.sphere(x))
         if self.force_head is not None:
             # The grid gives a lone atom forces of rounding, where there must be none.
@@ -84,12 +95,15 @@ class Layer(nn.Module):
             parity=config.parity,
         )
         self.update = update(config, lmax_out, 2 * config.channels, config.channels)
+        self.norm = normalisation(config, lmax_in)
 
     def forward(self, x: Tensor, edges: Edges, neighbors: Tensor) -> Tensor:
-        message = self.message(x, edges) / neighbors.to(x.dtype)
+        normal = x if self.norm is None else normalised(self.norm, x)
+        message = self.message(normal, edges) / neighbors.to(x.dtype)
         # Zeros for new degrees; a negative number takes those away that are not kept.
-        x = nn.functional.pad(x, (0, 0, 0, message.shape[1] - x.shape[1]))
-        out: Tensor = x + self.update(torch.cat([x, message], dim=2))
+        missing = (0, 0, 0, message.shape[1] - x.shape[1])
+        change = self.update(torch.cat([nn.functional.pad(normal, missing), message], dim=2))
+        out: Tensor = nn.functional.pad(x, missing) + change
         return out
 
 
@@ -104,3 +118,10 @@ def update(config: ESCNConfig, lmax: int, channels_in: int, channels_out: int) -
         config.resolution,
         separable=False,
     )
+
+
+def normalisation(config: ESCNConfig, lmax: int) -> EquivariantLayerNorm | None:
+    """What `config.norm` names."""
+    if config.norm == "none":
+        return None
+    return EquivariantLayerNorm(natural(lmax, config.channels), NormScope.SEPARABLE, epsilon=config.norm_epsilon)
