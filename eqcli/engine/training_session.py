@@ -119,6 +119,7 @@ class Session:
             **self.trainable.facts(),
             "epoch": progress.epoch + 1,
             "step": progress.step,
+            **({"seconds": progress.seconds} if progress.seconds else {}),
             "figures": figures,
         }
         save_model(self.folder.model, model, training=training, provenance=provenance())

@@ -27,7 +27,7 @@ class Entry:
     nve_drift
         What the audit measured of the energy in dynamics, with its unit.
     training_seconds
-        Wall time of the training, where the model file states it.
+        Time of training until the model was chosen; stated where the recipe limits the time.
     train_ms, evaluate_ms
         One training step, and energy and forces, of `batch_atoms` atoms, milliseconds.
     peak_mb
