@@ -11,6 +11,7 @@ from torch.autograd.function import once_differentiable
 
 from eqcli.engine.traced_check import deviation
 from eqcli.engine.tracing import arguments_of, trace_potential
+from eqcli.errors import InputError
 from eqcli.nn.backend import BackendWarning
 
 if TYPE_CHECKING:
@@ -22,11 +23,12 @@ if TYPE_CHECKING:
 def compile_potential(potential: Potential, compiler: str = "inductor") -> None:
     """Makes `potential.compute` run compiled code from its first graph on.
 
-    Energy and gradient are traced once and compiled for any number of atoms and edges.
-    On the first graph energies and gradients are compared with those of the model, within the tolerances of
+    Energy and gradient are traced once and compiled for any number of atoms and edges. On the first graph of each
+    kind energies, forces and virials are compared with those of the model, within the tolerances of
     :data:`eqcli.engine.traced_check.TOLERANCE`. When the model cannot be traced or compiled, or differs, a
-    BackendWarning says why and the model goes on as it is. Compiling takes a minute or two. Device and precision must
-    not change afterwards, and there are no second derivatives.
+    BackendWarning says why and the model goes on as it is. Compiling takes minutes, and one more when a number of
+    structures, or of atoms of an element, is zero or one for the first time. Device and precision must not change
+    afterwards, and there are no second derivatives.
 
     Parameters
     ----------
@@ -72,14 +74,17 @@ class CompiledEnergies:
         self.potential, self.compiler = potential, compiler
         self.program: Program | None = None
         self.reason: str | None = None
+        self._checked: set[tuple[int, ...]] = set()
 
     def __call__(self, graph: AtomGraph, vectors: Tensor) -> dict[str, Tensor]:
-        if self.program is None and self.reason is None:
-            self._compile(graph, vectors)
         # An empty list of edges has a program of its own: not worth a minute.
-        if self.program is not None and vectors.shape[0]:
+        if self.reason is None and vectors.shape[0]:
             try:
-                return {"atomic_energies": _Energies.apply(vectors, graph, self.potential, self.program)}
+                self._prepare(graph, vectors)
+                if self.program is not None:
+                    return {"atomic_energies": _Energies.apply(vectors, graph, self.potential, self.program)}
+            except InputError:
+                raise
             except Exception as error:  # a compiler is other people's code: whatever it raises, it is not used
                 self._refuse(error)
         return self.plain(graph, vectors)
@@ -88,23 +93,22 @@ class CompiledEnergies:
         """What the model gives without."""
         return type(self.potential).compute(self.potential, graph, vectors)
 
-    def _compile(self, graph: AtomGraph, vectors: Tensor) -> None:
-        further = sorted(set(self.plain(graph, vectors)) - {"atomic_energies"})
-        if further:
+    def _prepare(self, graph: AtomGraph, vectors: Tensor) -> None:
+        """Compiles at the first graph; compares at each that has code of its own."""
+        if self.program is None and (further := sorted(set(self.plain(graph, vectors)) - {"atomic_energies"})):
             self._refuse(f"it would not give {', '.join(further)}")
             return
+        kind = _kind(self.potential, graph)
+        if kind in self._checked:
+            return
+        if self.program is None:
+            self.program = torch.compile(trace_potential(self.potential), dynamic=True, backend=self.compiler)
         from torch.fx.experimental import _config as shapes
 
-        try:
-            program: Any = torch.compile(trace_potential(self.potential), dynamic=True, backend=self.compiler)
-            with shapes.patch(backed_size_oblivious=True):  # type: ignore[attr-defined]
-                reason = deviation(self.potential, program, graph)
-        except Exception as error:  # as above
-            self._refuse(error)
-            return
-        if reason is None:
-            self.program = program
-        else:
+        with shapes.patch(backed_size_oblivious=True):  # type: ignore[attr-defined]
+            reason = deviation(self.potential, self.program, graph)
+        self._checked.add(kind)
+        if reason is not None:
             self._refuse(reason)
 
     def _refuse(self, reason: Exception | str) -> None:
@@ -112,3 +116,10 @@ class CompiledEnergies:
         text = " ".join((str(reason).strip() or type(reason).__name__).splitlines()[:2])
         self.program, self.reason = None, text
         warnings.warn(f"the compiled model is not used: {text}", BackendWarning, stacklevel=3)
+
+
+def _kind(potential: Potential, graph: AtomGraph) -> tuple[int, ...]:
+    """Which sizes are zero, one or more: torch makes code for each, the number of atoms of each element included."""
+    counts = torch.bincount(potential.species(graph), minlength=len(potential.elements))
+    sizes = [*counts.tolist(), graph.n_structures, graph.edge_index.shape[1]]
+    return tuple(min(size, 2) for size in sizes)

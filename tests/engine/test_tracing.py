@@ -314,6 +314,20 @@ def test_what_differs_or_fails_is_not_used(compiler, said):
     torch.testing.assert_close(found["forces"], evaluate(toy_model().potential, graph)["forces"], rtol=0, atol=0)
 
 
+def test_code_for_other_sizes_is_compared_too():
+    torch.compiler.reset()
+    model = compiled("eager")
+    graph = graph_of(molecule(9), model.cutoff)
+    assert {1, 6, 8} == set(graph.numbers.tolist())
+    evaluate(model, graph)
+    program = model.compute.program
+    model.compute.program = lambda *given: [1.01 * x for x in program(*given)]
+    single = graph_of(Atoms("OH", [[0, 0, 0], [1.1, 0, 0]]), model.cutoff)
+    with pytest.warns(BackendWarning, match="differ by"):
+        found = evaluate(model, single)
+    torch.testing.assert_close(found["forces"], evaluate(toy_model().potential, single)["forces"], rtol=0, atol=0)
+
+
 @pytest.mark.slow
 def test_inductor_gives_the_same():
     torch.compiler.reset()
