@@ -44,7 +44,7 @@ def slow_features(model: EGNN, graph: AtomGraph) -> Tensor:
         steps = [torch.zeros_like(x[0]) for _ in x]
         for j, i in pairs:
             r0 = start[j, i].norm().reshape(1)
-            factor = model.envelope(r0) * model.avg_num_neighbors ** -0.5
+            factor = model.envelope(r0) * model.avg_num_neighbors**-0.5
             radial = [] if model.basis is None else [model.basis(r0)[0]]
             r = x[i] - x[j]
             message = layer.edge_second(layer.edge_first(torch.cat([h[i], h[j], (r @ r).reshape(1), *radial])))

@@ -51,7 +51,7 @@ def slow_features(model: FAENet, graph: AtomGraph) -> Tensor:
             d = r.norm().reshape(1)
             e = silu(torch.cat([model.edge_vector(r), model.edge_distance(model.basis(d)[0])]))
             f = silu(layer.message(torch.cat([e, h[i], h[j]])))
-            sums[i] = sums[i] + model.envelope(d) * f * silu(layer.down(h[j])) * model.avg_num_neighbors ** -0.5
+            sums[i] = sums[i] + model.envelope(d) * f * silu(layer.down(h[j])) * model.avg_num_neighbors**-0.5
         h = [a + silu(layer.up(silu(s))) for a, s in zip(h, sums, strict=True)]
         every.append(h)
     if model.skip is None:
