@@ -103,10 +103,7 @@ class CompiledEnergies:
             return
         if self.program is None:
             self.program = torch.compile(trace_potential(self.potential), dynamic=True, backend=self.compiler)
-        from torch.fx.experimental import _config as shapes
-
-        with shapes.patch(backed_size_oblivious=True):  # type: ignore[attr-defined]
-            reason = deviation(self.potential, self.program, graph)
+        reason = deviation(self.potential, self.program, graph)
         self._checked.add(kind)
         if reason is not None:
             self._refuse(reason)
