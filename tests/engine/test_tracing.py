@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import warnings
 from functools import cache
 from importlib import import_module
@@ -329,6 +330,7 @@ def test_code_for_other_sizes_is_compared_too():
 
 
 @pytest.mark.slow
+@pytest.mark.skipif(not any(map(shutil.which, ("c++", "g++", "clang++"))), reason="needs a C++ compiler")
 def test_inductor_gives_the_same():
     torch.compiler.reset()
     plain, fast = potential("egnn"), compiled("inductor", potential("egnn"))
