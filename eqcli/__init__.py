@@ -84,7 +84,7 @@ def lammps_model(
     backend: str = "auto",
     compile: bool = False,
 ) -> LammpsModel:
-    """A model for `pair_style mliap unified` of LAMMPS; its `attach` gives it to a running LAMMPS.
+    """A model for LAMMPS from Python; its `attach` gives it to a running LAMMPS through `fix external`.
 
     Parameters are those of :func:`calculator`.
     """

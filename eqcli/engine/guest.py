@@ -186,7 +186,7 @@ def members(graph: AtomGraph) -> Iterator[Atoms]:
     from ase import Atoms
 
     numbers, positions = graph.numbers.cpu().numpy(), graph.positions.detach().cpu().numpy()
-    counts = torch.bincount(graph.batch, minlength=graph.n_structures).tolist()
+    counts = graph.atom_counts.tolist()
     ends = np.cumsum(counts)
     for k, (n, end) in enumerate(zip(counts, ends, strict=True)):
         rows = slice(int(end) - n, int(end))

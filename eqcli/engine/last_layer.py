@@ -10,7 +10,7 @@ import torch
 
 from eqcli.errors import InputError
 from eqcli.models.potentials.derive import edge_vectors, evaluate
-from eqcli.models.potentials.uncertainty import LastLayerUncertainty, mean_features
+from eqcli.models.potentials.uncertainty import LastLayerUncertainty, summed_features
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -61,9 +61,10 @@ def structure_features(potential: Potential, graph: AtomGraph) -> tuple[Tensor, 
     with torch.no_grad():
         features = potential.last_layer(graph, edge_vectors(graph, graph.positions, graph.cell))
         energy = evaluate(potential, graph, forces=False)["energy"]
-    atoms = torch.bincount(graph.batch, minlength=graph.n_structures)
+    atoms = graph.atom_counts
     known = torch.isfinite(graph.energy)
-    return mean_features(features, graph)[known].cpu(), ((graph.energy - energy) / atoms)[known].cpu()
+    means = summed_features(features, graph) / atoms.unsqueeze(1)
+    return means[known].cpu(), ((graph.energy - energy) / atoms)[known].cpu()
 
 
 def _calibrated(

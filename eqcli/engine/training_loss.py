@@ -130,7 +130,7 @@ def _weights(graph: AtomGraph) -> Tensor:
 
 
 def _atoms(graph: AtomGraph) -> Tensor:
-    return torch.bincount(graph.batch, minlength=graph.n_structures).clamp(min=1)
+    return graph.atom_counts.clamp(min=1)
 
 
 def _masked(value: Tensor, target: Tensor, known: Tensor) -> Tensor:

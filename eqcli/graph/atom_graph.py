@@ -55,6 +55,11 @@ class AtomGraph(Data):  # type: ignore[misc]
         return int(self.cell.shape[0])
 
     @property
+    def atom_counts(self) -> Tensor:
+        """Atoms of each structure, `[B]` int64."""
+        return torch.bincount(self.batch, minlength=self.n_structures)
+
+    @property
     def num_nodes(self) -> int:
         """N, the number of atoms."""
         return int(self.numbers.shape[0])

@@ -153,7 +153,7 @@ def _blocks(frames: WeightedFrames, graph: AtomGraph) -> list[WeightedFrames]:
 def turn(graph: AtomGraph, vectors: Tensor, frames: WeightedFrames) -> TurnedStructures:
     """A copy of its structure in each frame."""
     receiver = graph.edge_index[1]
-    atoms = torch.bincount(graph.batch, minlength=graph.n_structures)
+    atoms = graph.atom_counts
     edges = torch.bincount(graph.batch.index_select(0, receiver), minlength=graph.n_structures)
     atom, atom_copy = _members(atoms, frames.structure)
     edge, edge_copy = _members(edges, frames.structure)

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from importlib import import_module
 from typing import TYPE_CHECKING
 
 from torch import Tensor
 
 from eqcli.models.potentials.averaging import FrameAverage
 from eqcli.models.potentials.base import Potential, Statistics
-from eqcli.models.potentials.config import POTENTIALS
+from eqcli.models.potentials.build import make_potential
 
 if TYPE_CHECKING:
     from eqcli.graph.atom_graph import AtomGraph
@@ -27,8 +26,7 @@ class FrameAveraged(Potential):
 
     def __init__(self, config: FrameAveragedConfig, elements: list[int]) -> None:
         super().__init__(config, elements)
-        module, name, _ = POTENTIALS[config.backbone.name]
-        self.backbone: Potential = getattr(import_module(module), name)(config.backbone, elements)
+        self.backbone: Potential = make_potential(config.backbone, elements)
         self.average = FrameAverage(config.frames, self.cutoff)
         self.outputs, self.direct = self.backbone.outputs, self.backbone.direct
         self.quantities = self.backbone.quantities

@@ -215,7 +215,7 @@ def _sum(values: Tensor, graph: AtomGraph) -> Tensor:
 
 
 def _atoms(graph: AtomGraph) -> Tensor:
-    return torch.bincount(graph.batch, minlength=graph.n_structures).double()
+    return graph.atom_counts.double()
 
 
 def _squares(vectors: Tensor | None) -> Tensor | None:

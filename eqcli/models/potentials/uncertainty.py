@@ -40,14 +40,10 @@ class LastLayerUncertainty(nn.Module):
 
     def forward(self, features: Tensor, graph: AtomGraph) -> Tensor:
         """Last layer `[N, size]` -> standard deviation of each energy `[B]`, eV, float64; no gradient flows."""
-        atoms = torch.bincount(graph.batch, minlength=graph.n_structures).double()
-        means = mean_features(features.detach(), graph)
-        return atoms * (means @ self.whitening.T).norm(dim=1)
+        return (summed_features(features.detach(), graph) @ self.whitening.T).norm(dim=1)
 
 
-def mean_features(features: Tensor, graph: AtomGraph) -> Tensor:
-    """Mean over the atoms of each structure, `[N, F] -> [B, F]` float64."""
+def summed_features(features: Tensor, graph: AtomGraph) -> Tensor:
+    """Sum over the atoms of each structure, `[N, F] -> [B, F]` float64."""
     features = features.double()
-    total = features.new_zeros(graph.n_structures, features.shape[1]).index_add(0, graph.batch, features)
-    atoms = torch.bincount(graph.batch, minlength=graph.n_structures).clamp(min=1)
-    return total / atoms.unsqueeze(1)
+    return features.new_zeros(graph.n_structures, features.shape[1]).index_add(0, graph.batch, features)
