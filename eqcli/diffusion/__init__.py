@@ -1,0 +1,1 @@
+"""Diffusion and flow matching: schedules, forward and reverse steps, integrators and likelihoods."""

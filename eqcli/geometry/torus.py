@@ -1,0 +1,45 @@
+"""The flat torus of fractional coordinates: every coordinate on a circle of circumference 1.
+
+Exponential map and logarithm of the flat metric, as in Riemannian flow matching (Chen and Lipman, ICLR 2024)
+and its use on crystals (Miller et al., ICML 2024). All functions work number by number, on tensors of any shape.
+"""
+
+from __future__ import annotations
+
+from torch import Tensor
+
+
+def wrap(x: Tensor) -> Tensor:
+    """The same points with coordinates in [0, 1); the gradient passes as through the identity."""
+    inside = x - x.floor()
+    # A negative number smaller than the spacing of floats below 1 is rounded up to 1, the same point as 0.
+    return inside - (inside >= 1).to(x.dtype)
+
+
+def torus_log(base: Tensor, point: Tensor) -> Tensor:
+    """Shortest displacement from `base` to `point`, in [-1/2, 1/2).
+
+    Points half a turn apart have two: the negative one is given. The gradient is that of `point - base`.
+    """
+    apart = point - base
+    return apart - (apart + 0.5).floor()
+
+
+def torus_exp(base: Tensor, tangent: Tensor) -> Tensor:
+    """Where one arrives going from `base` by `tangent`, in [0, 1)."""
+    return wrap(base + tangent)
+
+
+def geodesic(base: Tensor, point: Tensor, t: Tensor | float) -> Tensor:
+    """The point at time `t` (broadcast) of the shortest path: `base` at 0, `point` at 1; in [0, 1)."""
+    return torus_exp(base, t * torus_log(base, point))
+
+
+def without_drift(v: Tensor, batch: Tensor, count: int) -> Tensor:
+    """Tangent vectors less their mean over the atoms of each crystal, which would only move it as a whole.
+
+    `v` is `[N, ...]`, `batch` the crystal of each atom, `[N]`, and `count` the number of crystals.
+    """
+    total = v.new_zeros(count, *v.shape[1:]).index_add(0, batch, v)
+    atoms = v.new_zeros(count).index_add(0, batch, v.new_ones(len(v))).clamp(min=1)
+    return v - (total / atoms.reshape(-1, *[1] * (v.dim() - 1)))[batch]
