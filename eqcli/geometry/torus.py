@@ -6,6 +6,9 @@ and its use on crystals (Miller et al., ICML 2024). All functions work number by
 
 from __future__ import annotations
 
+from typing import Any
+
+import torch
 from torch import Tensor
 
 
@@ -38,8 +41,30 @@ def geodesic(base: Tensor, point: Tensor, t: Tensor | float) -> Tensor:
 def without_drift(v: Tensor, batch: Tensor, count: int) -> Tensor:
     """Tangent vectors less their mean over the atoms of each crystal, which would only move it as a whole.
 
-    `v` is `[N, ...]`, `batch` the crystal of each atom, `[N]`, and `count` the number of crystals.
+    `v` is `[N, ...]`, `batch` the crystal of each atom, `[N]` and ascending, and `count` the number of crystals.
+    Sums add in the order of the atoms on every device: the same input gives the same bits.
     """
-    total = v.new_zeros(count, *v.shape[1:]).index_add(0, batch, v)
-    atoms = v.new_zeros(count).index_add(0, batch, v.new_ones(len(v))).clamp(min=1)
-    return v - (total / atoms.reshape(-1, *[1] * (v.dim() - 1)))[batch]
+    projected: Tensor = _WithoutDrift.apply(v, batch, count)
+    return projected
+
+
+class _WithoutDrift(torch.autograd.Function):
+    """An orthogonal projection: it is its own gradient, to any order."""
+
+    @staticmethod
+    def forward(ctx: Any, v: Tensor, batch: Tensor, count: int) -> Tensor:
+        ctx.save_for_backward(batch)
+        ctx.count = count
+        offsets = torch.searchsorted(batch, torch.arange(count + 1, device=batch.device, dtype=batch.dtype))
+        if v.is_cuda:
+            # Adding by index is atomic there: the order, and so the rounding, would change from run to run.
+            total = torch.segment_reduce(v.contiguous(), "sum", offsets=offsets, axis=0, unsafe=True, initial=0)
+        else:
+            total = v.new_zeros(count, *v.shape[1:]).index_add(0, batch, v)
+        atoms = offsets.diff().clamp(min=1).to(v.dtype)
+        return v - (total / atoms.reshape(-1, *[1] * (v.dim() - 1)))[batch]
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Any) -> Any:
+        (batch,) = ctx.saved_tensors
+        return _WithoutDrift.apply(gradients[0], batch, ctx.count), None, None
