@@ -30,6 +30,7 @@ class Kind(StrEnum):
 
     train = "train"
     dynamics = "dynamics"
+    generators = "generators"
     pipeline = "pipeline"
 
 

@@ -14,6 +14,8 @@ from pydantic import BaseModel, ValidationError
 from eqcli.elements import SYMBOLS
 from eqcli.errors import InputError, Where
 from eqcli.models.dynamics.config import DYNAMICS
+from eqcli.models.generators.build import make_generator
+from eqcli.models.generators.config import GENERATORS
 from eqcli.models.potentials.build import make_potential
 from eqcli.models.potentials.config import POTENTIALS
 from eqcli.models.potentials.uncertainty import LastLayerUncertainty
@@ -22,6 +24,7 @@ if TYPE_CHECKING:
     from torch import nn
 
     from eqcli.models.dynamics.base import DynamicsModel
+    from eqcli.models.generators.base import CrystalGenerator
     from eqcli.models.potentials.base import Potential
 
 Header = dict[str, Any]
@@ -105,8 +108,28 @@ def _dynamics(header: Header, source: Path) -> nn.Module:
         raise InputError(f"the header of this model is damaged: its inputs are {inputs}", Where(source)) from error
 
 
+def _describe_generator(model: CrystalGenerator) -> Header:
+    return {
+        "elements": [SYMBOLS[z] for z in model.elements.tolist()],
+        "sizes": {str(n): count for n, count in enumerate(model.sizes.tolist()) if count},
+        "units": {"length": "Angstrom"},
+    }
+
+
+def _generator(header: Header, source: Path) -> nn.Module:
+    config = config_in(header, GENERATORS, source)
+    try:
+        numbers = [SYMBOLS.index(symbol) for symbol in header["elements"]]
+        counts = {int(n): int(count) for n, count in header["sizes"].items()}
+        sizes = [counts.get(n, 0) for n in range(max(counts) + 1)]
+    except (ValueError, TypeError, AttributeError) as error:
+        raise InputError(f"the header of this model is damaged: {error}", Where(source)) from error
+    return make_generator(config, elements=numbers, sizes=sizes)
+
+
 FAMILIES: dict[str, Family] = {
     "potentials": Family(_describe_potential, _potential, ("elements",)),
     "dynamics": Family(_describe_dynamics, _dynamics, ("inputs",)),
+    "generators": Family(_describe_generator, _generator, ("elements", "sizes")),
 }
 """By the `family` of a header."""

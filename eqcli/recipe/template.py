@@ -9,14 +9,13 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
-from eqcli.recipe.dynamics import DynamicsRecipe
 from eqcli.recipe.fields import Model, aliases, annotation_of, describe, fields, models
 from eqcli.recipe.schema import PipelineRecipe, TrainRecipe
 from eqcli.recipe.steps import ARGUMENTS, outputs
 from eqcli.recipe.training import TRAININGS
 from eqcli.recipe.yaml12 import dump_scalar
 
-Kind = Literal["train", "dynamics", "pipeline"]
+Kind = Literal["train", "dynamics", "generators", "pipeline"]
 WIDTH = 110
 BOUND_WORDS = {"gt": "above", "ge": "at least", "lt": "below", "le": "at most"}
 
@@ -26,7 +25,7 @@ def template(kind: Kind = "train") -> str:
     if kind == "pipeline":
         return _pipeline_template()
     head = "# Train a model: eqcli train FILE\n# Every key that has a default may be left out.\n\n"
-    return head + "\n".join(_section(DynamicsRecipe if kind == "dynamics" else TrainRecipe, "")) + "\n"
+    return head + "\n".join(_section(TRAININGS.get(kind, TrainRecipe), "")) + "\n"
 
 
 def _section(model: Model, indent: str) -> list[str]:
@@ -137,13 +136,17 @@ def json_schema() -> dict[str, Any]:
         definitions[recipe["title"]] = recipe
     for training in TRAININGS.values():
         _accept_aliases(training, definitions)
-    dynamics = {"properties": {"family": {"const": "dynamics"}}, "required": ["family"]}
+    training: dict[str, Any] = {"$ref": "#/$defs/TrainRecipe"}
+    for family, model in TRAININGS.items():
+        if model is not TrainRecipe:
+            named = {"properties": {"family": {"const": family}}, "required": ["family"]}
+            training = {"if": named, "then": {"$ref": f"#/$defs/{model.__name__}"}, "else": training}
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": "eqcli recipe",
         "if": {"properties": {"task": {"const": "pipeline"}}, "required": ["task"]},
         "then": {"$ref": "#/$defs/PipelineRecipe"},
-        "else": {"if": dynamics, "then": {"$ref": "#/$defs/DynamicsRecipe"}, "else": {"$ref": "#/$defs/TrainRecipe"}},
+        "else": training,
         "$defs": definitions,
     }
 

@@ -6,11 +6,16 @@ from typing import Any
 
 from eqcli.recipe.dynamics import DynamicsRecipe
 from eqcli.recipe.fields import Model
+from eqcli.recipe.generators import GeneratorRecipe
 from eqcli.recipe.schema import TrainRecipe
 
-TrainingRecipe = TrainRecipe | DynamicsRecipe
+TrainingRecipe = TrainRecipe | DynamicsRecipe | GeneratorRecipe
 
-TRAININGS: dict[str, Model] = {"potentials": TrainRecipe, "dynamics": DynamicsRecipe}
+TRAININGS: dict[str, Model] = {
+    "potentials": TrainRecipe,
+    "dynamics": DynamicsRecipe,
+    "generators": GeneratorRecipe,
+}
 """By the `family` of a recipe; potentials where it names none."""
 
 

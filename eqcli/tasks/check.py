@@ -66,6 +66,10 @@ def check_data(recipe: TrainingRecipe, *, report: Reporter | None = None) -> Che
         from eqcli.tasks.train_dynamics import check_dynamics
 
         return check_dynamics(recipe, report=report)
+    if recipe.family == "generators":
+        from eqcli.tasks.train_generator import check_crystals
+
+        return check_crystals(recipe, report=report)
     return inspect(recipe, report or Silent()).report
 
 

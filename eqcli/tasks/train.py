@@ -162,6 +162,10 @@ def _prepare(recipe: TrainingRecipe, folder: RunFolder, resuming: bool, report: 
         from eqcli.tasks.train_dynamics import prepare_dynamics
 
         return prepare_dynamics(recipe, folder, resuming, report)
+    if recipe.family == "generators":
+        from eqcli.tasks.train_generator import prepare_generator
+
+        return prepare_generator(recipe, folder, resuming, report)
     from eqcli.tasks.train_potential import prepare_potential
 
     return prepare_potential(recipe, folder, resuming, report)
