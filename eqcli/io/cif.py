@@ -1,5 +1,6 @@
 """CIF of crystals: read through gemmi with the symmetry expanded, written in P1.
 
+Energy, charge and entries of a structure stand in items of the tool (`cif_items`), which others pass over.
 A file with `_atom_site.` items is mmCIF and goes to the reader of macromolecules.
 """
 
@@ -16,6 +17,7 @@ import numpy as np
 from eqcli.elements import SYMBOLS
 from eqcli.errors import InputError, Where
 from eqcli.io.cells import cell_parameters, require_cell, right_handed_fractions
+from eqcli.io.cif_items import entries_of, item_lines
 from eqcli.io.frame import Frame, Items, plain, unknown_element
 from eqcli.io.structure import Structure, formula
 from eqcli.io.text import read_text
@@ -26,8 +28,12 @@ FULL = 0.999
 CLOSE = 0.1
 """Å. Atoms nearer than this to each other are a fault of the file."""
 
+GENERATED = "sample"
+"""Entry of the structures that a model made."""
+
 _MMCIF = re.compile(r"^\s*_atom_site\.", re.MULTILINE)
 _SITES = "_atom_site_fract_x"
+_BLOCK = re.compile(r"^[ \t]*data_(\S*)", re.MULTILINE | re.IGNORECASE)
 
 
 def read(path: Path) -> Items:
@@ -36,7 +42,11 @@ def read(path: Path) -> Items:
     Errors, since no ordered structure can stand for them: sites that are partly occupied, positions
     that are unknown, operations that put atoms onto each other.
     """
-    text = read_text(path)
+    yield from read_text_of(path, read_text(path))
+
+
+def read_text_of(path: Path, text: str) -> Items:
+    """As `read`, of a text; `path` is named in errors."""
     if _MMCIF.search(text):
         from eqcli.io.pdb import read_mmcif
 
@@ -48,11 +58,12 @@ def read(path: Path) -> Items:
 def read_blocks(path: Path, text: str) -> Items:
     """A structure per data block of a text that has atoms."""
     document = parse_document(path, text)
+    lines = _lines_of_blocks(text)
     found = 0
     for block in document:
         if block.find_loop(_SITES) or block.find_value(_SITES):
             try:
-                yield _frame(block, Where(path, found, _line_of_block(text, block.name)))
+                yield _frame(block, Where(path, found, lines.get(block.name.lower(), 1)))
             except InputError as error:
                 yield error
             found += 1
@@ -75,9 +86,15 @@ def parse_document(path: Path, text: str) -> Any:
     return document
 
 
-def _line_of_block(text: str, name: str) -> int:
-    match = re.search(rf"^\s*data_{re.escape(name)}\s*$", text, re.MULTILINE | re.IGNORECASE)
-    return text.count("\n", 0, match.end()) + (not text[: match.end()].endswith("\n")) if match else 1
+def _lines_of_blocks(text: str) -> dict[str, int]:
+    """The line of each block by its name in small letters, found in one pass over the text."""
+    lines: dict[str, int] = {}
+    line, start = 1, 0
+    for match in _BLOCK.finditer(text):
+        line += text.count("\n", start, match.start(1))
+        start = match.start(1)
+        lines.setdefault(match[1].lower(), line)
+    return lines
 
 
 def _frame(block: Any, where: Where) -> Frame:
@@ -94,10 +111,13 @@ def _frame(block: Any, where: Where) -> Frame:
     sites = small.get_all_unit_cell_sites()
     cell = np.array(small.cell.orth.mat.tolist()).T
     fractions = np.array([site.fract.tolist() for site in sites])
-    _check_distances(fractions, cell, sites, where)
     info: dict[str, Any] = {"name": block.name} if block.name else {}
     if small.spacegroup is not None:
         info["spacegroup"] = int(small.spacegroup.number)
+    info |= entries_of(block, where)
+    # What a model made may overlap, and is to be judged, not refused.
+    if GENERATED not in info:
+        _check_distances(fractions, cell, sites, where)
     return Frame(
         numbers=np.array([site.element.atomic_number for site in sites], dtype=np.int64),
         positions=fractions @ cell,
@@ -106,6 +126,7 @@ def _frame(block: Any, where: Where) -> Frame:
         info=info,
         where=where,
         angstrom=True,
+        implicit_labels="standard",
     )
 
 
@@ -158,29 +179,39 @@ def _check_distances(fractions: Any, cell: Any, sites: Any, where: Where) -> Non
 
 
 def write(path: Path, structures: Iterable[Structure], provenance: dict[str, Any] | None) -> int:
-    """Writes a data block per structure, in P1 with all digits.
+    """Writes a data block per structure, in P1 with all digits; provenance is a comment at the top.
 
     CIF keeps lengths and angles of the cell, not its orientation; structures come back rotated.
     """
     count = 0
     with path.open("w", encoding="utf-8", newline="\n") as file:
-        if provenance:
-            file.write(f"# eqcli {json.dumps(plain(provenance), separators=(',', ':'))}\n")
+        file.write(comment(provenance))
         for structure in structures:
-            file.write(_block(structure, count))
+            file.write(block(structure, count))
             count += 1
     return count
 
 
-def _block(structure: Structure, number: int) -> str:
+def comment(provenance: dict[str, Any] | None) -> str:
+    """Provenance as a line of comment; no line where there is none."""
+    return f"# eqcli {json.dumps(plain(provenance), separators=(',', ':'))}\n" if provenance else ""
+
+
+def block(structure: Structure, number: int) -> str:
+    """The data block of a structure, named as its entry `name` or by formula and `number`.
+
+    Raises InputError where the structure has no cell.
+    """
     require_cell(structure, "CIF")
     fractions = right_handed_fractions(structure)
     lengths, angles = cell_parameters(structure.cell)
-    name = re.sub(r"\W+", "_", str(structure.info.get("name", ""))) or f"{formula(structure.numbers)}_{number}"
+    name = re.sub(r"\W+", "_", str(structure.info.get("name", "")), flags=re.ASCII)
+    name = name or f"{formula(structure.numbers)}_{number}"
     lines = [f"data_{name}"]
     lines += [f"_cell_length_{k} {v!r}" for k, v in zip("abc", lengths, strict=True)]
     lines += [f"_cell_angle_{k} {v!r}" for k, v in zip(("alpha", "beta", "gamma"), angles, strict=True)]
     lines += ["_space_group_name_H-M_alt 'P 1'", "_space_group_IT_number 1"]
+    lines += item_lines(structure, name)
     lines += ["loop_", "_space_group_symop_operation_xyz", "'x, y, z'", "loop_"]
     lines += [f"_atom_site_{tag}" for tag in ("label", "type_symbol", "fract_x", "fract_y", "fract_z", "occupancy")]
     for i, (z, row) in enumerate(zip(structure.numbers.tolist(), fractions.tolist(), strict=True)):

@@ -28,18 +28,22 @@ NUMBER_COLUMNS = ("Z", "numbers", "atomic_numbers")
 def read(path: Path) -> Items:
     """The frames of a file; an error stands in the place of each malformed one."""
     with open_text(path) as file:
-        lines = Lines(path, file)
+        yield from frames(Lines(path, file))
+
+
+def frames(lines: Lines) -> Items:
+    """The frames of a text, as `read` gives those of a file."""
+    lines.skip_blank()
+    if lines.peek() is None:
+        raise InputError("the file is empty", Where(lines.path))
+    if qm9_xyz.is_qm9(lines):
+        yield from qm9_xyz.frames(lines, qm9.layout(qm9_xyz.NAME))
+        return
+    number = 0
+    while lines.peek() is not None:
+        yield _frame_or_error(lines, number)
+        number += 1
         lines.skip_blank()
-        if lines.peek() is None:
-            raise InputError("the file is empty", Where(path))
-        if qm9_xyz.is_qm9(lines):
-            yield from qm9_xyz.frames(lines, qm9.layout(qm9_xyz.NAME))
-            return
-        number = 0
-        while lines.peek() is not None:
-            yield _frame_or_error(lines, number)
-            number += 1
-            lines.skip_blank()
 
 
 def _frame_or_error(lines: Lines, number: int) -> Frame | InputError:

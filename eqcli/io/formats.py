@@ -32,6 +32,8 @@ class Format(StrEnum):
     QM9_ARCHIVE = "qm9-archive"
     OC20 = "oc20-lmdb"
     ASE_LMDB = "ase-lmdb"
+    CIF_ZIP = "cif-zip"
+    POSCAR_ZIP = "poscar-zip"
 
 
 @dataclass(frozen=True)
@@ -107,10 +109,10 @@ FORMATS: dict[Format, FormatSpec] = {
     Format.JSON: FormatSpec(
         (".json", ".json.zip"),
         "eqcli.io.json_records",
-        writes=False,
         labels=True,
         gzip=True,
-        description="structure records (mlearn, JARVIS, Materials Project) or a Matbench table",
+        description="written: a list of pymatgen structures; read: these, their entries, structure records (mlearn, "
+        "JARVIS, Materials Project) or a Matbench table",
     ),
     Format.CSV: FormatSpec(
         (".csv",),
@@ -146,6 +148,18 @@ FORMATS: dict[Format, FormatSpec] = {
     ),
     Format.ASE_LMDB: FormatSpec(
         (".aselmdb",), "eqcli.io.ase_lmdb", writes=False, labels=True, description="ASE database (LMDB)"
+    ),
+    Format.CIF_ZIP: FormatSpec(
+        (".cif.zip", ".zip"),
+        "eqcli.io.cif_zip",
+        cell="needed",
+        description="archive with a CIF per structure; read: CIF, POSCAR and XYZ files in any archive",
+    ),
+    Format.POSCAR_ZIP: FormatSpec(
+        (".vasp.zip", ".poscar.zip"),
+        "eqcli.io.poscar_zip",
+        cell="needed",
+        description="archive with a POSCAR per structure; read as above",
     ),
 }
 """Every format."""
@@ -196,6 +210,9 @@ def writable_format(path: str | Path) -> Format:
     if not FORMATS[found].writes:
         can = ", ".join(spec.suffixes[0] for spec in FORMATS.values() if spec.writes)
         raise InputError(f"{found} files can be read, not written", Where(path), f"Files that can be written: {can}.")
-    if str(path).lower().endswith(".gz"):
-        raise InputError("compressed files are read, not written", Where(path), "Leave out .gz, or write an .h5 file.")
+    name = Path(path).name.lower()
+    if name.endswith((".gz", ".json.zip")):
+        last = Path(name).suffix
+        hint = f"Leave out {last}, or write an .h5 file."
+        raise InputError("compressed files of this kind are read, not written", Where(path), hint)
     return found

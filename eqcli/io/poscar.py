@@ -26,15 +26,20 @@ def read(path: Path) -> Items:
     Atoms held in all three directions are `fixed`; where some directions only are held,
     the array `move_mask [N, 3]` says which are free. Velocities are not read.
     """
-    yield _Reader(path).frame()
+    yield parse(path, read_text(path))
+
+
+def parse(path: str | Path, text: str) -> Frame:
+    """The structure of the text of a POSCAR file; `path` is named in errors. Raises InputError."""
+    return _Reader(path, text).frame()
 
 
 class _Reader:
     """Goes down the lines of the file; each method takes the part of its name."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: str | Path, text: str) -> None:
         self.path = path
-        self.lines = read_text(path).splitlines()
+        self.lines = text.splitlines()
         self.number = 0
 
     def frame(self) -> Frame:
@@ -153,12 +158,13 @@ def write(path: Path, structures: Iterable[Structure], provenance: dict[str, Any
     """Writes one structure, Cartesian and in the order of its atoms; exact to the last bit."""
     count = 0
     for structure in structures:
-        path.write_text(_text(structure, provenance), encoding="utf-8")
+        path.write_text(text(structure, provenance), encoding="utf-8")
         count += 1
     return count
 
 
-def _text(structure: Structure, provenance: dict[str, Any] | None) -> str:
+def text(structure: Structure, provenance: dict[str, Any] | None) -> str:
+    """A structure as the text of a POSCAR file. Raises InputError where it has no cell."""
     require_cell(structure, "POSCAR")
     runs = [(z, len(list(same))) for z, same in groupby(structure.numbers.tolist())]
     comment = str(structure.info.get("comment", "")) or formula(structure.numbers)

@@ -35,7 +35,7 @@ def write(path: Path, structures: Iterable[Structure], provenance: dict[str, Any
     count = 0
     with path.open("w", encoding="utf-8", newline="\n") as file:
         for structure in structures:
-            file.write(_molblock(structure))
+            file.write(_molblock(structure, _comment(provenance) if lone else ""))
             if not lone:
                 extra = {"eqcli_provenance": json.dumps(plain(provenance))} if provenance and count == 0 else {}
                 file.write(_data_items(structure, extra) + "$$$$\n")
@@ -43,13 +43,18 @@ def write(path: Path, structures: Iterable[Structure], provenance: dict[str, Any
     return count
 
 
-def _molblock(structure: Structure) -> str:
+def _comment(provenance: dict[str, Any] | None) -> str:
+    """Version and commit: a molfile has one short line of comment and no data items."""
+    return f"eqcli {provenance.get('eqcli', '')} {(provenance.get('commit') or '')[:12]}" if provenance else ""
+
+
+def _molblock(structure: Structure, comment: str) -> str:
     charges = structure.arrays.get("formal_charge", np.zeros(len(structure), dtype=np.int64)).tolist()
     bonds = [(int(i) + 1, int(j) + 1, _type(order)) for i, j, order in structure.info.get("bonds", [])]
     title = " ".join(str(structure.info.get("name", "")).split())
     large = max(len(structure), len(bonds)) > V2000_ATOMS or np.abs(structure.positions).max() > V2000_REACH
     body = _v3000(structure, charges, bonds) if large else _v2000(structure, charges, bonds)
-    return "\n".join([title[:80], "     eqcli          3D", "", *body, "M  END", ""])
+    return "\n".join([title[:80], "     eqcli          3D", comment, *body, "M  END", ""])
 
 
 Bonds = list[tuple[int, int, int]]

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import gzip
+import time
 from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from eqcli.errors import Failure, InputError
-from eqcli.io import read_structures
+from eqcli.io import Structure, read_structures, write_structures
+from tests.io.structures import names, same, values
 
 CELL = """_cell_length_a 5.64(1)
 _cell_length_b 5.64
@@ -113,3 +117,71 @@ def test_compressed(tmp_path: Path) -> None:
     (tmp_path / "a.cif.gz").write_bytes(gzip.compress(SALT.encode()))
     (salt,) = list(read_structures(tmp_path / "a.cif.gz"))
     assert len(salt) == 8
+
+
+def crystal(**changes: object) -> Structure:
+    fields = {"energy": -3.25, "info": {}} | changes
+    positions = np.array([[0.1, 0.2, 0.3], [2.0, 2.0, 2.0]])
+    return Structure(np.array([11, 17]), positions, np.eye(3) * 4, np.array([True] * 3), **fields)  # type: ignore[arg-type]
+
+
+few = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+
+
+@few
+@given(st.dictionaries(names | st.text("aA_1", min_size=1, max_size=3), values, max_size=6))
+def test_entries_come_back(tmp_path: Path, info: dict) -> None:
+    write_structures(tmp_path / "a.cif", [crystal(info=info, charge=1.0)], overwrite=True)
+    (back,) = list(read_structures(tmp_path / "a.cif"))
+    assert same({key: back.info[key] for key in info}, info)
+    assert (back.energy, back.charge) == (-3.25, 1.0)
+
+
+def test_what_a_model_made_is_readable_by_name(tmp_path: Path) -> None:
+    info = {"sample": 4, "seed": 1, "target": 7, "flags": "overlap,cell", "model": "flow", "name": "a b", "ok": True}
+    write_structures(tmp_path / "a.cif", [crystal(info=info)], provenance={"eqcli": "9.9"})
+    text = (tmp_path / "a.cif").read_text()
+    assert text.startswith('# eqcli {"eqcli":"9.9"}\n')
+    for line in ("_eqcli_sample 4", "_eqcli_flags 'overlap,cell'", "_eqcli_energy -3.25", "_eqcli_ok true", "data_a_b"):
+        assert f"\n{line}\n" in f"\n{text}"
+    (back,) = list(read_structures(tmp_path / "a.cif"))
+    assert {key: back.info[key] for key in info} == info
+    pytest.importorskip("pymatgen.core")
+    from pymatgen.io.cif import CifParser
+
+    (theirs,) = CifParser(tmp_path / "a.cif").parse_structures(primitive=False)
+    np.testing.assert_allclose(theirs.lattice.abc, [4, 4, 4])
+
+
+def test_entries_with_names_of_labels_stay_entries(tmp_path: Path) -> None:
+    write_structures(tmp_path / "a.cif", [crystal(energy=None, info={"energy": 5.0, "charge": 2, "REF_energy": 1.0})])
+    (back,) = list(read_structures(tmp_path / "a.cif"))
+    assert (back.energy, back.charge) == (None, None)
+    assert back.info["original_energy"] == 5
+    assert back.info["original_charge"] == 2
+    assert back.info["REF_energy"] == 1
+
+
+def test_damaged_entries_are_an_error(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="not valid JSON"):
+        read(tmp_path, P1.replace("loop_", "_eqcli_json\n;{\n;\nloop_", 1))
+
+
+def test_generated_crystals_may_overlap(tmp_path: Path) -> None:
+    positions = np.array([[1.0, 1, 1], [1, 1, 1.01], [1, 1, 1]])
+    made = Structure(np.array([6, 6, 6]), positions, np.eye(3) * 4, np.array([True] * 3), info={"sample": 0})
+    write_structures(tmp_path / "a.cif", [made])
+    (back,) = list(read_structures(tmp_path / "a.cif"))
+    np.testing.assert_allclose(back.positions, positions)
+    made.info = {}
+    write_structures(tmp_path / "b.cif", [made])
+    with pytest.raises(InputError, match="apart"):
+        list(read_structures(tmp_path / "b.cif"))
+
+
+def test_blocks_are_placed_in_one_pass(tmp_path: Path) -> None:
+    text = "".join(P1.replace("data_one", f"data_one_{i}") for i in range(3000))
+    start = time.process_time()
+    found = read(tmp_path, text)
+    assert [s.where.line for s in found] == [1 + i * P1.count("\n") for i in range(3000)]
+    assert time.process_time() - start < 5

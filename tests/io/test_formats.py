@@ -3,16 +3,27 @@
 from __future__ import annotations
 
 import csv
+import json
 import sqlite3
 import subprocess
 import sys
+import zipfile
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from eqcli.errors import Failure, InputError
-from eqcli.io import FORMATS, Format, LabelConvention, Structure, format_of, read_structures, write_structures
+from eqcli.io import (
+    FORMATS,
+    DatasetFile,
+    Format,
+    LabelConvention,
+    Structure,
+    format_of,
+    read_structures,
+    write_structures,
+)
 from eqcli.io.extxyz_writer import PROVENANCE_KEY
 
 WATER = Structure(
@@ -101,7 +112,7 @@ def test_a_file_can_be_rewritten_from_itself(tmp_path: Path) -> None:
     assert write_structures(path, read_structures(path), overwrite=True) == 2
 
 
-@pytest.mark.parametrize("name", ["a.traj", "a.smi", "a.json", "a.xyz.gz"])
+@pytest.mark.parametrize("name", ["a.traj", "a.smi", "a.json.zip", "a.json.gz", "a.xyz.gz"])
 def test_formats_that_are_read_only(tmp_path: Path, name: str) -> None:
     with pytest.raises(InputError, match="not written"):
         write_structures(tmp_path / name, [WATER])
@@ -129,11 +140,33 @@ def test_provenance_stands_in_the_first_frame_alone(tmp_path: Path) -> None:
     assert second.info == {}
 
 
-@pytest.mark.parametrize("suffix", [".cif", ".vasp", ".pdb", ".sdf", ".db", ".mol"])
+@pytest.mark.parametrize(
+    "suffix", [".cif", ".vasp", ".pdb", ".sdf", ".db", ".mol", ".json", ".cif.zip", ".vasp.zip", ".h5"]
+)
 def test_provenance_does_not_disturb_the_reader(tmp_path: Path, suffix: str) -> None:
     write_structures(tmp_path / f"a{suffix}", [SALT], provenance={"command": ["a\nb", "x" * 300]})
     (back,) = list(read_structures(tmp_path / f"a{suffix}"))
     assert back.numbers.tolist() == [11, 17]
+
+
+WRITTEN = sorted({s for spec in FORMATS.values() if spec.writes for s in spec.suffixes} - {".json.zip"})
+
+
+@pytest.mark.parametrize("suffix", WRITTEN)
+def test_every_format_but_tables_tells_where_it_comes_from(tmp_path: Path, suffix: str) -> None:
+    origin = {"eqcli": "12.34.56", "commit": "fedcba9876543210"}
+    write_structures(tmp_path / f"a{suffix}", [SALT], provenance=origin)
+    content = (tmp_path / f"a{suffix}").read_bytes()
+    assert (b"12.34.56" in content) == (suffix not in (".csv", ".zip", ".cif.zip", ".vasp.zip", ".poscar.zip"))
+    if suffix.endswith(".zip"):
+        with zipfile.ZipFile(tmp_path / f"a{suffix}") as archive:
+            assert all(b"12.34.56" in archive.read(name) for name in archive.namelist())
+            assert json.loads(archive.read("provenance.json")) == origin
+    if suffix == ".h5":
+        with DatasetFile(tmp_path / "a.h5") as dataset:
+            assert dataset.provenance == origin
+    if suffix == ".json":
+        assert json.loads(content)[0][PROVENANCE_KEY] == origin
 
 
 def test_ase_trajectory(tmp_path: Path) -> None:

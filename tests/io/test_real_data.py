@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import time
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +11,7 @@ import pytest
 
 from eqcli.errors import Failure
 from eqcli.io import LabelConvention, Structure, label_report, read_structures
+from eqcli.io.structure import formula
 from tests.io.structures import distances
 
 pytestmark = [pytest.mark.shared, pytest.mark.filterwarnings("ignore::UserWarning")]
@@ -130,3 +133,37 @@ def test_oxide_database(shared: Path) -> None:
     structures = read(shared / "oc20_toy" / "oxides.db")
     assert len(structures) == 295
     assert all(s.energy is not None and s.pbc.all() for s in structures)
+
+
+@pytest.mark.parametrize(
+    ("name", "rows", "numbers", "words"),
+    [
+        ("perov_5/train.csv", 3787, ["heat_all", "heat_ref", "dir_gap", "ind_gap"], ["formula"]),
+        ("carbon_24/train.csv", 2032, ["energy_per_atom"], ["material_id"]),
+        (
+            "mp_20_biternary/train.csv.gz",
+            7140,
+            ["formation_energy_per_atom", "band_gap", "e_above_hull", "spacegroup.number"],
+            ["material_id", "pretty_formula"],
+        ),
+        ("mpts_52/train.csv.gz", 5000, ["energy_above_hull", "formation_energy_per_atom", "year"], ["material_id"]),
+    ],
+)
+def test_published_tables_of_crystals(shared: Path, name: str, rows: int, numbers: list[str], words: list[str]) -> None:
+    start = time.process_time()
+    structures = read(shared / "crystals" / name)
+    assert rows / (time.process_time() - start) > 500
+    assert len(structures) == rows
+    assert [s.where.frame for s in structures] == list(range(rows))
+    for structure in structures:
+        assert structure.pbc.all()
+        assert structure.energy is None
+        assert all(isinstance(structure.info[key], int | float) for key in numbers)
+        assert all(isinstance(structure.info[key], str) for key in words)
+    for structure in structures[:: rows // 200]:
+        stated = structure.info.get("formula") or structure.info.get("pretty_formula")
+        assert stated is None or elements_of(stated) == elements_of(formula(structure.numbers))
+
+
+def elements_of(text: str) -> set[str]:
+    return set(re.findall(r"[A-Z][a-z]?", text))
