@@ -1,0 +1,234 @@
+"""Relaxations of many small crystals: in several processes, and going on where a killed run stopped."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from eqcli.engine.guest_name import GuestName, is_guest, version_facts
+from eqcli.errors import EqcliError, Failure, InputError, Where
+from eqcli.files import sha256
+from eqcli.metrics.crystals.work import Outcome, available_cores, measure
+from eqcli.progress import Reporter
+
+if TYPE_CHECKING:
+    from eqcli.engine.ase_calculator import PotentialCalculator
+    from eqcli.engine.guest_calculator import Scalar
+    from eqcli.engine.relaxation import RelaxSettings
+    from eqcli.io.store_writer import DatasetWriter
+    from eqcli.io.structure import Structure
+
+PARTS = "relaxing-"
+"""Folders of what is relaxed so far begin so; what they were made from follows."""
+
+ROW = "relax_row"
+FAILURE = "relax_failure"
+"""Keys of `info` in the parts: which structure it is, and why it was not relaxed."""
+
+REACHED = ("converged", "relax_steps", "fmax", "smax")
+"""Keys of `info` that a relaxation with a free cell adds."""
+
+KEY = "relaxation"
+ITEM = "item"
+"""Keys of the provenance and of `info` in a file of all that was relaxed."""
+
+
+@dataclass(frozen=True)
+class Relaxer:
+    """What relaxes, and how.
+
+    Attributes
+    ----------
+    model
+        A model file, or a calculator as `ase:module:Class`.
+    settings
+        When a structure has come to rest.
+    arguments
+        Of the calculator.
+    """
+
+    model: str
+    settings: RelaxSettings
+    arguments: Mapping[str, Scalar] = field(default_factory=dict)
+    device: str = "auto"
+
+    def calculator(self) -> PotentialCalculator:
+        """The calculator, loaded. Raises InputError for a model that cannot relax a cell."""
+        from eqcli.engine.ase_calculator import PotentialCalculator
+        from eqcli.tasks.inference import load_for_inference
+
+        precision = None if is_guest(self.model) else "float64"
+        loaded = load_for_inference(Path(self.model), self.device, precision, self.arguments)
+        for needed in ("energy", "forces", "stress"):
+            if needed not in loaded.potential.outputs:
+                raise InputError(f"relaxing crystals needs the {needed}, which this model does not give",
+                                 Where(self.model))  # fmt: skip
+        return PotentialCalculator(loaded)
+
+    def facts(self) -> dict[str, Any]:
+        """What the result depends on, as plain data."""
+        made = (
+            {"calculator": self.model, **version_facts(GuestName.parse(self.model))}
+            if is_guest(self.model)
+            else {"sha256": sha256(self.model)}
+        )
+        return {**made, "arguments": dict(self.arguments), "settings": asdict(self.settings)}
+
+
+def relax_many(
+    structures: Sequence[Structure],
+    relaxer: Relaxer,
+    folder: Path,
+    *,
+    workers: int | None,
+    timeout: float | None,
+    report: Reporter,
+    earlier: Path | None = None,
+) -> list[Outcome[Structure]]:
+    """Each structure relaxed, or the reason why not, in order.
+
+    What is relaxed is kept in `folder` until `forget` is called, so that a second call with the same structures and
+    the same relaxer does only what a killed one left.
+
+    Parameters
+    ----------
+    workers
+        Processes; None for one per core with a calculator of another package, and for one with a model file, which
+        uses the cores itself.
+    timeout
+        Seconds that one structure may take; what takes longer is a failure, and is tried again by a later call.
+    earlier
+        A dataset of relaxed structures whose provenance has `KEY`: what an earlier call ended with, used again
+        where the key is that of this call. `info` names their rows under `ITEM`.
+    """
+    relaxer.calculator()  # What is wrong with it is said once, and now.
+    key = key_of(structures, relaxer)
+    parts = folder / f"{PARTS}{key[:16]}"
+    for old in folder.glob(f"{PARTS}*"):
+        if old != parts:
+            shutil.rmtree(old)
+    done = _ended(earlier, key) | _finished(parts)
+    waiting = [(row, structure) for row, structure in enumerate(structures) if row not in done]
+    if done:
+        report.message(f"{len(done)} of {len(structures)} structures are relaxed already")
+    if waiting:
+        parts.mkdir(parents=True, exist_ok=True)
+        count = workers or (available_cores() if is_guest(relaxer.model) else 1)
+        relax_one = _RelaxOne(relaxer, parts)
+        try:
+            found = measure(relax_one, waiting, workers=count, timeout=timeout, label="relax", report=report)
+        finally:
+            relax_one.close()
+        done |= {row: outcome for (row, _), outcome in zip(waiting, found, strict=True)}
+    return [_placed(done[row], structure) for row, structure in enumerate(structures)]
+
+
+def forget(folder: Path) -> None:
+    """Removes what `relax_many` kept in a folder."""
+    for old in folder.glob(f"{PARTS}*"):
+        shutil.rmtree(old)
+
+
+def key_of(structures: Sequence[Structure], relaxer: Relaxer) -> str:
+    """A hash of everything that the relaxed structures depend on."""
+    digest = hashlib.sha256(json.dumps(relaxer.facts(), sort_keys=True, default=str).encode())
+    for structure in structures:
+        for values in (structure.numbers, structure.positions, structure.cell, structure.pbc):
+            digest.update(np.ascontiguousarray(values).tobytes())
+    return digest.hexdigest()
+
+
+class _RelaxOne:
+    """Relaxes a structure and keeps the result before giving it back; one calculator and one file in each process."""
+
+    def __init__(self, relaxer: Relaxer, parts: Path) -> None:
+        self.relaxer = relaxer
+        self.parts = parts
+        self._ready: tuple[PotentialCalculator, DatasetWriter] | None = None
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {"relaxer": self.relaxer, "parts": self.parts, "_ready": None}
+
+    def __call__(self, item: tuple[int, Structure]) -> Structure:
+        row, structure = item
+        if not all(np.isfinite(values).all() for values in (structure.positions, structure.cell)):
+            raise InputError("positions or cell are not finite")
+        calculator, writer = self._opened()
+        try:
+            found = _relaxed(structure, calculator, self.relaxer.settings)
+        except EqcliError as error:
+            reason = Failure.of("", error).reason
+            writer.append(_part(structure, {ROW: row, FAILURE: reason}))
+            writer.commit()
+            raise
+        writer.append(_part(found, {ROW: row}))
+        writer.commit()
+        return found
+
+    def close(self) -> None:
+        """Closes the file, where this process has one."""
+        if self._ready is not None:
+            self._ready[1].close()
+            self._ready = None
+
+    def _opened(self) -> tuple[PotentialCalculator, DatasetWriter]:
+        if self._ready is None:
+            from eqcli.io.store_writer import DatasetWriter
+
+            writer = DatasetWriter(self.parts / f"{os.getpid()}.h5", append=True)
+            self._ready = self.relaxer.calculator(), writer
+        return self._ready
+
+
+def _relaxed(structure: Structure, calculator: PotentialCalculator, settings: RelaxSettings) -> Structure:
+    from eqcli.engine.relaxation import Relaxation
+
+    relaxation = Relaxation(structure, calculator, settings)
+    for _ in relaxation.run():
+        pass
+    return relaxation.present()
+
+
+def _placed(outcome: Outcome[Structure], original: Structure) -> Outcome[Structure]:
+    """The outcome with the entries and the place of the structure as it was given."""
+    if outcome.value is None:
+        return outcome
+    info = {name: outcome.value.info[name] for name in REACHED}
+    return Outcome(replace(outcome.value, info={**original.info, **info}, where=original.where))
+
+
+def _part(structure: Structure, info: dict[str, Any]) -> Structure:
+    return replace(structure, info={**structure.info, **info})
+
+
+def _ended(earlier: Path | None, key: str) -> dict[int, Outcome[Structure]]:
+    """What is in the file of an earlier call, by row, if that was made from the same."""
+    from eqcli.io.store import DatasetFile
+
+    if earlier is None or not earlier.is_file():
+        return {}
+    with DatasetFile(earlier) as dataset:
+        if dataset.provenance.get(KEY) != key:
+            return {}
+        return {int(structure.info.pop(ITEM)): Outcome(structure) for structure in dataset}
+
+
+def _finished(parts: Path) -> dict[int, Outcome[Structure]]:
+    """What the processes of an earlier call have kept, by row."""
+    from eqcli.io.store import DatasetFile
+
+    done: dict[int, Outcome[Structure]] = {}
+    for path in sorted(parts.glob("*.h5")):
+        with DatasetFile(path) as dataset:
+            for structure in dataset:
+                row, reason = int(structure.info.pop(ROW)), structure.info.pop(FAILURE, None)
+                done[row] = Outcome(None, str(reason)) if reason is not None else Outcome(structure)
+    return done
