@@ -15,7 +15,7 @@ from eqcli.files import require_file
 from eqcli.names import did_you_mean
 from eqcli.recipe.fields import Model, annotation_of, fields, parts, section_under
 from eqcli.recipe.schema import IsFile
-from eqcli.recipe.steps import IsModel
+from eqcli.recipe.step_fields import IsModel
 from eqcli.recipe.tree import KeyPath, Node
 from eqcli.tasks.pipeline_state import REFERENCE
 

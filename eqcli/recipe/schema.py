@@ -268,8 +268,20 @@ class Step(Section):
         description="Name of the step; its files go into a folder of this name.",
         json_schema_extra={"form": "small letters, digits and hyphens, a letter first"},
     )
-    task: Literal["train", "predict", "relax", "evaluate", "convert", "compare"] = Field(
-        description="The subcommand to run; `compare` is the suite `comparison` of `evaluate`."
+    task: Literal[
+        "train",
+        "predict",
+        "relax",
+        "evaluate",
+        "convert",
+        "compare",
+        "generate",
+        "screen",
+        "evaluate-crystals",
+        "rank",
+    ] = Field(
+        description="The subcommand to run; `compare` is the suite `comparison` of `evaluate`, `evaluate-crystals` is "
+        "`evaluate --reference`; `screen` and `rank` are found in pipelines alone."
     )
     with_: dict[str, Any] = Field(
         default_factory=dict,

@@ -7,28 +7,17 @@ step made.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
 from eqcli.engine.guest_name import is_guest
 from eqcli.io.conventions import LabelConvention
-from eqcli.recipe.schema import InputFile, IsFile, PipelineRecipe, Section
+from eqcli.recipe.crystal_steps import EvaluateCrystalsStep, GenerateStep, RankStep, ScreenStep
+from eqcli.recipe.schema import InputFile, PipelineRecipe, Section
+from eqcli.recipe.step_fields import FILE_FORM, FILE_NAME, Files, IsModel, Precision
 from eqcli.recipe.training import TrainingRecipe, training_recipe
 from eqcli.tasks.pipeline_state import REFERENCE
-
-
-@dataclass(frozen=True)
-class IsModel(IsFile):
-    """Marks text that names a model: a file, or the calculator of another package as `ase:module:Class`."""
-
-
-FILE_FORM = {"form": "the name of a file without folders"}
-FILE_NAME = r"^[A-Za-z0-9_][A-Za-z0-9._-]*$"
-
-Precision = Literal["float32", "float64"]
-Files = InputFile | tuple[InputFile, ...]
 
 
 class TrainStep(Section):
@@ -136,6 +125,10 @@ ARGUMENTS: dict[str, type[Section]] = {
     "evaluate": EvaluateStep,
     "convert": ConvertStep,
     "compare": CompareStep,
+    "generate": GenerateStep,
+    "screen": ScreenStep,
+    "evaluate-crystals": EvaluateCrystalsStep,
+    "rank": RankStep,
 }
 """The arguments of each step by its task."""
 
@@ -149,9 +142,16 @@ def outputs(task: str, arguments: Section) -> dict[str, str]:
         return {"model": MODEL_FILE, "run": "."}
     if task in ("evaluate", "compare"):
         return {**REPORT_FILES, "output": "."}
+    if task == "evaluate-crystals":
+        relaxed = {"relaxed": "stability/relaxed.h5"} if getattr(arguments, "relaxer", None) else {}
+        return {**REPORT_FILES, "table": "structures.csv", **relaxed, "output": "."}
+    if task == "rank":
+        return {"report": REPORT_FILES["report"], "table": "ranked.csv", "output": "."}
     made = {"output": str(getattr(arguments, "output", ""))}
     if trajectory := getattr(arguments, "trajectory", None):
         made["trajectory"] = trajectory
+    if task == "screen":
+        made["dropped"] = "dropped.csv"
     return made
 
 

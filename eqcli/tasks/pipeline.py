@@ -12,6 +12,7 @@ from eqcli.errors import EqcliError, ErrorGroup, ExitCode, Failure, InputError
 from eqcli.locks import FolderLock
 from eqcli.names import did_you_mean
 from eqcli.progress import Reporter, Silent
+from eqcli.tasks.pipeline_call import RESUMABLE, call
 from eqcli.tasks.pipeline_state import (
     FAILED,
     RUNNING,
@@ -195,7 +196,7 @@ class _Run:
             return self._unchanged(step)
         known = self.state.steps.get(step.id)
         interrupted = known is not None and known.status == RUNNING and known.key == key
-        resume = step.task == "train" and interrupted and not forced
+        resume = step.task in RESUMABLE and interrupted and not forced
         self._remember(step, StepState(key, RUNNING))
         self.report.message(f"{step.id}: {'resuming' if resume else 'running'} {step.task}")
         return self._run(step, key, resume)
@@ -242,46 +243,6 @@ class _Run:
     def _remember(self, step: PlannedStep, state: StepState) -> None:
         self.state.steps[step.id] = state
         self.state.write(self.name)
-
-
-def call(
-    step: PlannedStep, arguments: dict[str, Any], folder: Path, device: str, resume: bool, report: Reporter
-) -> Any:
-    """Calls the task of a step with its files in `folder`; what is there belongs to the step and is replaced."""
-    common: dict[str, Any] = {"report": report, "overwrite": True}
-    if step.task == "train":
-        from eqcli.tasks.train import train
-
-        return train(arguments["recipe"], folder, device=device, resume=resume, overwrite=not resume, report=report)
-    folder.mkdir(parents=True, exist_ok=True)
-    if step.task == "evaluate":
-        from eqcli.tasks.evaluate import evaluate
-
-        data = _paths(arguments.pop("data"))
-        return evaluate(Path(arguments.pop("model")), data, folder, device=device, **arguments, **common)
-    if step.task == "compare":
-        from eqcli.tasks.comparison import compare
-
-        return compare(_paths(arguments.pop("evaluations")), folder, device=device, **arguments, **common)
-    inputs, output = _paths(arguments.pop("inputs")), folder / arguments.pop("output")
-    if step.task == "convert":
-        from eqcli.tasks.convert import convert
-
-        return convert(inputs, output, **arguments, **common)
-    model = Path(arguments.pop("model"))
-    if step.task == "predict":
-        from eqcli.tasks.predict import predict
-
-        return predict(model, inputs, output, device=device, **arguments, **common)
-    from eqcli.tasks.relax import relax
-
-    trajectory = arguments.pop("trajectory")
-    path = folder / trajectory if trajectory else None
-    return relax(model, inputs, output, trajectory=path, device=device, **arguments, **common)
-
-
-def _paths(files: str | Sequence[str]) -> list[Path]:
-    return [Path(files)] if isinstance(files, str) else [Path(file) for file in files]
 
 
 def _one_line(error: EqcliError) -> str:

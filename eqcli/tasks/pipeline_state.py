@@ -142,9 +142,10 @@ def step_key(step: PlannedStep, keys: Mapping[str, str]) -> str:
     `keys` are those of the earlier steps. Folders do not count, so a project that is moved stays current.
     """
     contents: dict[str, Any] = {}
-    model = step.arguments.get("model")
-    if isinstance(model, str) and is_guest(model):
-        contents[model] = {"calculator": model, **version_facts(GuestName.parse(model))}
+    for role in ("model", "relaxer"):
+        model = step.arguments.get(role)
+        if isinstance(model, str) and is_guest(model):
+            contents[model] = {"calculator": model, **version_facts(GuestName.parse(model))}
     for name in step.files:
         match = REFERENCE.fullmatch(name)
         if match:

@@ -17,7 +17,7 @@ from eqcli.tasks.stability import few_workers
 
 if TYPE_CHECKING:
     from eqcli.io.structure import Structure
-    from eqcli.metrics.crystals.distinct import Sameness
+    from eqcli.metrics.crystals.pairing import Sameness
 
 TABLE = "dropped.csv"
 """Name of the table of what was dropped, beside the output."""

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from eqcli.engine.guest_calculator import Scalar
     from eqcli.io.structure import Structure
     from eqcli.metrics.crystal_hull import Hull
-    from eqcli.metrics.crystals.distinct import Sameness
+    from eqcli.metrics.crystals.pairing import Sameness
     from eqcli.metrics.crystals.work import Outcome
 
 RELAXED, TABLE = "relaxed.h5", "stability.csv"
@@ -90,7 +90,7 @@ def stability(
     """
     from eqcli.engine.relaxation import RelaxSettings
     from eqcli.metrics.crystal_hull import Hull
-    from eqcli.metrics.crystals.distinct import Sameness
+    from eqcli.metrics.crystals.pairing import Sameness
 
     report = report or Silent()
     if not generated:
@@ -115,6 +115,13 @@ def stability(
     _write(result, relaxed, output, key_of(generated, maker))
     forget(output)
     return result
+
+
+def start_over(output: Path) -> None:
+    """Removes what an earlier call of `stability` left in a folder, so that the next one relaxes everything."""
+    forget(output)
+    for name in (RELAXED, TABLE):
+        (output / name).unlink(missing_ok=True)
 
 
 def _row(item: int, start: Structure, outcome: Outcome[Structure], hull: Hull, threshold: float) -> StabilityRow:

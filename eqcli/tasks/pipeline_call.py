@@ -1,0 +1,93 @@
+"""The task behind each step of a pipeline."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from eqcli.progress import Reporter
+from eqcli.tasks.pipeline_state import PlannedStep
+
+RESUMABLE = ("train", "generate", "evaluate-crystals")
+"""Tasks that go on where a killed run stopped."""
+
+
+def call(
+    step: PlannedStep, arguments: dict[str, Any], folder: Path, device: str, resume: bool, report: Reporter
+) -> Any:
+    """Calls the task of a step with its files in `folder`; what is there belongs to the step and is replaced."""
+    if step.task == "train":
+        from eqcli.tasks.train import train
+
+        return train(arguments["recipe"], folder, device=device, resume=resume, overwrite=not resume, report=report)
+    folder.mkdir(parents=True, exist_ok=True)
+    common: dict[str, Any] = {"report": report, "overwrite": True}
+    if step.task == "generate":
+        return _generate(arguments, folder, resume, common | {"device": device})
+    if step.task in ("screen", "evaluate-crystals", "rank"):
+        return _crystals(step.task, arguments, folder, resume, common)
+    return _potentials(step.task, arguments, folder, common | {"device": device})
+
+
+def _generate(arguments: dict[str, Any], folder: Path, resume: bool, common: dict[str, Any]) -> Any:
+    from eqcli.tasks.generate import generate
+
+    model, output = Path(arguments.pop("model")), folder / arguments.pop("output")
+    return generate(model, output, **arguments, **common)
+
+
+def _crystals(task: str, arguments: dict[str, Any], folder: Path, resume: bool, common: dict[str, Any]) -> Any:
+    """Steps that choose among crystals."""
+    if task == "screen":
+        from eqcli.tasks.screen import screen
+
+        inputs, output = _paths(arguments.pop("inputs")), folder / arguments.pop("output")
+        return screen(inputs, output, known=_paths(arguments.pop("known")), **arguments, **common)
+    if task == "rank":
+        from eqcli.tasks.rank import rank
+
+        return rank(_paths(arguments.pop("inputs")), folder, **arguments, **common)
+    from eqcli.tasks.evaluate_crystals import evaluate_crystals
+
+    if not resume:
+        from eqcli.tasks.stability import start_over
+
+        start_over(folder / "stability")
+    generated, reference = _paths(arguments.pop("generated")), Path(arguments.pop("reference"))
+    training, hull = arguments.pop("training"), _paths(arguments.pop("hull"))
+    known = Path(training) if training else None
+    return evaluate_crystals(generated, reference, folder, training=known, hull=hull, **arguments, **common)
+
+
+def _potentials(task: str, arguments: dict[str, Any], folder: Path, common: dict[str, Any]) -> Any:
+    """Steps that apply potentials, and those about any structures."""
+    if task == "evaluate":
+        from eqcli.tasks.evaluate import evaluate
+
+        data = _paths(arguments.pop("data"))
+        return evaluate(Path(arguments.pop("model")), data, folder, **arguments, **common)
+    if task == "compare":
+        from eqcli.tasks.comparison import compare
+
+        return compare(_paths(arguments.pop("evaluations")), folder, **arguments, **common)
+    inputs, output = _paths(arguments.pop("inputs")), folder / arguments.pop("output")
+    if task == "convert":
+        from eqcli.tasks.convert import convert
+
+        common.pop("device")
+        return convert(inputs, output, **arguments, **common)
+    model = Path(arguments.pop("model"))
+    if task == "predict":
+        from eqcli.tasks.predict import predict
+
+        return predict(model, inputs, output, **arguments, **common)
+    from eqcli.tasks.relax import relax
+
+    trajectory = arguments.pop("trajectory")
+    path = folder / trajectory if trajectory else None
+    return relax(model, inputs, output, trajectory=path, **arguments, **common)
+
+
+def _paths(files: str | Sequence[str] | None) -> list[Path]:
+    return [Path(files)] if isinstance(files, str) else [Path(file) for file in files or ()]
