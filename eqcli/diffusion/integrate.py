@@ -6,6 +6,7 @@ exponential map `move` takes a state along a tangent of any length.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Literal, get_args
 
@@ -20,6 +21,8 @@ Method = Literal["euler", "heun", "adaptive"]
 
 _SMALLEST_SHARE = 0.01
 """Of the given step, below which an adaptive step is taken as it is."""
+_LARGEST_SHARE = 0.1
+"""Of the whole way, which no adaptive step exceeds: a field that is calm where it is asked may not be so between."""
 
 
 def integrate(
@@ -46,7 +49,7 @@ def integrate(
         `move(state, tangent)`: the exponential map of each part.
     steps
         Number of equal steps. An adaptive integration begins with a step of this size and takes none below a
-        hundredth of it.
+        hundredth of it, nor above a tenth of the whole way.
     method
         `euler` (order 1, one call a step), `heun` (order 2, two calls) or `adaptive` (Bogacki and Shampine, Appl.
         Math. Lett. 2, 321 (1989): order 3, three calls a step tried).
@@ -97,25 +100,24 @@ def _adaptive(
         raise ValueError(f"the tolerance of adaptive steps is above zero, not {tolerance}")
     t, end = span
     size = (end - t) / steps
-    smallest = _SMALLEST_SHARE * abs(size)
+    smallest, largest = _SMALLEST_SHARE * abs(size), max(abs(size), _LARGEST_SHARE * abs(end - t))
     rate = velocity(state, t)
     calls = 1
     while t != end:
-        # A rest too small for a step of its own joins this one.
-        last = abs(end - t) <= abs(size) + smallest
-        step = end - t if last else size
+        left = end - t
+        last = abs(left) <= abs(size)
+        # A tiny last step is avoided by two of the same length.
+        step = left if last else (left / 2 if abs(left) < abs(size) + smallest else size)
         reached = end if last else t + step
         proposed, later, error = _try_step(velocity, state, rate, move, t, step, reached)
         calls += 3
         worst = _largest(error, rate)
-        if worst <= tolerance or abs(step) <= 2 * smallest:
+        if worst <= tolerance or abs(step) <= 1.001 * smallest:
             state, rate, t = proposed, later, reached
             if on_step is not None:
                 on_step(state, t)
         growth = 5.0 if worst == 0 else min(5.0, max(0.2, 0.9 * (tolerance / worst) ** (1 / 3)))
-        size = step * growth
-        if abs(size) < smallest:
-            size = smallest if step > 0 else -smallest
+        size = math.copysign(min(max(abs(step) * growth, smallest), largest), step)
     return state, calls
 
 

@@ -52,7 +52,7 @@ def mean_square_score(sigma: Tensor | float) -> Tensor:
     It is 1/sigma^2 for narrow distributions and 8 pi^2 exp(-4 pi^2 sigma^2) for wide ones, where it is zero above
     sigma = 4.3. The trapezoidal rule converges exponentially here: the integrand is periodic, or has no ends.
     """
-    width = torch.as_tensor(sigma).to(torch.float64).unsqueeze(-1)
+    width = torch.as_tensor(sigma, dtype=torch.float64).unsqueeze(-1)
     reach = (12 * width).clamp(max=0.5)
     nodes = torch.arange(_POINTS, dtype=torch.float64, device=width.device) * (2 / _POINTS) - 1
     x = reach * nodes
