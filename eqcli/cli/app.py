@@ -11,7 +11,7 @@ from typing import Annotated, Any
 import typer
 
 from eqcli import __version__
-from eqcli.cli import convert, evaluate, info, predict, recipe, relax, run, train
+from eqcli.cli import convert, evaluate, generate, info, predict, recipe, relax, run, train
 from eqcli.cli.console import Console
 from eqcli.cli.options import examples
 from eqcli.errors import ExitCode
@@ -49,10 +49,10 @@ def _main(
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version and exit.")
     ] = False,
 ) -> None:
-    """An equivariant workbench for molecules and materials: train, run and audit interatomic potentials."""
+    """An equivariant workbench for molecules and materials: potentials, and generators of crystals."""
 
 
-for module in (train, predict, relax, evaluate, run, info, convert):
+for module in (train, predict, generate, relax, evaluate, run, info, convert):
     module.add_to(app)
 app.add_typer(recipe.app, name="recipe")
 

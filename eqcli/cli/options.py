@@ -161,7 +161,12 @@ def convention(values: dict[str, Any]) -> LabelConvention:
 
 
 def model_arguments(texts: list[str] | None) -> dict[str, bool | int | float | str | None]:
-    """The arguments that `--model-arg` gives, values as YAML has them. Raises InputError for any that is none."""
+    """The arguments that `--model-arg` gives."""
+    return named_values("--model-arg", texts)
+
+
+def named_values(option: str, texts: list[str] | None) -> dict[str, bool | int | float | str | None]:
+    """What `name=value` texts say, values as YAML has them. Raises InputError for any that is none."""
     from eqcli.errors import ErrorGroup, InputError
     from eqcli.recipe.tree import Place
     from eqcli.recipe.yaml12 import parse_yaml
@@ -170,15 +175,15 @@ def model_arguments(texts: list[str] | None) -> dict[str, bool | int | float | s
     for text in texts or ():
         name, equals, value = text.partition("=")
         if not equals or not name.isidentifier():
-            raise InputError(f"--model-arg {text}: this is not an argument", hint="Write name=value.")
+            raise InputError(f"{option} {text}: a name and a value were expected", hint="Write name=value.")
         if name in found:
-            raise InputError(f"--model-arg {name} is given twice", hint="Keep one of them.")
+            raise InputError(f"{option} {name} is given twice", hint="Keep one of them.")
         errors: list[Any] = []
         node = parse_yaml(value, Place(Path(), override=text), errors)
         if errors:
             raise ErrorGroup(errors)
         if isinstance(node.value, dict | list):
-            raise InputError(f"--model-arg {text}: the value must be text, a number, true, false or null")
+            raise InputError(f"{option} {text}: the value must be text, a number, true, false or null")
         found[name] = node.value
     return found
 

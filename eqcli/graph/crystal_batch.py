@@ -53,8 +53,9 @@ class CrystalBatch:
 
     def to(self, device: torch.device | str) -> CrystalBatch:
         """The same on a device."""
-        tensors: dict[str, Any] = {field.name: getattr(self, field.name) for field in fields(self)}
-        return CrystalBatch(**{name: None if t is None else t.to(device) for name, t in tensors.items()})
+        tensors: dict[str, Tensor | None] = {field.name: getattr(self, field.name) for field in fields(self)}
+        moved: dict[str, Any] = {name: None if t is None else t.to(device) for name, t in tensors.items()}
+        return CrystalBatch(**moved)
 
     def with_structure(self, numbers: Tensor, fractional: Tensor, cell: Tensor) -> CrystalBatch:
         """The same crystals with other species, coordinates and cells."""

@@ -43,7 +43,7 @@ class Conditions(nn.Module):
         self.spread.fill_(max(float(known.std(correction=0)), 1e-8))
 
     def forward(self, batch: CrystalBatch, withheld: Tensor) -> Tensor:
-        """Features `[B, C]`; `withheld` says for each crystal and each of the two conditions whether it is, `[B, 2]`."""
+        """Features `[B, C]`; `withheld` `[B, 2]` hides the property, and the system, of a crystal."""
         value, without_value = self._value(batch)
         system, without_system = self._system(batch)
         value = torch.where((withheld[:, 0] | without_value).unsqueeze(1), self.without[0], value)

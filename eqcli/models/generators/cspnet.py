@@ -52,21 +52,25 @@ class CSPNet(Denoiser):
 
 
 class Pairs:
-    """The pairs of a batch, in blocks, and what the layers need of them."""
+    """The pairs of a batch, and the waves of their differences, which all layers share.
+
+    Few pairs are one block whose waves are kept; of many, each block is made when its turn comes.
+    """
 
     def __init__(self, inputs: DenoiserInput, frequencies: int) -> None:
         self.lattice = inputs.lattice
         self.batch = inputs.batch
-        self.senders = inputs.counts[inputs.batch].to(inputs.fractional.dtype).unsqueeze(1)
-        self.waves = torus_waves(inputs.fractional, frequencies)
-        self.many = pair_count(inputs.counts) > PAIR_LIMIT
-        self.blocks = list(pair_blocks(inputs.counts)) if not self.many else None
         self.counts = inputs.counts
-        self._features = self.features(self.blocks[0]) if self.blocks else None
+        self.senders = inputs.counts[inputs.batch].to(inputs.fractional.dtype).unsqueeze(1)
+        self.atom_waves = torus_waves(inputs.fractional, frequencies)
+        self.kept: tuple[PairBlock, Tensor] | None = None
+        if pair_count(inputs.counts) <= PAIR_LIMIT:
+            block = next(pair_blocks(inputs.counts))
+            self.kept = block, self.waves(block)
 
-    def features(self, block: PairBlock) -> Tensor:
+    def waves(self, block: PairBlock) -> Tensor:
         """Waves of the differences, `[E, 6 K]`."""
-        return difference_waves(self.waves, block.sender, block.receiver)
+        return difference_waves(self.atom_waves, block.sender, block.receiver)
 
 
 class CSPLayer(nn.Module):
@@ -92,15 +96,16 @@ class CSPLayer(nn.Module):
         normed = self.norm(h)
         receiver = self.receiver(normed) + self.lattice(pairs.lattice)[pairs.batch]
         sender = self.sender(normed)
-        if pairs.blocks is not None:
-            total = self._sum(receiver, sender, pairs._features, pairs.blocks[0])
+        if pairs.kept is not None:
+            block, waves = pairs.kept
+            total = self._sum(receiver, sender, waves, block)
         else:
             total = torch.cat([self._block(receiver, sender, pairs, b) for b in pair_blocks(pairs.counts, PAIR_LIMIT)])
         return h + self.update(torch.cat([normed, total / pairs.senders], dim=1))
 
     def _block(self, receiver: Tensor, sender: Tensor, pairs: Pairs, block: PairBlock) -> Tensor:
         def run(receiver: Tensor, sender: Tensor) -> Tensor:
-            return self._sum(receiver, sender, pairs.features(block), block)
+            return self._sum(receiver, sender, pairs.waves(block), block)
 
         if not torch.is_grad_enabled():
             return run(receiver, sender)

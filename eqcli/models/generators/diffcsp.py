@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from itertools import pairwise
 from typing import Any
 
 import torch
@@ -91,7 +92,7 @@ class DiffCSP(CrystalGenerator):
         times = self.times(settings.steps, 1.0 if start is None else start.strength)
         species, fractional, lattice = self._begin(request, noise, times[0], start)
         calls = 0
-        for now, later in zip(times[:-1], times[1:], strict=True):
+        for now, later in pairwise(times):
             if settings.corrector > 0:
                 out = look(species, fractional, lattice, float(now))
                 size = settings.corrector * (self._sigma[now] / self._sigma[1]) ** 2

@@ -43,7 +43,7 @@ class FlowMMConfig(GeneratorSection):
     )
     coordinates_weight: float = Field(400.0, ge=0, description="Weight of the coordinates in the loss.")
     lengths_weight: float = Field(
-        1.0, ge=0, description="Weight of the lengths (of a log-symmetric lattice) in the loss."
+        1.0, ge=0, description="Weight of the lengths, or of a log-symmetric lattice, in the loss."
     )
     angles_weight: float = Field(40.0, ge=0, description="Weight of the angles in the loss.")
     species_weight: float = Field(40.0, ge=0, description="Weight of the species in the loss.")
