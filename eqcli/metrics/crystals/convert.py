@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 SMALLEST_VOLUME = 0.1
 """Å^3. A cell of less has collapsed (the bound of CDVAE's structural validity)."""
+LARGEST_COORDINATE = 1e6
+"""Å. Of positions and cells; beyond it nothing is a crystal, and rounding spoils distances."""
 HINT = "pip install 'eqcli[crystals]'"
 
 Composition = tuple[tuple[int, int], ...]
@@ -50,6 +52,8 @@ def fault_of(structure: Structure) -> str | None:
         return "it has no atoms"
     if not (np.isfinite(structure.cell).all() and np.isfinite(structure.positions).all()):
         return "positions or cell are not finite"
+    if max(np.abs(structure.cell).max(), np.abs(structure.positions).max()) > LARGEST_COORDINATE:
+        return f"positions or cell are beyond {LARGEST_COORDINATE:g} Å"
     if not structure.pbc.all():
         return "it does not repeat in three directions"
     if structure.volume <= SMALLEST_VOLUME:

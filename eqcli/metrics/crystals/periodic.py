@@ -13,8 +13,8 @@ Array = NDArray[np.float64]
 IMAGES = np.array(list(itertools.product((-1, 0, 1), repeat=3)), dtype=np.float64)  # [27, 3]
 LARGEST_BLOCK = 1_000_000
 """Vectors between atoms that are formed at once."""
-STEPS = 1000
-"""More than a reduction of any cell of finite numbers takes."""
+STEPS = 200
+"""More than a reduction takes: each step shortens a vector, most by half or more."""
 
 
 def shortest_basis(cell: Array) -> Array:
@@ -28,7 +28,7 @@ def shortest_basis(cell: Array) -> Array:
         basis = basis[np.argsort((basis**2).sum(axis=1), kind="stable")]
         pair = _shortest_pair(basis[0], basis[1])
         shortened = _nearest_to_zero(basis[2], pair)
-        done = shortened @ shortened >= (1 - 1e-12) * (basis[2] @ basis[2])
+        done = not shortened @ shortened < (1 - 1e-12) * (basis[2] @ basis[2])
         basis = np.array([*pair, basis[2] if done else shortened])
         if done:
             break
@@ -41,7 +41,7 @@ def _shortest_pair(first: Array, second: Array) -> tuple[Array, Array]:
         if second @ second < first @ first:
             first, second = second, first
         shortened = second - np.round((first @ second) / (first @ first)) * first
-        if shortened @ shortened >= (1 - 1e-12) * (second @ second):
+        if not shortened @ shortened < (1 - 1e-12) * (second @ second):
             break
         second = shortened
     return first, second

@@ -10,7 +10,7 @@ import numpy as np
 
 from eqcli.io.structure import Structure
 from eqcli.metrics.crystals.composition import DEFAULT_TABLE, Verdict, composition_validity
-from eqcli.metrics.crystals.convert import SMALLEST_VOLUME, composition_of
+from eqcli.metrics.crystals.convert import LARGEST_COORDINATE, SMALLEST_VOLUME, composition_of
 from eqcli.metrics.crystals.periodic import smallest_distance
 from eqcli.metrics.crystals.work import measure
 from eqcli.progress import Reporter
@@ -19,7 +19,7 @@ SMALLEST_DISTANCE = 0.5
 """Å. Atoms that are nearer overlap; nearly every structure passes."""
 NON_FINITE, CELL, OVERLAP = "non-finite", "cell", "overlap"
 LABELS = {
-    NON_FINITE: "positions or cell are not finite",
+    NON_FINITE: f"positions or cell are not finite, or beyond {LARGEST_COORDINATE:g} Å",
     CELL: f"its cell has no three periods or no volume above {SMALLEST_VOLUME} Å^3",
     OVERLAP: f"atoms are nearer than {SMALLEST_DISTANCE} Å",
 }
@@ -65,7 +65,8 @@ def flags_of(structure: Structure) -> tuple[str, ...]:
 
     Distances are those of the infinite crystal: of every pair, of images, and of an atom from its own images.
     """
-    if not (np.isfinite(structure.positions).all() and np.isfinite(structure.cell).all()):
+    coordinates = np.concatenate([structure.positions, structure.cell])
+    if not (np.abs(coordinates) <= LARGEST_COORDINATE).all():  # NaN is not below anything.
         return (NON_FINITE,)
     if len(structure) == 0 or not structure.pbc.all() or structure.volume <= SMALLEST_VOLUME:
         return (CELL,)

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from eqcli.elements import NUMBERS
+from eqcli.io.structure import Structure
 from eqcli.metrics.crystals import composition
 from eqcli.metrics.crystals.composition import TABLES, Verdict, composition_validity
 from eqcli.metrics.crystals.convert import Composition
@@ -31,6 +32,7 @@ def smact() -> None:
         ({}, ()),
         ({"positions": np.array([[0, 0, 0], [0, 0, np.inf]])}, ("non-finite",)),
         ({"cell": np.full((3, 3), np.nan)}, ("non-finite",)),
+        ({"positions": np.array([[0, 0, 0], [0, 0, 1e200]])}, ("non-finite",)),
         ({"cell": np.zeros((3, 3))}, ("cell",)),
         ({"cell": np.array([[4.0, 0, 0], [0, 4, 0], [4, 4, 1e-6]])}, ("cell",)),
         ({"pbc": np.array([True, True, False])}, ("cell",)),
@@ -47,6 +49,16 @@ def test_an_atom_that_touches_an_image_overlaps() -> None:
     assert flags_of(crystal([55, 17], [[0.01, 0, 0], [0.99, 0, 0]], 15.0)) == ("overlap",)
     # Alone in a cell that is large and whose lattice has a vector of 0.4 Å.
     assert flags_of(crystal([55], [[0, 0, 0]], [[20, 0, 0], [20, 0.4, 0], [0, 0, 20]])) == ("overlap",)
+
+
+def test_cells_of_any_shape_are_judged_at_once() -> None:
+    rng = np.random.default_rng(0)
+    for _ in range(200):
+        cell = rng.normal(size=(3, 3)) * 10.0 ** rng.uniform(-8, 7, size=(3, 1))
+        cell[1] = cell[0] * rng.integers(1, 1000) + rng.normal(size=3) * 10.0 ** rng.uniform(-12, 2)
+        positions = rng.normal(size=(4, 3)) * 10.0 ** rng.uniform(-3, 8)
+        structure = Structure(np.arange(1, 5), positions, cell, np.ones(3, dtype=bool))
+        assert set(flags_of(structure)) <= {"non-finite", "cell", "overlap"}
 
 
 def test_flags_do_not_depend_on_the_description() -> None:
