@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
@@ -17,12 +17,26 @@ class GenerateStep(Section):
     output: str = Field(
         "generated.h5", pattern=FILE_NAME, description="Name of the output.", json_schema_extra={**FILE_FORM}
     )
-    n: int = Field(100, ge=1, description="Number of structures.")
-    formula: str | None = Field(
-        None, description="Composition, with the number of atoms in the cell; absent means de novo generation."
+    n: int = Field(1, ge=1, description="Structures in all; with compositions, structures of each.")
+    formula: str | tuple[str, ...] | None = Field(
+        None, description="Compositions of the cell; absent means that species are drawn."
     )
-    seed: int = Field(0, ge=0, description="Seed of the noise.")
+    formula_units: int = Field(1, ge=1, description="How often a cell holds each formula.")
+    composition_of: InputFile | None = Field(None, description="File of structures whose compositions are taken.")
+    atoms: int | None = Field(
+        None, ge=1, description="Atoms in a cell, where species are drawn; by default as often as in training."
+    )
+    system: str | None = Field(
+        None, description="Elements that may occur, where species are drawn.", examples=["Li-Fe-O"]
+    )
+    value: float | None = Field(None, description="The property that structures are to have.")
+    guidance: float = Field(1.0, ge=0, description="How strongly conditions act: 1 as learned, 0 not at all.")
+    refine: InputFile | None = Field(None, description="File of structures to refine in place of noise.")
+    strength: float = Field(0.3, gt=0, le=1, description="How far towards noise refined structures are taken back.")
+    seed: int = Field(0, ge=0, description="Seed of everything random.")
     steps: int | None = Field(None, ge=1, description="Steps of the sampler; by default those of the model.")
+    sampling: dict[str, Any] = Field(default_factory=dict, description="Other settings of the sampling by name.")
+    limit: int | None = Field(None, ge=1, description="Take only so many structures of `composition_of` or `refine`.")
 
 
 class ScreenStep(Section):

@@ -34,7 +34,10 @@ def _generate(arguments: dict[str, Any], folder: Path, resume: bool, common: dic
     from eqcli.tasks.generate import generate
 
     model, output = Path(arguments.pop("model")), folder / arguments.pop("output")
-    return generate(model, output, **arguments, **common)
+    for name in ("composition_of", "refine"):
+        if arguments[name] is not None:
+            arguments[name] = Path(arguments[name])
+    return generate(model, output, resume=resume, **arguments, **common)
 
 
 def _crystals(task: str, arguments: dict[str, Any], folder: Path, resume: bool, common: dict[str, Any]) -> Any:
