@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from eqcli.audit.groups import ALL, DEFAULT, GROUPS, STRUCTURES
-from eqcli.cli import options, suites
+from eqcli.cli import crystals_options, options, suites
 from eqcli.cli.options import examples, label_options
 from eqcli.cli.session import finish, session
 from eqcli.errors import InputError
@@ -16,8 +16,10 @@ from eqcli.nn.backend import Backend
 
 
 @label_options
+@crystals_options.crystal_options
 def evaluate(
     labels: options.Labels,
+    crystals: dict[str, Any],
     model: Annotated[
         Path | None, typer.Argument(metavar="MODEL", help="Model file, or a calculator: ase:module:Class.")
     ] = None,
@@ -63,9 +65,40 @@ def evaluate(
 ) -> None:
     """Accuracy of a model on labelled structures, and an audit of what it promises; or a suite that needs no data.
 
+    With --reference, how good generated crystals are, beside baselines that no model made.
+
     Writes an HTML report with plots and a JSON file with every figure. A failed audit has exit code 5.
     """
     with session(quiet=quiet, as_json=json) as console:
+        if "reference" in crystals:
+            evaluated = crystals_options.run_crystals(
+                [*([model] if model else []), *(data or [])],
+                output,
+                crystals,
+                others={
+                    "--suite": suite,
+                    "--audit": audit,
+                    "--no-audit": no_audit,
+                    "--audit-structures": audit_structures != STRUCTURES,
+                    "--dataset": dataset,
+                    "--precision": precision,
+                    "--batch-atoms": batch_atoms,
+                    "--products": products,
+                    "--degrees": degrees,
+                    "--channels": channels,
+                    "--rows": rows,
+                    "--seeds": seeds,
+                    "options of labels": labels() != type(labels())(),
+                },
+                seed=seed,
+                device=device,
+                arguments=model_arg,
+                overwrite=overwrite,
+                console=console,
+            )
+            finish(console, evaluated)
+            return
+        crystals_options.refuse_without_reference(crystals)
         sizes = {"products": products, "degrees": degrees, "channels": channels, "rows": rows}
         if suite is not None:
             if audit or no_audit:
@@ -129,6 +162,7 @@ def add_to(app: typer.Typer) -> None:
         "eqcli evaluate runs/x/model.safetensors --audit equivariance,conservation -o audit/",
         "eqcli evaluate runs/x/model.safetensors kcal.extxyz --energy-unit kcal/mol",
         "eqcli evaluate ase:tblite.ase:TBLite test.extxyz --model-arg method=GFN1-xTB -o xtb/",
+        "eqcli evaluate gen.h5 --reference test.csv --training train.csv -o report/",
         "eqcli evaluate --suite tensor-products -o report/",
         "eqcli evaluate --suite gwl -o report/",
     )
