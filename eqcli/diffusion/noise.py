@@ -77,7 +77,7 @@ class SeededNoise:
     """
 
     def __init__(self, seed: int, samples: Tensor, batch: Tensor, within: Tensor, dtype: torch.dtype) -> None:
-        crystals = _mixed(samples ^ _mixed(torch.full_like(samples, seed)))
+        crystals = _mixed(samples ^ _mixed(torch.full_like(samples, _signed(seed % 2**64))))
         self._crystals = crystals
         self._atoms = _mixed(crystals[batch] + within + 1)
         self._dtype = dtype
@@ -87,19 +87,24 @@ class SeededNoise:
         return torch.special.ndtri(self._uniform(self._atoms, width)).to(self._dtype)
 
     def uniform_atoms(self, width: int) -> Tensor:
-        return self._uniform(self._atoms, width).to(self._dtype)
+        return self._below_one(self._uniform(self._atoms, width))
 
     def normal_crystals(self, width: int) -> Tensor:
         return torch.special.ndtri(self._uniform(self._crystals, width)).to(self._dtype)
 
     def uniform_crystals(self, width: int) -> Tensor:
-        return self._uniform(self._crystals, width).to(self._dtype)
+        return self._below_one(self._uniform(self._crystals, width))
 
     def _uniform(self, rows: Tensor, width: int) -> Tensor:
         self._draw += 1
         keys = _mixed(rows + _signed(self._draw * _GOLDEN % 2**64))
         counters = keys.unsqueeze(1) + torch.arange(1, width + 1, device=rows.device) * _GOLDEN_SIGNED
-        return (_shifted(_mixed(counters), 11).to(torch.float64) + 0.5) * 2.0**-53
+        # The half is lost in rounding for the largest number alone, which would be one.
+        return ((_shifted(_mixed(counters), 11).to(torch.float64) + 0.5) * 2.0**-53).clamp(max=1.0 - 2.0**-53)
+
+    def _below_one(self, uniform: Tensor) -> Tensor:
+        """Rounding to fewer digits takes one number in 30 million to one, where a hidden atom would stay hidden."""
+        return uniform.to(self._dtype).clamp(max=1.0 - torch.finfo(self._dtype).eps / 2)
 
 
 def _signed(value: int) -> int:

@@ -95,14 +95,22 @@ class CrystalSampler:
         self.device = next(model.parameters()).device
         self.calls: int | None = None
 
-    def sample(self, wishes: Sequence[Wish], on_failure: Callable[[Failure], None]) -> Iterator[list[Structure]]:
-        """The structures, a list for each batch. Those whose cell is not finite are failures."""
+    def sample(
+        self, wishes: Sequence[Wish], on_failure: Callable[[Failure], None], *, after: int = -1
+    ) -> Iterator[list[Structure]]:
+        """The structures, a list for each batch. Those whose cell is not finite are failures.
+
+        Samples up to the number `after` are not wanted any more. Batches are what they would be with them, so that
+        the others come out the same to the last bit.
+        """
         for batch in self.batches(wishes):
+            if all(wish.sample <= after for wish in batch):
+                continue
             request = self.request(batch)
             with torch.inference_mode():
                 sampled = self._run(request, batch)
             self.calls = sampled.calls
-            yield list(self._structures(batch, sampled, on_failure))
+            yield list(self._structures(batch, sampled, on_failure, after))
 
     def batches(self, wishes: Sequence[Wish]) -> Iterator[list[Wish]]:
         """Wishes in their order, as many at a time as a batch holds."""
@@ -161,7 +169,7 @@ class CrystalSampler:
         return Start(fractional, cells, self.settings.strength)
 
     def _structures(
-        self, wishes: Sequence[Wish], sampled: Sampled, on_failure: Callable[[Failure], None]
+        self, wishes: Sequence[Wish], sampled: Sampled, on_failure: Callable[[Failure], None], after: int
     ) -> Iterator[Structure]:
         crystals = sampled.crystals.to("cpu")
         cells, fractional = crystals.cell.double().numpy(), crystals.fractional.double().numpy()
@@ -169,6 +177,8 @@ class CrystalSampler:
         last = 0
         for wish, cell in zip(wishes, cells, strict=True):
             first, last = last, last + len(wish.numbers)
+            if wish.sample <= after:
+                continue
             if not (np.isfinite(cell).all() and np.isfinite(fractional[first:last]).all()):
                 on_failure(Failure(f"sample {wish.sample}", "the cell or the coordinates are not finite numbers"))
                 continue

@@ -151,7 +151,7 @@ class _Run:
         self.report.start("generate", len(wishes), "structures")
         try:
             self.report.advance(done)
-            self._make(wishes[done:])
+            self._make(wishes, done)
         except BaseException:
             with suppress(OSError):
                 self._drop_if_empty()
@@ -184,13 +184,13 @@ class _Run:
         self.report.message(f"going on after structure {last + 1}")
         return last + 1
 
-    def _make(self, wishes: list[Wish]) -> None:
+    def _make(self, wishes: list[Wish], done: int) -> None:
         from eqcli.io.store_writer import DatasetWriter
 
-        if not wishes:
+        if done == len(wishes):
             return
         with DatasetWriter(self.partial, append=True, provenance=self.provenance) as writer:
-            for structures in self.sampler.sample(wishes, self.result.failures.append):
+            for structures in self.sampler.sample(wishes, self.result.failures.append, after=done - 1):
                 self._keep(structures, writer)
         self.result.calls = self.sampler.calls
 

@@ -94,6 +94,9 @@ class Request:
             raise InputError(
                 "this model was trained without a property", hint="Train with model.conditions.value to use --value."
             )
+        for name, number in (("--value", self.value), ("--guidance", self.guidance)):
+            if number is not None and not np.isfinite(number):
+                raise InputError(f"{name} is a number, not {number}")
         for name, bad in (("n", self.n < 1), ("formula units", self.formula_units < 1), ("atoms", self.atoms == 0)):
             if bad:
                 raise InputError(f"the number of {name} is at least 1")

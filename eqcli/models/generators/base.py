@@ -10,6 +10,7 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor, nn
 
+from eqcli.diffusion.masking import hidden
 from eqcli.diffusion.noise import Noise
 from eqcli.graph.crystal_batch import CrystalBatch
 from eqcli.models.generators.charts import CHARTS
@@ -24,7 +25,10 @@ CONTEXT = 256
 
 @dataclass(frozen=True)
 class Start:
-    """Structures to start from in place of noise, and how much of the way is left: 1 is all of it, 0 nothing."""
+    """Structures to start from in place of noise, and how much of the way is left: 1 is all of it, 0 nothing.
+
+    Their species are those of the request, for models that draw species too.
+    """
 
     fractional: Tensor
     cell: Tensor
@@ -192,6 +196,14 @@ class CrystalGenerator(nn.Module, ABC):
             return self.species.decode(state, system)
         assert isinstance(self.species, GivenSpecies | HiddenSpecies)
         return self.elements[state]
+
+    def hidden_species(self, request: CrystalBatch, share: float, noise: Noise) -> Tensor:
+        """The species of a request with this share of the atoms hidden, and all that an atom may not have, `[N]`."""
+        assert isinstance(self.species, HiddenSpecies)
+        mask, known = self.species.mask, self.species.index(request.numbers)
+        tokens = hidden(known, torch.full_like(known, share, dtype=self.dtype), noise.uniform_atoms(1)[:, 0], mask)
+        allowed = self.allowed(request)
+        return tokens if allowed is None else tokens.masked_fill(~allowed.gather(1, known[:, None])[:, 0], mask)
 
     def allowed(self, request: CrystalBatch) -> Tensor | None:
         """Which known elements each atom may have, `[N, M]`; None where all."""

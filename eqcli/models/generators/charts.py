@@ -51,7 +51,7 @@ class LatticeChart(nn.Module, ABC):
 
     @abstractmethod
     def decode(self, state: Tensor) -> Tensor:
-        """States as cells; NaN where angles fit no cell."""
+        """States as cells; without volume where angles fit no cell."""
 
     @abstractmethod
     def invariants(self, state: Tensor) -> Tensor:
@@ -152,6 +152,18 @@ class StandardChart(LatticeChart):
 
     def clipped(self, state: Tensor) -> Tensor:
         return state.clamp(min=self.lowest, max=self.highest)
+
+    def log_volume_element(self, cell: Tensor) -> Tensor:
+        """log |det d state / d (lengths in Å, angles in rad)|, `[B]`: densities of states become those of cells.
+
+        Minus infinity for cells that no state stands for. Not in inference mode.
+        """
+        with torch.enable_grad():
+            parameters = torch.cat(lattice_parameters(cell.detach()), dim=1).requires_grad_()
+            state = self.encode(lattice_matrix(parameters[:, :3], parameters[:, 3:]))
+            rows = [torch.autograd.grad(column.sum(), parameters, retain_graph=True)[0] for column in state.unbind(1)]
+        found: Tensor = torch.linalg.slogdet(torch.stack(rows, dim=1))[1]
+        return found
 
 
 class LogSymmetricChart(StandardChart):

@@ -32,13 +32,18 @@ class Conditions(nn.Module):
         self.register_buffer("elements", elements, False)
         self.register_buffer("mean", torch.zeros(()))
         self.register_buffer("spread", torch.ones(()))
-        self.value = nn.Sequential(nn.Linear(1, channels), nn.SiLU(), nn.Linear(channels, channels))
-        self.system = nn.Linear(len(elements), channels)
+        steered, system = config.value is not None, config.system
+        self.value = (
+            nn.Sequential(nn.Linear(1, channels), nn.SiLU(), nn.Linear(channels, channels)) if steered else None
+        )
+        self.system = nn.Linear(len(elements), channels) if system else None
         self.without = nn.Parameter(torch.zeros(2, channels))
 
     def fit(self, values: Tensor) -> None:
         """Takes mean and spread of the property over the training crystals, `[B]`."""
         known = values[values.isfinite()]
+        if not len(known):
+            return
         self.mean.fill_(float(known.mean()))
         self.spread.fill_(max(float(known.std(correction=0)), 1e-8))
 
@@ -52,14 +57,14 @@ class Conditions(nn.Module):
 
     def _value(self, batch: CrystalBatch) -> tuple[Tensor, Tensor]:
         dtype = self.without.dtype
-        if self.config.value is None or batch.value is None:
+        if self.value is None or batch.value is None:
             return self.without.new_zeros(1), torch.ones(len(batch), dtype=torch.bool, device=self.without.device)
         scaled = (batch.value.to(dtype) - self.mean) / self.spread
         unknown = ~scaled.isfinite()
         return self.value(scaled.masked_fill(unknown, 0.0).unsqueeze(1)), unknown
 
     def _system(self, batch: CrystalBatch) -> tuple[Tensor, Tensor]:
-        if not self.config.system or batch.system is None:
+        if self.system is None or batch.system is None:
             return self.without.new_zeros(1), torch.ones(len(batch), dtype=torch.bool, device=self.without.device)
         known = batch.system[:, self.elements]
         # A system of every element says nothing.

@@ -5,16 +5,12 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import silu
-from torch.utils.checkpoint import checkpoint
 
-from eqcli.graph.all_pairs import PairBlock, pair_blocks, pair_count
+from eqcli.graph.all_pairs import PairBlock
 from eqcli.graph.segments import segment_mean, segment_sum
 from eqcli.models.generators.configs.common import CSPNetConfig
 from eqcli.models.generators.denoiser import Denoiser, DenoiserInput, DenoiserOutput, DenoiserSizes
-from eqcli.nn.fourier_features import difference_waves, torus_waves
-
-PAIR_LIMIT = 65_536
-"""Pairs whose messages exist at a time; what is beyond comes one block after the other."""
+from eqcli.models.generators.pairs import Pairs
 
 
 class CSPNet(Denoiser):
@@ -51,28 +47,6 @@ class CSPNet(Denoiser):
         return DenoiserOutput(self.coordinates(h), self.lattice(crystals), species)
 
 
-class Pairs:
-    """The pairs of a batch, and the waves of their differences, which all layers share.
-
-    Few pairs are one block whose waves are kept; of many, each block is made when its turn comes.
-    """
-
-    def __init__(self, inputs: DenoiserInput, frequencies: int) -> None:
-        self.lattice = inputs.lattice
-        self.batch = inputs.batch
-        self.counts = inputs.counts
-        self.senders = inputs.counts[inputs.batch].to(inputs.fractional.dtype).unsqueeze(1)
-        self.atom_waves = torus_waves(inputs.fractional, frequencies)
-        self.kept: tuple[PairBlock, Tensor] | None = None
-        if pair_count(inputs.counts) <= PAIR_LIMIT:
-            block = next(pair_blocks(inputs.counts))
-            self.kept = block, self.waves(block)
-
-    def waves(self, block: PairBlock) -> Tensor:
-        """Waves of the differences, `[E, 6 K]`."""
-        return difference_waves(self.atom_waves, block.sender, block.receiver)
-
-
 class CSPLayer(nn.Module):
     """h_i + phi_h(h_i, mean_j phi_m(h_i, h_j, lattice, waves of f_j - f_i)), after a layer norm.
 
@@ -96,24 +70,10 @@ class CSPLayer(nn.Module):
         normed = self.norm(h)
         receiver = self.receiver(normed) + self.lattice(pairs.lattice)[pairs.batch]
         sender = self.sender(normed)
-        if pairs.kept is not None:
-            block, waves = pairs.kept
-            total = self._sum(receiver, sender, waves, block)
-        else:
-            total = torch.cat([self._block(receiver, sender, pairs, b) for b in pair_blocks(pairs.counts, PAIR_LIMIT)])
+        total = pairs.received(self._sum, receiver, sender)
         return h + self.update(torch.cat([normed, total / pairs.senders], dim=1))
 
-    def _block(self, receiver: Tensor, sender: Tensor, pairs: Pairs, block: PairBlock) -> Tensor:
-        def run(receiver: Tensor, sender: Tensor) -> Tensor:
-            return self._sum(receiver, sender, pairs.waves(block), block)
-
-        if not torch.is_grad_enabled():
-            return run(receiver, sender)
-        # Messages of a block are made again for its gradient instead of being kept.
-        made: Tensor = checkpoint(run, receiver, sender, use_reentrant=False, preserve_rng_state=False)
-        return made
-
-    def _sum(self, receiver: Tensor, sender: Tensor, waves: Tensor, block: PairBlock) -> Tensor:
+    def _sum(self, block: PairBlock, waves: Tensor, receiver: Tensor, sender: Tensor) -> Tensor:
         """Sum of the messages to the receivers of a block, `[last - first, C]`."""
         joined = receiver[block.receiver] + sender[block.sender] + self.waves(waves)
         messages = silu(self.message(silu(joined)))

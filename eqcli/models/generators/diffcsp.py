@@ -131,9 +131,15 @@ class DiffCSP(CrystalGenerator):
             fractional = wrapped.noised(start.fractional, self._sigma[first], noise.normal_atoms(3))
             lattice = gaussian.noised(self.chart.encode(start.cell), self._alpha_bar[first], lattice)
         if isinstance(self.species, CodedSpecies):
-            return noise.normal_atoms(self.species.output_size), fractional, lattice
+            codes = noise.normal_atoms(self.species.output_size)
+            if start is not None:
+                codes = gaussian.noised(self.species.encode(request.numbers), self._alpha_bar[first], codes)
+            return codes, fractional, lattice
         if isinstance(self.species, HiddenSpecies):
-            return torch.full_like(request.numbers, self.species.mask), fractional, lattice
+            tokens = torch.full_like(request.numbers, self.species.mask)
+            if start is not None:
+                tokens = self.hidden_species(request, first / self.config.timesteps, noise)
+            return tokens, fractional, lattice
         return self.species.index(request.numbers), fractional, lattice
 
     def _lattice_step(self, state: Tensor, eps: Tensor, now: int, later: int, noise: Noise, eta: float) -> Tensor:

@@ -8,7 +8,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from eqcli.diffusion.integrate import anti_annealed, integrate
+from eqcli.diffusion.integrate import Method, anti_annealed, integrate
+from eqcli.diffusion.likelihood import Divergence
 from eqcli.diffusion.masking import drawn, hidden, uncovered
 from eqcli.diffusion.noise import Noise
 from eqcli.geometry.torus import torus_exp, torus_log, without_drift
@@ -95,6 +96,36 @@ class FlowMM(CrystalGenerator):
         crystals = request.with_structure(numbers, state[0], self.chart.decode(state[1]))
         return Sampled(crystals, calls * calls_each)
 
+    def log_likelihood(
+        self,
+        batch: CrystalBatch,
+        noise: Noise | None = None,
+        *,
+        steps: int = 100,
+        method: Method = "heun",
+        tolerance: float = 1e-5,
+        divergence: Divergence = "hutchinson",
+        guidance: float = 1.0,
+        slope: float = 0.0,
+    ) -> Tensor:
+        """log p(coordinates, lattice | species, number of atoms) of each crystal, in nats, `[B]` float64.
+
+        See :func:`eqcli.models.generators.likelihood.flow_log_likelihood`.
+        """
+        from eqcli.models.generators.likelihood import flow_log_likelihood
+
+        return flow_log_likelihood(
+            self,
+            batch,
+            noise,
+            steps=steps,
+            method=method,
+            tolerance=tolerance,
+            divergence=divergence,
+            guidance=guidance,
+            slope=slope,
+        )
+
     def velocity(self, batch: CrystalBatch, species: Tensor, state: State, out: DenoiserOutput) -> State:
         """The velocity of coordinates, lattice and, where they flow, species, of what the network said."""
         coordinates = without_drift(out.coordinates, batch.batch, len(batch))
@@ -164,9 +195,14 @@ class _Flow:
             fractional = torus_exp(fractional, share * torus_log(fractional, start.fractional))
             lattice = torch.lerp(lattice, model.chart.encode(start.cell), share)
         if isinstance(model.species, CodedSpecies):
-            return fractional, lattice, noise.normal_atoms(model.species.output_size)
+            codes = noise.normal_atoms(model.species.output_size)
+            if start is not None:
+                codes = torch.lerp(codes, model.species.encode(self.request.numbers), self.reached)
+            return fractional, lattice, codes
         if isinstance(model.species, HiddenSpecies):
             self.tokens = torch.full_like(self.request.numbers, model.species.mask)
+            if start is not None:
+                self.tokens = model.hidden_species(self.request, start.strength, noise)
         else:
             self.tokens = model.species.index(self.request.numbers)
         return fractional, lattice

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import AliasChoices, BaseModel, ConfigDict, Field
+from pydantic import AliasChoices, BaseModel, ConfigDict, Field, model_validator
 
 
 class GeneratorSection(BaseModel):
@@ -36,6 +36,12 @@ class PairTransformerConfig(GeneratorSection):
     num_layers: int = Field(6, ge=1, le=32, description="Layers of attention.")
     heads: int = Field(8, ge=1, le=64, description="Heads of the attention.")
     frequencies: int = Field(32, ge=1, le=512, description="Frequencies of the Fourier features of differences.")
+
+    @model_validator(mode="after")
+    def _shared_out(self) -> Self:
+        if self.channels % self.heads:
+            raise ValueError(f"{self.channels} channels cannot be shared out among {self.heads} heads")
+        return self
 
 
 DenoiserConfig = Annotated[CSPNetConfig | PairTransformerConfig, Field(discriminator="name")]

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from eqcli.models.generators.configs.common import (
     ConditionsConfig,
@@ -50,3 +50,9 @@ class DiffCSPConfig(GeneratorSection):
     species_weight: float = Field(20.0, ge=0, description="Weight of the species in the loss.")
     conditions: ConditionsConfig = Field(default_factory=ConditionsConfig, description="What steers the generation.")
     sampling: DiffCSPSampling = Field(default_factory=DiffCSPSampling, description="Defaults of sampling.")
+
+    @model_validator(mode="after")
+    def _widths_grow(self) -> Self:
+        if self.sigma_min >= self.sigma_max:
+            raise ValueError("sigma_min is the smaller width and sigma_max the larger one")
+        return self

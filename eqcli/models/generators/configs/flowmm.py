@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from eqcli.models.generators.configs.common import (
     ConditionsConfig,
@@ -19,7 +19,11 @@ class FlowMMSampling(GeneratorSection):
     """How FlowMM samples unless asked otherwise."""
 
     steps: int = Field(100, ge=1, description="Steps of the integration.")
-    method: Literal["euler", "heun", "adaptive"] = Field("euler", description="The integrator.")
+    method: Literal["euler", "heun", "adaptive"] = Field(
+        "euler",
+        description="The integrator. `adaptive` chooses its steps for a whole batch: a structure depends, within the "
+        "tolerance, on the others.",
+    )
     tolerance: float = Field(1e-3, gt=0, description="Error of a step of the adaptive integrator.")
     slope: float = Field(
         5.0, ge=0, description="Anti-annealing: the velocity of coordinates is multiplied by 1 + slope t."
@@ -49,3 +53,9 @@ class FlowMMConfig(GeneratorSection):
     species_weight: float = Field(40.0, ge=0, description="Weight of the species in the loss.")
     conditions: ConditionsConfig = Field(default_factory=ConditionsConfig, description="What steers the generation.")
     sampling: FlowMMSampling = Field(default_factory=FlowMMSampling, description="Defaults of sampling.")
+
+    @model_validator(mode="after")
+    def _something_counts(self) -> Self:
+        if self.coordinates_weight + self.lengths_weight == 0:
+            raise ValueError("the weights of coordinates and lengths are not both zero")
+        return self
