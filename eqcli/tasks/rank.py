@@ -90,7 +90,8 @@ def rank(
         )
     failures += [Failure(s.name, row.reason, s.where) for s, row in zip(structures, rows, strict=True) if row.reason]
     ranked = _ranked(rows, _decided(rows, require, report), n)
-    result = RankResult(output, output / TABLE, sorted(rows, key=lambda row: (row.rank or len(rows) + 1, row.item)))
+    rest = [row for row in rows if row.rank is None]
+    result = RankResult(output, output / TABLE, output / PAGE, ranked + rest)
     result.failures = failures
     _write(result, [_named(structures[row.item], row) for row in ranked])
     return result
@@ -176,6 +177,7 @@ def _write(result: RankResult, structures: list[Structure]) -> None:
     from eqcli.engine.provenance import provenance
     from eqcli.io import write_structures
     from eqcli.report.csv_text import csv_text
+    from eqcli.report.gallery import gallery_page
 
     output, origin = result.output, provenance()
     cifs = output / FOLDER
@@ -190,12 +192,5 @@ def _write(result: RankResult, structures: list[Structure]) -> None:
     if structures:
         write_structures(output / ARCHIVE, structures, overwrite=True, provenance=origin)
         result.archive = output / ARCHIVE
-        result.page = _page(result, structures, origin)
-
-
-def _page(result: RankResult, structures: list[Structure], origin: dict[str, Any]) -> Path:
-    from eqcli.report.gallery import gallery_page
-
     rows = [{name: getattr(row, name) for name in SHOWN} for row in result.ranked]
-    gallery_page(structures, rows, result.output / PAGE, title="Ranked crystals", provenance=origin)
-    return result.output / PAGE
+    gallery_page(structures, rows, result.page, title="Ranked crystals", provenance=origin)

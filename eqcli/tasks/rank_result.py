@@ -59,17 +59,17 @@ class RankResult:
         The folder.
     table
         CSV file with a row for every crystal, ranked ones first.
-    archive
-        The ranked crystals as CIFs in one zip file; None where none is ranked, as for `page`.
     page
-        HTML page that shows them.
+        HTML page that shows the ranked ones.
+    archive
+        They as CIFs in one zip file; None where none is ranked.
     """
 
     output: Path
     table: Path
+    page: Path
     rows: list[RankRow]
     archive: Path | None = None
-    page: Path | None = None
     failures: list[Failure] = field(default_factory=list)
 
     @property
@@ -87,7 +87,7 @@ class RankResult:
             "output": str(self.output),
             "table": str(self.table),
             "archive": str(self.archive) if self.archive else None,
-            "page": str(self.page) if self.page else None,
+            "page": str(self.page),
             "ranked": len(self.ranked),
             "left_out": len(self.rows) - len(self.ranked),
             "structures": [asdict(row) for row in self.rows],
@@ -104,6 +104,4 @@ class RankResult:
         rows.append(("table", str(self.table)))
         if self.archive is not None:
             rows.append(("crystals", str(self.archive)))
-        if self.page is not None:
-            rows.append(("page", str(self.page)))
-        return rows
+        return [*rows, ("page", str(self.page))]

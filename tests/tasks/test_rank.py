@@ -77,7 +77,6 @@ def test_the_table_has_a_row_for_every_crystal_and_says_why_one_is_left_out(file
 
 def test_the_page_shows_the_ranked_crystals(file: Path, tmp_path: Path) -> None:
     result = rank([file], tmp_path / "out")
-    assert result.page is not None
     page = result.page.read_text(encoding="utf-8")
     assert all(row.file in page for row in result.ranked)
 
@@ -123,6 +122,6 @@ def test_none_good_enough_leaves_a_table_and_no_crystals(tmp_path: Path) -> None
     result = rank([path], tmp_path / "out")
     assert result.ranked == []
     assert result.archive is None
-    assert result.page is None
+    assert result.page.is_file()
     assert result.table.is_file()
     assert dict(result.summary())["ranked"] == "0 of 1"
