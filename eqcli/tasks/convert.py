@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from eqcli.errors import ExitCode, Failure, InputError, Where
 from eqcli.files import refuse_existing, require_file
 from eqcli.io.conventions import LabelConvention
-from eqcli.io.formats import FORMATS, readable_format, writable_format
+from eqcli.io.formats import FORMATS, Format, readable_format, writable_format
 from eqcli.io.structure import Structure
 from eqcli.progress import Reporter, Silent
 
@@ -184,7 +184,9 @@ def _convert_structures(
     _require_named_labels(summaries)
     labelled = any(any(summary.has.values()) for summary in summaries)
     if labelled and not FORMATS[written].labels and written != "csv":
-        tell.warning(f"{written.upper()} files have no place for energies, forces and stresses: they are left out")
+        # CIF keeps the energy among items of its own.
+        lost = "forces and stresses" if written in (Format.CIF, Format.CIF_ZIP) else "energies, forces and stresses"
+        tell.warning(f"{written.upper()} files have no place for {lost}: they are left out")
     tell.start("convert", None, "structures")
     given = fitting(output, _all_structures(paths, labels, tell, failures), failures.append, tell)
     try:

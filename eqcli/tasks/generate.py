@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -213,16 +213,15 @@ class _Run:
     def _finish(self, overwrite: bool) -> None:
         from eqcli.io import read_structures, write_structures
         from eqcli.io.formats import Format, writable_format
+        from eqcli.tasks.fitting import fitting
 
         if writable_format(self.output) is Format.DATASET:
             refuse_existing(self.output, overwrite)
             self.partial.replace(self.output)
             return
 
-        def structures() -> Iterator[Structure]:
-            yield from read_structures(self.partial)
-
-        write_structures(self.output, structures(), overwrite=overwrite, provenance=self.provenance)
+        kept = fitting(self.output, read_structures(self.partial), self.result.failures.append, self.report)
+        write_structures(self.output, kept, overwrite=overwrite, provenance=self.provenance)
         self.partial.unlink()
 
     def _reason(self) -> str:

@@ -59,7 +59,7 @@ def test_labels_that_a_format_cannot_hold_are_announced(tmp_path: Path) -> None:
     write_structures(tmp_path / "a.extxyz", [CRYSTAL])
     listener = Listener()
     convert([tmp_path / "a.extxyz"], tmp_path / "b.cif", report=listener)
-    assert "no place for energies" in listener.warnings[0]
+    assert "no place for forces" in listener.warnings[0]
 
 
 def test_nothing_readable_is_an_error_and_leaves_no_file(tmp_path: Path) -> None:
