@@ -56,6 +56,12 @@ def dynamics_recipe() -> str:
     return "\n\n".join(sections(DynamicsRecipe, ""))
 
 
+def generators_recipe() -> str:
+    from eqcli.recipe.generators import GeneratorRecipe
+
+    return "\n\n".join(sections(GeneratorRecipe, ""))
+
+
 def pipeline_recipe() -> str:
     from eqcli.recipe.schema import PipelineRecipe
 
@@ -224,6 +230,7 @@ def default(info: FieldInfo) -> str:
 PARTS: dict[str, Callable[[], str]] = {
     "train-recipe": train_recipe,
     "dynamics-recipe": dynamics_recipe,
+    "generators-recipe": generators_recipe,
     "pipeline-recipe": pipeline_recipe,
     "pipeline-steps": pipeline_steps,
     "label-names": label_names,
