@@ -133,9 +133,18 @@ def sanity_figures(sane: Sane, reference: Sequence[Properties], scoring: Scoring
         "uniqueness": (counted["uniqueness"], None, None),
         "novelty": NOTHING if counted["novelty"] is None else scoring.mean([r.novel for r in sane.distinct.rows]),
         "unique_and_novel": (counted["unique_and_novel"], None, None),
+        "valid_unique_novel": (_all_three(sane), None, None),
     }
     gaps = distances(sane.valid_properties(), reference)
     return figures | {f"distance_{name}": (value, None, None) for name, value in gaps.items() if value is not None}
+
+
+def _all_three(sane: Sane) -> float | None:
+    """Share of crystals that are valid, unique and novel; None where one of these is not known of any."""
+    if sane.distinct.training is None or all(v.valid is None for v in sane.validity):
+        return None
+    rows = zip(sane.validity, sane.distinct.rows, strict=True)
+    return float(np.mean([bool(v.valid and row.unique and row.novel) for v, row in rows]))
 
 
 def fingerprints(structures: Sequence[Structure], scoring: Scoring) -> tuple[Prints, list[str | None]]:
