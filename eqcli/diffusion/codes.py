@@ -21,7 +21,7 @@ def one_hot(count: int) -> Tensor:
 
 
 def nearest_code(points: Tensor, codes: Tensor, allowed: Tensor | None = None) -> Tensor:
-    """Index of the code nearest to each point.
+    """Index of the code nearest to each point, the first of several that are equally near.
 
     Parameters
     ----------
@@ -32,5 +32,7 @@ def nearest_code(points: Tensor, codes: Tensor, allowed: Tensor | None = None) -
     allowed
         Codes that each point may have, `[N, M]` bool; at least one each.
     """
-    scores = points @ codes.T - 0.5 * codes.square().sum(dim=1)
+    scores = points.double() @ codes.double().T - 0.5 * codes.double().square().sum(dim=1)
+    # Clipped points are often as near to one code as to another, which rounding must not decide.
+    scores = scores.round(decimals=4)
     return (scores if allowed is None else scores.masked_fill(~allowed, -torch.inf)).argmax(dim=1)
