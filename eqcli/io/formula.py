@@ -11,9 +11,12 @@ from eqcli.elements import NUMBERS
 from eqcli.errors import InputError
 from eqcli.names import did_you_mean
 
-_PIECE = re.compile(r"([A-Z][a-z]?)(\d*)|([(\[])|([)\]])(\d*)")
+_PIECE = re.compile(r"([A-Z][a-z]?)([0-9]*)|([(\[])|([)\]])([0-9]*)")
 _LARGEST = 10_000
 """Atoms of a formula beyond which it is a slip of the pen."""
+
+_DIGITS = 6
+"""Of a number that is read at all."""
 
 
 def parse_formula(text: str) -> NDArray[np.int64]:
@@ -25,6 +28,8 @@ def parse_formula(text: str) -> NDArray[np.int64]:
         Not a formula, an unknown element, or numbers that are no whole ones.
     """
     plain = "".join(text.split())
+    if "." in plain:
+        raise _wrong(text, "the atoms in a cell are whole numbers")
     groups: list[list[int]] = [[]]
     at = 0
     while at < len(plain):
@@ -41,6 +46,8 @@ def parse_formula(text: str) -> NDArray[np.int64]:
             groups[-1] += inner * _count(text, times, len(inner))
         else:
             groups[-1] += [_element(text, symbol)] * _count(text, count, 1)
+        if len(groups[-1]) > _LARGEST:
+            raise _wrong(text, f"more than {_LARGEST:,} atoms are no sensible number")
         at = found.end()
     if len(groups) > 1:
         raise _wrong(text, "a bracket is not closed")
@@ -50,9 +57,9 @@ def parse_formula(text: str) -> NDArray[np.int64]:
 
 
 def _count(text: str, digits: str, each: int) -> int:
-    count = int(digits) if digits else 1
-    if count == 0 or count * each > _LARGEST:
-        raise _wrong(text, f"{count} times is no sensible number")
+    count = int(digits[:_DIGITS]) if digits else 1
+    if len(digits) > _DIGITS or count == 0 or count * each > _LARGEST:
+        raise _wrong(text, f"'{digits}' times is no sensible number")
     return count
 
 
