@@ -106,7 +106,9 @@ def crystal_options(command: F) -> F:
     @wraps(command)
     def wrapper(*args: Any, **kwargs: Any) -> Any:
         values = {name: kwargs.pop(f"crystals_{name}") for name in CRYSTALS}
-        return command(*args, crystals={k: v for k, v in values.items() if v not in (None, False, [])}, **kwargs)
+        return command(
+            *args, crystals={k: v for k, v in values.items() if v is not None and v is not False and v != []}, **kwargs
+        )
 
     parameters = [*(p for p in signature.parameters.values() if p.name != "crystals"), *added]
     wrapper.__signature__ = signature.replace(parameters=parameters)  # type: ignore[attr-defined]
