@@ -14,6 +14,7 @@ from eqcli.diffusion.noise import SeededNoise
 from eqcli.elements import SYMBOLS
 from eqcli.errors import Failure, InputError
 from eqcli.graph.crystal_batch import CrystalBatch
+from eqcli.io.periodicity import is_flat
 from eqcli.io.structure import Structure
 from eqcli.models.generators.base import Start
 
@@ -23,6 +24,9 @@ if TYPE_CHECKING:
 PAIRS = {"cpu": 65_536, "cuda": 2_000_000}
 ATOMS = {"cpu": 4_096, "cuda": 32_768}
 """What a batch holds at most unless it is told; beyond, batches are no faster. One structure always fits."""
+
+SHORTEST_VECTOR, LONGEST_VECTOR = 0.01, 1e6
+"""Å. Formats of crystals have no room for other lattice vectors."""
 
 
 @dataclass(frozen=True)
@@ -98,7 +102,7 @@ class CrystalSampler:
     def sample(
         self, wishes: Sequence[Wish], on_failure: Callable[[Failure], None], *, after: int = -1
     ) -> Iterator[list[Structure]]:
-        """The structures, a list for each batch. Those whose cell is not finite are failures.
+        """The structures, a list for each batch. Those without a finite cell of some volume are failures.
 
         Samples up to the number `after` are not wanted any more. Batches are what they would be with them, so that
         the others come out the same to the last bit.
@@ -179,8 +183,8 @@ class CrystalSampler:
             first, last = last, last + len(wish.numbers)
             if wish.sample <= after:
                 continue
-            if not (np.isfinite(cell).all() and np.isfinite(fractional[first:last]).all()):
-                on_failure(Failure(f"sample {wish.sample}", "the cell or the coordinates are not finite numbers"))
+            if fault := _fault(cell, fractional[first:last]):
+                on_failure(Failure(f"sample {wish.sample}", fault))
                 continue
             yield self._structure(wish, numbers[first:last], fractional[first:last], cell)
 
@@ -196,6 +200,15 @@ class CrystalSampler:
         if wish.value is not None:
             info["wanted_value"] = wish.value
         return Structure(numbers, fractional @ cell, cell, np.ones(3, dtype=bool), info=info)
+
+
+def _fault(cell: NDArray[np.float64], fractional: NDArray[np.float64]) -> str | None:
+    """Why a structure cannot be written, or None."""
+    if not (np.isfinite(cell).all() and np.isfinite(fractional).all()):
+        return "the cell or the coordinates are not finite numbers"
+    if np.abs(cell).max() > LONGEST_VECTOR or np.linalg.norm(cell, axis=1).min() < SHORTEST_VECTOR:
+        return f"a lattice vector is shorter than {SHORTEST_VECTOR:g} Å or longer than {LONGEST_VECTOR:g} Å"
+    return "the cell has no volume: its lattice vectors are linearly dependent" if is_flat(cell) else None
 
 
 def require_known(model: CrystalGenerator, numbers: NDArray[np.int64], what: str) -> None:

@@ -85,7 +85,7 @@ def generate(
     Raises
     ------
     InputError
-        The request cannot be carried out. Structures without a finite cell are rows of `failures`.
+        The request cannot be carried out. Structures without a cell of some volume are rows of `failures`.
     """
     from eqcli.tasks.inference import load_for_inference, refuse_unwritable, runs_in
 
@@ -179,7 +179,7 @@ class _Run:
         known = {int(s.info["sample"]) for s in made}
         for wish in wishes[: last + 1]:
             if wish.sample not in known:
-                reason = "the cell or the coordinates were not finite numbers, in an earlier call"
+                reason = "no cell of some volume came out, in an earlier call"
                 self.result.failures.append(Failure(f"sample {wish.sample}", reason))
         self.report.message(f"going on after structure {last + 1}")
         return last + 1

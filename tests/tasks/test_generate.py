@@ -1,0 +1,357 @@
+"""Generation from a model file to a file of structures."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from collections.abc import Callable
+from multiprocessing import get_context
+from multiprocessing.process import BaseProcess
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from eqcli.errors import ExitCode, InputError
+from eqcli.files import sha256
+from eqcli.io import DatasetFile, read_structures, write_structures
+from eqcli.io.structure import Structure
+from eqcli.tasks.evaluate import evaluate
+from eqcli.tasks.generate import generate
+from eqcli.tasks.predict import predict
+from eqcli.tasks.relax import relax
+from tests.listener import Listener
+from tests.tasks.generate_case import broken, models, run
+from tests.toy_model import register_toy, save_toy
+
+PROCESSES = get_context("forkserver")
+PROCESSES.set_forkserver_preload(["eqcli.tasks.generate", "eqcli.engine.crystal_sampler", "tests.tasks.generate_case"])
+
+
+@pytest.fixture(scope="module")
+def files(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Models, and a file of crystals of which the second has an element that the models do not know."""
+    folder = models(tmp_path_factory.mktemp("models"))
+    crystals = [crystal([3, 8]), crystal([3, 79]), crystal([22, 8, 8]), crystal([26])]
+    write_structures(folder / "known.extxyz", crystals)
+    return folder
+
+
+def crystal(numbers: list[int], side: float = 4.0) -> Structure:
+    places = np.arange(len(numbers))[:, None] * np.array([1.1, 1.3, 0.9])
+    return Structure(np.array(numbers), places, side * np.eye(3), np.ones(3, dtype=bool))
+
+
+def read(path: Path) -> list[Structure]:
+    return list(read_structures(path))
+
+
+def assert_same(found: Path, expected: Path) -> None:
+    """Structures are equal to the last bit, with all that is said of them."""
+    for one, other in zip(read(found), read(expected), strict=True):
+        assert one.info == other.info
+        for name in ("numbers", "positions", "cell", "pbc"):
+            assert np.array_equal(getattr(one, name), getattr(other, name)), name
+
+
+def test_formulas(files: Path, tmp_path: Path) -> None:
+    output = tmp_path / "out.extxyz"
+    result = generate(
+        files / "csp.safetensors", output, formula=["LiFeO2", "TiO2"], formula_units=2, n=3, seed=7, device="cpu"
+    )
+    made = read(output)
+    assert [s.numbers.tolist() for s in made] == [[3, 26, 8, 8] * 2] * 3 + [[22, 8, 8] * 2] * 3
+    assert [s.info["sample"] for s in made] == list(range(6))
+    assert {(s.info["seed"], s.info["model"]) for s in made} == {(7, "flowmm")}
+    assert all(s.pbc.all() and np.linalg.det(s.cell) > 0 for s in made)
+    assert all("target" not in s.info for s in made)
+    assert (result.structures, result.wanted, result.calls, result.exit_code) == (6, 6, 4, ExitCode.OK)
+    assert not output.with_name("out.extxyz.partial.h5").exists()
+    assert len(result.rows) == 6
+
+
+def test_compositions_of_a_file(files: Path, tmp_path: Path) -> None:
+    """`target` is the row in the file, also behind a row that is left out."""
+    result = generate(
+        files / "csp.safetensors", tmp_path / "o.h5", composition_of=files / "known.extxyz", n=2, device="cpu"
+    )
+    made = read(tmp_path / "o.h5")
+    assert [s.info["target"] for s in made] == [0, 0, 2, 2, 3, 3]
+    assert [s.numbers.tolist() for s in made[::2]] == [[3, 8], [22, 8, 8], [26]]
+    assert "not trained on Au" in result.failures[0].reason
+    assert result.exit_code is ExitCode.PARTIAL
+    few = generate(
+        files / "csp.safetensors", tmp_path / "few.h5", composition_of=files / "known.extxyz", limit=1, device="cpu"
+    )
+    assert (few.structures, few.failures) == (1, [])
+
+
+def test_archives_count_their_members(files: Path, tmp_path: Path) -> None:
+    source = tmp_path / "known.cif.zip"
+    write_structures(source, [crystal([3, 8]), crystal([22, 8, 8]), crystal([26, 26])])
+    generate(files / "csp.safetensors", tmp_path / "o.h5", composition_of=source, device="cpu")
+    assert [s.info["target"] for s in read(tmp_path / "o.h5")] == [0, 1, 2]
+
+
+def test_new_structures(files: Path, tmp_path: Path) -> None:
+    """As many atoms as in training, elements that are known; or as many and such as are asked for."""
+    generate(files / "dng.safetensors", tmp_path / "free.h5", n=40, device="cpu")
+    free = read(tmp_path / "free.h5")
+    assert {len(s) for s in free} == {1, 2, 3, 4}
+    assert {int(z) for s in free for z in s.numbers} <= {3, 8, 22, 26}
+    assert len({int(z) for s in free for z in s.numbers}) > 2
+    generate(files / "dng.safetensors", tmp_path / "asked.h5", n=10, atoms=6, system="Li-O", device="cpu")
+    asked = read(tmp_path / "asked.h5")
+    assert {len(s) for s in asked} == {6}
+    assert {int(z) for s in asked for z in s.numbers} <= {3, 8}
+
+
+def test_properties_steer(files: Path, tmp_path: Path) -> None:
+    for value, guidance in ((-2.0, 1.0), (2.0, 1.0), (2.0, 0.0), (-2.0, 0.0)):
+        output = tmp_path / f"{value}-{guidance}.h5"
+        generate(files / "steered.safetensors", output, n=3, value=value, guidance=guidance, device="cpu")
+        assert {s.info["wanted_value"] for s in read(output)} == {value}
+    low, high, one, other = (
+        np.stack([s.cell for s in read(tmp_path / f"{name}.h5")])
+        for name in ("-2.0-1.0", "2.0-1.0", "2.0-0.0", "-2.0-0.0")
+    )
+    assert not np.allclose(low, high)
+    assert np.array_equal(one, other)
+
+
+@pytest.mark.parametrize("model", ["csp", "dng", "steered"])
+def test_refinement(files: Path, tmp_path: Path, model: str) -> None:
+    given = [crystal([3, 8]), crystal([26])]
+    write_structures(tmp_path / "given.extxyz", given)
+    options: dict[str, Any] = {"refine": tmp_path / "given.extxyz", "device": "cpu", "precision": "float64"}
+    generate(files / f"{model}.safetensors", tmp_path / "near.h5", strength=1e-6, n=2, **options)
+    near = read(tmp_path / "near.h5")
+    assert [s.info["target"] for s in near] == [0, 0, 1, 1]
+    assert [s.numbers.tolist() for s in near] == [[3, 8], [3, 8], [26], [26]]
+    assert all(abs(s.volume - 64.0) < 12.0 for s in near)
+    generate(files / f"{model}.safetensors", tmp_path / "far.h5", strength=1.0, n=2, **options)
+    assert all(abs(s.volume - 64.0) > 1e-3 for s in read(tmp_path / "far.h5"))
+
+
+def test_a_seed_and_a_number_make_a_structure(files: Path, tmp_path: Path) -> None:
+    model = files / "dng.safetensors"
+    generate(model, tmp_path / "a.h5", n=12, seed=3, device="cpu")
+    generate(model, tmp_path / "b.h5", n=12, seed=3, device="cpu")
+    assert_same(tmp_path / "b.h5", tmp_path / "a.h5")
+    generate(model, tmp_path / "few.h5", n=5, seed=3, batch_atoms=3, device="cpu")
+    for one, other in zip(read(tmp_path / "few.h5"), read(tmp_path / "a.h5"), strict=False):
+        assert np.array_equal(one.numbers, other.numbers)
+        np.testing.assert_allclose(one.positions, other.positions, atol=1e-9)
+    generate(model, tmp_path / "other.h5", n=12, seed=2**64 - 1, device="cpu")
+    assert not np.allclose(read(tmp_path / "other.h5")[0].cell, read(tmp_path / "a.h5")[0].cell)
+
+
+def test_what_is_wrong_is_flagged_and_kept(files: Path, tmp_path: Path) -> None:
+    """Twelve atoms of a network that knows nothing, in a small cell, are in each other's way."""
+    result = generate(files / "csp.safetensors", tmp_path / "o.h5", formula="Li4O8", n=5, device="cpu")
+    flags = [s.info.get("flags") for s in read(tmp_path / "o.h5")]
+    assert "overlap" in flags
+    assert result.flags["overlap"] == flags.count("overlap")
+    assert result.exit_code is ExitCode.OK
+
+
+def test_cells_that_are_none_are_failures(tmp_path: Path) -> None:
+    result = generate(broken(tmp_path), tmp_path / "o.cif.zip", formula="LiO", n=30, seed=1, device="cpu")
+    made = {s.info["sample"] for s in read(tmp_path / "o.cif.zip")}
+    failed = {int(failure.item.split()[1]) for failure in result.failures}
+    assert made
+    assert failed
+    assert made | failed == set(range(30))
+    assert not made & failed
+    assert result.exit_code is ExitCode.PARTIAL
+    with pytest.raises(InputError, match="no structure came out"):
+        generate(tmp_path / "broken.safetensors", tmp_path / "p.h5", formula="LiO", seed=min(failed), device="cpu")
+    assert not list(tmp_path.glob("p.h5*"))
+
+
+def test_provenance(files: Path, tmp_path: Path) -> None:
+    generate(files / "csp.safetensors", tmp_path / "o.h5", formula="LiO", sampling={"method": "heun"}, device="cpu")
+    with DatasetFile(tmp_path / "o.h5") as file:
+        facts = file.provenance
+    assert facts["model"]["sha256"] == sha256(files / "csp.safetensors")
+    assert facts["generation"]["formulas"] == ["LiO"]
+    assert facts["generation"]["sampling"]["method"] == "heun"
+    assert facts["generation"]["seed"] == 0
+
+
+def test_large_cells_are_warned_of(files: Path, tmp_path: Path) -> None:
+    listener = Listener()
+    generate(files / "csp.safetensors", tmp_path / "o.h5", formula="Li9", device="cpu", report=listener)
+    assert any("cells of 9 atoms" in text for text in listener.warnings)
+
+
+MISTAKES: list[tuple[str, dict[str, Any], str]] = [
+    ("csp", {}, "given compositions"),
+    ("csp", {"formula": "Xx2"}, "'Xx'"),
+    ("csp", {"formula": "AuO"}, "not trained on Au"),
+    ("csp", {"formula": "LiO", "composition_of": Path("known.extxyz")}, "exclude"),
+    ("csp", {"formula": "LiO", "refine": Path("known.extxyz")}, "exclude"),
+    ("csp", {"formula": "LiO", "system": "Li-O"}, "draw the species"),
+    ("csp", {"formula": "LiO", "atoms": 4}, "draw the species"),
+    ("csp", {"formula": "LiO", "value": 1.0}, "without a property"),
+    ("csp", {"formula": "LiO", "sampling": {"stepps": 4}}, "no sampling setting 'stepps'"),
+    ("csp", {"formula": "LiO", "sampling": {"eta": 1.0}}, "no sampling setting 'eta'"),
+    ("csp", {"formula": "LiO", "sampling": {"method": "leap"}}, "method"),
+    ("csp", {"formula": "LiO", "steps": 0}, "steps"),
+    ("csp", {"formula": "LiO", "n": 0}, "at least 1"),
+    ("csp", {"formula": "LiO", "formula_units": 0}, "at least 1"),
+    ("csp", {"composition_of": Path("absent.extxyz")}, "no such file"),
+    ("csp", {"refine": Path("known.extxyz"), "strength": 0.0}, "strength"),
+    ("csp", {"refine": Path("known.extxyz"), "strength": 1.1}, "strength"),
+    ("csp", {"refine": Path("known.extxyz"), "strength": float("nan")}, "strength"),
+    ("dng", {"formula": "LiO"}, "takes no composition"),
+    ("dng", {"composition_of": Path("known.extxyz")}, "takes no composition"),
+    ("dng", {"system": "Li-Xx"}, "'Xx'"),
+    ("dng", {"system": "Li-Au"}, "not trained on Au"),
+    ("dng", {"system": ""}, "not a chemical element"),
+    ("dng", {"atoms": 0}, "at least 1"),
+    ("dng", {"refine": Path("known.extxyz"), "atoms": 2}, "exclude"),
+    ("steered", {"value": float("nan")}, "--value"),
+    ("steered", {"guidance": float("inf")}, "--guidance"),
+    ("dng", {"precision": "float16"}, "precision"),
+]
+
+
+@pytest.mark.parametrize(("model", "options", "message"), MISTAKES, ids=[str(case[1:2]) for case in MISTAKES])
+def test_mistakes(files: Path, tmp_path: Path, model: str, options: dict[str, Any], message: str) -> None:
+    """Nothing is left behind by them."""
+    whole = {k: files / v if isinstance(v, Path) else v for k, v in options.items()}
+    with pytest.raises(InputError, match=message):
+        generate(files / f"{model}.safetensors", tmp_path / "o.h5", device="cpu", **whole)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_outputs_that_cannot_be(files: Path, tmp_path: Path) -> None:
+    model = files / "dng.safetensors"
+    (tmp_path / "there.h5").touch()
+    for name, message in (("there.h5", "exists"), ("o.unknown", "unknown|format")):
+        with pytest.raises(InputError, match=message):
+            generate(model, tmp_path / name, device="cpu")
+    with pytest.raises(InputError, match="input"):
+        generate(model, files / "known.extxyz", refine=files / "known.extxyz", overwrite=True, device="cpu")
+    generate(model, tmp_path / "there.h5", overwrite=True, device="cpu")
+    assert len(read(tmp_path / "there.h5")) == 1
+
+
+def test_other_models_make_no_structures(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    register_toy(monkeypatch)
+    save_toy(tmp_path / "toy.safetensors")
+    with pytest.raises(InputError, match="makes no structures"):
+        generate(tmp_path / "toy.safetensors", tmp_path / "o.h5", device="cpu")
+
+
+@pytest.mark.parametrize("task", [relax, evaluate])
+def test_generators_are_no_potentials(files: Path, tmp_path: Path, task: Callable[..., Any]) -> None:
+    with pytest.raises(InputError, match="generators"):
+        task(files / "csp.safetensors", [files / "known.extxyz"], tmp_path / "o", device="cpu")
+
+
+OPTIONS: dict[str, Any] = {"n": 60, "steps": 40, "batch_atoms": 8, "seed": 5}
+
+
+@pytest.fixture(scope="module")
+def undisturbed(files: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    output = tmp_path_factory.mktemp("whole") / "o.h5"
+    generate(files / "dng.safetensors", output, device="cpu", **OPTIONS)
+    return output
+
+
+def start(model: Path, output: Path, options: dict[str, Any]) -> BaseProcess:
+    process = PROCESSES.Process(target=run, args=(model, output, options))
+    process.start()
+    return process
+
+
+def committed(partial: Path) -> int:
+    try:
+        with DatasetFile(partial) as file:
+            return len(file)
+    except (InputError, OSError):
+        return 0
+
+
+def stop_at(count: int, process: BaseProcess, partial: Path, number: int) -> None:
+    """Sends a signal when so many structures are there."""
+    deadline = time.monotonic() + 60
+    while committed(partial) < count:
+        assert process.is_alive(), "the generation ended before it could be stopped"
+        assert time.monotonic() < deadline
+        time.sleep(0.001)
+    assert process.pid is not None
+    os.kill(process.pid, number)
+    process.join(60)
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGINT])
+def test_stopped_and_continued(files: Path, undisturbed: Path, tmp_path: Path, number: int) -> None:
+    """Twice in the middle; the file at the end is the one of a generation that was not stopped."""
+    model, output = files / "dng.safetensors", tmp_path / "o.h5"
+    partial = tmp_path / "o.h5.partial.h5"
+    for count in (5, 30):
+        stop_at(count, start(model, output, OPTIONS), partial, number)
+        assert count <= committed(partial) < 60
+        assert not output.exists()
+    with pytest.raises(InputError, match="unfinished"):
+        generate(model, output, device="cpu", **OPTIONS)
+    for changes in ({"seed": 6}, {"n": 61}, {"steps": 41}, {"system": "Li-O"}):
+        with pytest.raises(InputError, match="asked for something else"):
+            generate(model, output, device="cpu", resume=True, **{**OPTIONS, **changes})
+    with pytest.raises(InputError, match="model"):
+        generate(files / "steered.safetensors", output, device="cpu", resume=True, **OPTIONS)
+    result = generate(model, output, device="cpu", resume=True, **OPTIONS)
+    assert 30 <= result.resumed < 60
+    assert (result.structures, result.wanted) == (60, 60)
+    assert_same(output, undisturbed)
+    assert not partial.exists()
+
+
+def test_a_batch_that_is_half_there(files: Path, undisturbed: Path, tmp_path: Path) -> None:
+    """What is there already is not made again, and its batch stays what it was."""
+    from eqcli.io import DatasetWriter
+
+    made = read(undisturbed)
+    with DatasetFile(undisturbed) as file, DatasetWriter(tmp_path / "o.h5.partial.h5", provenance=file.provenance) as w:
+        for structure in made[:26]:
+            w.append(structure)
+    result = generate(files / "dng.safetensors", tmp_path / "o.h5", device="cpu", resume=True, **OPTIONS)
+    assert result.resumed == 26
+    assert_same(tmp_path / "o.h5", undisturbed)
+
+
+def test_failures_of_an_earlier_call_are_told_again(tmp_path: Path) -> None:
+    model, options = broken(tmp_path), {"formula": "LiO", "n": 30, "seed": 1, "batch_atoms": 8, "device": "cpu"}
+    whole = generate(model, tmp_path / "whole.h5", **options)
+    from eqcli.io import DatasetWriter
+
+    with (
+        DatasetFile(tmp_path / "whole.h5") as file,
+        DatasetWriter(tmp_path / "o.h5.partial.h5", provenance=file.provenance) as w,
+    ):
+        for structure in list(file)[: whole.structures // 2]:
+            w.append(structure)
+    again = generate(model, tmp_path / "o.h5", resume=True, **options)
+    assert {f.item for f in again.failures} == {f.item for f in whole.failures}
+    assert len(again.failures) == len(whole.failures)
+    assert_same(tmp_path / "o.h5", tmp_path / "whole.h5")
+
+
+def test_starting_again(files: Path, tmp_path: Path) -> None:
+    """--resume of nothing begins; --overwrite throws away what is unfinished."""
+    model, output = files / "dng.safetensors", tmp_path / "o.h5"
+    write_structures(tmp_path / "o.h5.partial.h5", [crystal([3])])
+    generate(model, output, n=2, overwrite=True, device="cpu")
+    assert len(read(output)) == 2
+    generate(model, tmp_path / "new.h5", n=2, resume=True, device="cpu")
+    assert_same(tmp_path / "new.h5", output)
+
+
+def test_predict_says_what_generators_are_for(files: Path, tmp_path: Path) -> None:
+    with pytest.raises(InputError):
+        predict(files / "dng.safetensors", [files / "known.extxyz"], tmp_path / "o.extxyz", device="cpu")
