@@ -13,6 +13,9 @@ from eqcli.tasks.inference import readable_files
 if TYPE_CHECKING:
     from eqcli.io.structure import Structure
 
+UNREAD = -1
+"""The place of a row of the reference that cannot be read."""
+
 
 @dataclass
 class CrystalInput:
@@ -21,7 +24,7 @@ class CrystalInput:
     Attributes
     ----------
     targets
-        Row of the reference that each generated structure was made for, or None: de novo generation.
+        Place in `reference` of what each generated structure was made for, or None: de novo generation.
     """
 
     generated: list[Structure]
@@ -59,9 +62,12 @@ def read_crystals(generated: Sequence[Path], reference: Path, training: Path | N
     targets = _targets(made, known, reference)
     if targets is None:
         return CrystalInput(made[:limit], known, trained, None, failures, warnings)
-    kept = [index for index, row in enumerate(targets) if limit is None or row < limit]
+    if lost := targets.count(UNREAD):
+        warnings.append(f"{lost} structures were made for rows of the reference that cannot be read, and are left out")
+    kept = [index for index, row in enumerate(targets) if row != UNREAD and (limit is None or row < limit)]
     if not kept:
-        raise InputError(f"no structure was made for the first {limit} rows of the reference", Where(sources[0]))
+        which = "readable rows" if limit is None else f"first {limit} rows"
+        raise InputError(f"no structure was made for the {which} of the reference", Where(sources[0]))
     made, targets = [made[index] for index in kept], [targets[index] for index in kept]
     known = known[:limit]
     warnings += _warnings(made, known, targets)
@@ -80,19 +86,23 @@ def _read(paths: Sequence[Path], failures: list[Failure]) -> list[Structure]:
 
 
 def _targets(made: Sequence[Structure], known: Sequence[Structure], reference: Path) -> list[int] | None:
-    """The targets that the structures name; None where none does."""
+    """Where among the `known` the targets are that the structures name; None where no structure names one.
+
+    Targets are rows of the file, of which some may be unreadable: `UNREAD`.
+    """
+    places = {index if s.where.frame is None else s.where.frame: index for index, s in enumerate(known)}
     rows: list[int] = []
     for structure in made:
         value = structure.info.get("target")
         if isinstance(value, bool) or not isinstance(value, int | float) or value != int(value):
             continue
-        if not 0 <= value < len(known):
+        if not 0 <= value <= max(places):
             raise InputError(
-                f"this structure was made for row {value:g}, and {reference.name} has {len(known)} rows",
+                f"this structure was made for row {value:g}, and {reference.name} has {max(places) + 1} rows",
                 structure.where,
                 "Give as --reference the file whose compositions the structures were made for.",
             )
-        rows.append(int(value))
+        rows.append(places.get(int(value), UNREAD))
     if rows and len(rows) < len(made):
         raise InputError(
             f"{len(rows)} of {len(made)} structures name a target: structure prediction and de novo generation "

@@ -22,7 +22,7 @@ def structure_rows(crystals: CrystalInput, sane: Sane) -> list[dict[str, Any]]:
                 "file": str(structure.where.file or ""),
                 "frame": structure.where.frame,
                 "sample": structure.info.get("sample"),
-                "target": None if crystals.targets is None else crystals.targets[k],
+                "target": None if crystals.targets is None else structure.info["target"],
                 "formula": formula(structure.numbers),
                 "atoms": len(structure),
                 "valid": valid.valid,

@@ -208,6 +208,22 @@ def test_unreadable_frames_are_failures(tmp_path: Path) -> None:
     assert 'id="failures"' in result.report_html.read_text()
 
 
+def test_targets_are_rows_of_the_file(tmp_path: Path) -> None:
+    """An unreadable row of the reference moves no other."""
+    known = targets(3)
+    made = write(tmp_path, "made.extxyz", [plain(s, target=row) for row, s in enumerate(known)])
+    reference = write(tmp_path, "reference.extxyz", known)
+    lines = reference.read_text().splitlines()
+    second = 2 + len(known[0])
+    lines[second + 2] = "Cu here there nowhere"
+    reference.write_text("\n".join(lines) + "\n")
+    result = evaluate_crystals([made], reference, tmp_path / "report", workers=1, baselines=False, bootstrap=10)
+    assert figure(result, "match_rate@1") == 1
+    assert [row["target"] for row in result.structures] == [0, 2]
+    assert result.exit_code is ExitCode.PARTIAL
+    assert any("cannot be read" in warning for warning in result.warnings)
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [
