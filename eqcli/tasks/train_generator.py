@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 Parts = dict[str, list["Structure"]]
 
+PARTS = ("train", "valid", "test")
+
 SHOWN = 3
 """Structures that could not be used are named in a warning up to this number."""
 
@@ -75,7 +77,7 @@ def read_parts(recipe: GeneratorRecipe, report: Reporter) -> tuple[Parts, list[F
     found: Parts = {}
     report.start("reading crystals", None, "structures")
     try:
-        for name in ("train", "valid", "test"):
+        for name in PARTS:
             if (files := getattr(data, name)) is not None:
                 found[name] = _usable([files] if isinstance(files, str) else files, recipe, failures, report)
     finally:
@@ -141,7 +143,8 @@ def _divided(found: Parts, recipe: GeneratorRecipe) -> Parts:
         raise InputError(
             "there are no validation structures", Where(key="data.split.valid"), "Give a share above 0, or data.valid."
         )
-    return {name: [found[part.source][i] for i in part.indices] for name, part in drawn.items()}
+    parts = {name: drawn[name] for name in PARTS if name in drawn}
+    return {name: [found[part.source][i] for i in part.indices] for name, part in parts.items()}
 
 
 def describe_crystals(parts: Parts, failures: Sequence[Failure], recipe: GeneratorRecipe) -> CheckReport:
@@ -178,7 +181,7 @@ def store(recipe: GeneratorRecipe, folder: RunFolder, parts: Parts) -> PreparedC
 
     files = [
         file
-        for name in ("train", "valid", "test")
+        for name in PARTS
         if (given := getattr(recipe.data, name)) is not None
         for file in ([given] if isinstance(given, str) else given)
     ]
@@ -194,11 +197,7 @@ def stored(recipe: GeneratorRecipe, folder: RunFolder) -> PreparedCrystals:
     """What `store` wrote. Raises InputError for damaged files."""
     from eqcli.io import read_structures
 
-    parts = {
-        name: list(read_structures(path))
-        for name in ("train", "valid", "test")
-        if (path := part_file(folder, name)).is_file()
-    }
+    parts = {name: list(read_structures(path)) for name in PARTS if (path := part_file(folder, name)).is_file()}
     if not {"train", "valid"} <= set(parts):
         raise InputError("the prepared data of this run are gone", Where(folder.data), "Start again with --overwrite.")
     inputs: list[dict[str, str]] = json.loads(folder.provenance.read_text(encoding="utf-8"))["data"]

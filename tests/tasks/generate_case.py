@@ -37,11 +37,11 @@ def save(path: Path, model: CrystalGenerator) -> Path:
     return path
 
 
-def broken(folder: Path) -> Path:
+def broken(folder: Path, spread: float = 10.0) -> Path:
     """A model of given species some of whose cells are absurdly long or short."""
     made = generator({**OPTIONS["csp"], "denoiser": NETWORKS["cspnet"]})
     with torch.no_grad():
-        made.chart.spread[0] = 10.0  # type: ignore[index,operator]
+        made.chart.spread[0] = spread  # type: ignore[index,operator]
     return save(folder / "broken.safetensors", made)
 
 

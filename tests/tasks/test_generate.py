@@ -167,7 +167,7 @@ def test_cells_that_are_none_are_failures(tmp_path: Path) -> None:
     assert not made & failed
     assert result.exit_code is ExitCode.PARTIAL
     with pytest.raises(InputError, match="no structure came out"):
-        generate(tmp_path / "broken.safetensors", tmp_path / "p.h5", formula="LiO", seed=min(failed), device="cpu")
+        generate(broken(tmp_path, 1e5), tmp_path / "p.h5", formula="LiO", n=3, device="cpu")
     assert not list(tmp_path.glob("p.h5*"))
 
 
