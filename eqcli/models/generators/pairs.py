@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 from torch.utils.checkpoint import checkpoint
 
+from eqcli.allocation import return_large_blocks
 from eqcli.graph.all_pairs import PairBlock, pair_blocks, pair_count
 from eqcli.models.generators.denoiser import DenoiserInput
 from eqcli.nn.fourier_features import difference_waves, torus_waves
@@ -33,6 +34,8 @@ class Pairs:
         if pair_count(inputs.counts) <= PAIR_LIMIT:
             block = next(pair_blocks(inputs.counts))
             self.kept = block, self.waves(block)
+        else:
+            return_large_blocks()
 
     def waves(self, block: PairBlock) -> Tensor:
         """Waves of the differences, `[E, 6 K]`."""
