@@ -25,7 +25,9 @@ from eqcli.tasks.inference import (
 
 if TYPE_CHECKING:
     from eqcli.engine.guest_calculator import Scalar
+    from eqcli.engine.likelihood_predictor import LikelihoodPredictor
     from eqcli.engine.model_file import ModelFile
+    from eqcli.engine.predictor import Predictor
     from eqcli.io.conventions import LabelConvention
     from eqcli.io.structure import Structure
 
@@ -152,6 +154,8 @@ def predict(
 ) -> PredictResult:
     """Predicts every structure of `inputs`, one batch after the other, into one file.
 
+    Potentials give energies, forces, stresses and their properties; flows of given species the log-likelihood.
+
     Parameters
     ----------
     model
@@ -194,9 +198,7 @@ def predict(
         from eqcli.engine.compiled import compile_potential
 
         compile_potential(loaded.potential)
-    from eqcli.engine.predictor import Predictor
-
-    predictor = Predictor(loaded, stress=stress, batch_atoms=batch_atoms)
+    predictor = _predictor(loaded, stress, batch_atoms)
     where, precision = runs_in(loaded)
     result = PredictResult(device=where, precision=precision, units={p.name: p.unit for p in predictor.properties})
     report.message(f"predicting on {result.device} in {result.precision}")
@@ -212,6 +214,17 @@ def predict(
     if not result.structures and not result.failures:
         raise InputError("there are no structures in " + ", ".join(str(path) for path in sources))
     return result
+
+
+def _predictor(loaded: ModelFile, stress: bool | None, batch_atoms: int | None) -> Predictor | LikelihoodPredictor:
+    """What a model says of given structures. Raises InputError for one that says nothing."""
+    if loaded.header.get("family") == "generators":
+        from eqcli.engine.likelihood_predictor import LikelihoodPredictor
+
+        return LikelihoodPredictor(loaded.model, batch_atoms=batch_atoms)  # type: ignore[arg-type]
+    from eqcli.engine.predictor import Predictor
+
+    return Predictor(loaded, stress=stress, batch_atoms=batch_atoms)
 
 
 def _counted(predictions: Iterable[Structure], result: PredictResult, report: Reporter) -> Iterator[Structure]:

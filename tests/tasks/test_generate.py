@@ -352,6 +352,35 @@ def test_starting_again(files: Path, tmp_path: Path) -> None:
     assert_same(tmp_path / "new.h5", output)
 
 
-def test_predict_says_what_generators_are_for(files: Path, tmp_path: Path) -> None:
-    with pytest.raises(InputError):
-        predict(files / "dng.safetensors", [files / "known.extxyz"], tmp_path / "o.extxyz", device="cpu")
+@pytest.mark.parametrize("model", ["dng", "steered"])
+def test_generators_without_likelihoods_say_so(files: Path, tmp_path: Path, model: str) -> None:
+    with pytest.raises(InputError, match="says nothing of given ones"):
+        predict(files / f"{model}.safetensors", [files / "known.extxyz"], tmp_path / "o.extxyz", device="cpu")
+    with pytest.raises(InputError, match="generators"):
+        predict(files / "csp.safetensors", [files / "known.extxyz"], None, device="cpu", compile=True)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_flows_say_how_likely_crystals_are(files: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The same for another cell of the same crystal; labels are kept under other names."""
+    monkeypatch.setattr("eqcli.engine.likelihood_predictor.TOLERANCE", 1e-3)
+    given = [crystal([3, 8]), crystal([22, 8, 8]), crystal([3, 79]), crystal([3, 8])]
+    for structure in given:
+        structure.cell = np.array([[3.6, 0.0, 0.0], [0.3, 3.9, 0.0], [0.5, 0.7, 4.4]])
+    given[0].energy = -1.0
+    given[3].cell = np.array([[1, 0, 0], [1, 1, 0], [-2, 3, 1]]) @ given[3].cell
+    write_structures(tmp_path / "in.h5", given)
+    options: dict[str, Any] = {"device": "cpu", "precision": "float64"}
+    result = predict(files / "csp.safetensors", [tmp_path / "in.h5"], tmp_path / "out.h5", **options)
+    made = read(tmp_path / "out.h5")
+    one, two, other_cell = (s.info["log_likelihood"] for s in made)
+    assert one == pytest.approx(other_cell, abs=2e-3)
+    assert abs(one - two) > 0.02
+    assert (made[0].energy, made[0].info["REF_energy"]) == (None, -1.0)
+    assert result.units == {"log_likelihood": "nats"}
+    assert result.energy_range is None
+    assert [failure.reason.split(":")[0] for failure in result.failures] == ["its composition"]
+    predict(files / "csp.safetensors", [tmp_path / "in.h5"], tmp_path / "out.csv", batch_atoms=1, **options)
+    header, first, *_ = (tmp_path / "out.csv").read_text().splitlines()
+    column = header.split(",").index("log_likelihood")
+    assert float(first.split(",")[column]) == pytest.approx(one, abs=2e-3)

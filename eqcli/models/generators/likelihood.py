@@ -40,7 +40,9 @@ def flow_log_likelihood(
     noise
         Where the random directions of an estimated divergence come from.
     steps, method, tolerance
-        Of the integration backwards in time.
+        Of the integration backwards in time. A trained flow contracts fast at its end, where equal steps give too high
+        densities: on perovskites 50 steps of Heun's method were 100 nats off, and adaptive ones of tolerance 0.03 (a
+        number of calls like that) less than 0.1. The tolerance is one in nats too.
     divergence
         `exact`, with a backward pass for each coordinate of the largest crystal and call, or `hutchinson`, one
         backward pass: an unbiased estimate.
