@@ -374,8 +374,8 @@ def test_flows_say_how_likely_crystals_are(files: Path, tmp_path: Path, monkeypa
     result = predict(files / "csp.safetensors", [tmp_path / "in.h5"], tmp_path / "out.h5", **options)
     made = read(tmp_path / "out.h5")
     one, two, other_cell = (s.info["log_likelihood"] for s in made)
-    assert one == pytest.approx(other_cell, abs=2e-3)
-    assert abs(one - two) > 0.02
+    assert one == pytest.approx(other_cell, abs=0.015)
+    assert abs(one - two) > 0.03
     assert (made[0].energy, made[0].info["REF_energy"]) == (None, -1.0)
     assert result.units == {"log_likelihood": "nats"}
     assert result.energy_range is None
@@ -383,4 +383,4 @@ def test_flows_say_how_likely_crystals_are(files: Path, tmp_path: Path, monkeypa
     predict(files / "csp.safetensors", [tmp_path / "in.h5"], tmp_path / "out.csv", batch_atoms=1, **options)
     header, first, *_ = (tmp_path / "out.csv").read_text().splitlines()
     column = header.split(",").index("log_likelihood")
-    assert float(first.split(",")[column]) == pytest.approx(one, abs=2e-3)
+    assert float(first.split(",")[column]) == pytest.approx(one, abs=0.015)
