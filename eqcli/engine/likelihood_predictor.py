@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from eqcli.io.structure import Structure
     from eqcli.models.generators.base import CrystalGenerator
 
-TOLERANCE = 0.01
-"""Error that a step of the integration may make, in nats and in the unit of the state."""
+INTEGRATION: dict[str, Any] = {"method": "adaptive", "tolerance": 0.01, "divergence": "exact"}
+"""A step may be wrong by the tolerance, in nats and in the unit of the state."""
 
 ATOMS = 128
 """In a batch unless it is told: each call keeps what its derivatives along every coordinate need."""
@@ -93,7 +93,7 @@ class LikelihoodPredictor:
         crystals = crystal_set([cell for _, cell in waiting], conditions.value)
         loader = CrystalLoader(crystals, [], self.model.dtype, system=conditions.system)
         batch = loader.batch(np.arange(len(waiting))).to(self.model.elements.device)
-        found = self.model.log_likelihood(batch, tolerance=TOLERANCE, divergence="exact").tolist()
+        found = self.model.log_likelihood(batch, **INTEGRATION).tolist()
         for (structure, _), value in zip(waiting, found, strict=True):
             if not np.isfinite(value):
                 reason = "the model does not make such a lattice: its density there is no number above zero"
