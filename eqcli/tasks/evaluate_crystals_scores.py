@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from itertools import accumulate
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
@@ -92,7 +93,9 @@ def score_predictions(
     made = [structure for of_target in predictions for structure in of_target]
     options = scoring.options(len(made))
     scores = structure_prediction(references, predictions, scoring.tolerances, ks=scoring.ks, **options)
-    everyone = metre(references, made, scoring.tolerances, **options)
+    first = accumulate((len(of_target) for of_target in predictions), initial=0)
+    places = [range(start, start + len(of_target)) for start, of_target in zip(first, predictions, strict=False)]
+    everyone = metre(references, made, scoring.tolerances, known=scores.matches(places), **options)
     row = ComparedRow(name, len(made), without=sum(not of_target for of_target in predictions))
     for k in scoring.ks:
         rmse = scores.rmse(k)

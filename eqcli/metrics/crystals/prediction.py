@@ -110,6 +110,19 @@ class PredictionScores:
         found = [np.nan if a is None or a.match is None else a.match.volume_error for a in best]
         return np.array(found, dtype=np.float64)
 
+    def matches(self, places: Sequence[Sequence[int]]) -> dict[tuple[int, int], float | None]:
+        """RMSE, or None for no match, of each pair that was compared, for :func:`metre`.
+
+        `places` are for each target the numbers of its predictions in the list that METRe is asked about. A
+        comparison that failed is left out.
+        """
+        return {
+            (row.target, index): attempt.match.rmse if attempt.match else None
+            for row, of_target in zip(self.rows, places, strict=True)
+            for index, attempt in zip(of_target, row.attempts, strict=False)
+            if not attempt.failed
+        }
+
     def figures(self) -> dict[str, Any]:
         """All figures by k, under both rules, and what they rest on."""
         return {

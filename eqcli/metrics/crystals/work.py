@@ -64,7 +64,7 @@ def measure(
     """
     speaker = report or Silent()
     count = min(workers or available_cores(), len(items))
-    speaker.start(label, len(items), "structure")
+    speaker.start(label, len(items), "structures")
     try:
         if count <= 1 and can_interrupt(timeout):
             return _here(function, items, timeout, speaker)

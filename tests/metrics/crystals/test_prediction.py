@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,7 +11,8 @@ import numpy as np
 import pytest
 
 from eqcli.io.reading import read_structures
-from eqcli.metrics.crystals.matching import PUBLISHED, match_pair
+from eqcli.io.structure import Structure
+from eqcli.metrics.crystals.matching import PUBLISHED, Match, Tolerances, match_pair
 from eqcli.metrics.crystals.metre import metre
 from eqcli.metrics.crystals.prediction import structure_prediction
 from tests.metrics.crystals.crystals import crystal, cscl, jiggled, perovskite, repeated
@@ -93,6 +95,40 @@ def test_metre_says_for_how_many_it_is_a_lower_bound() -> None:
     found = metre([perovskite()], generated, most_compared=2, workers=1)
     assert found.figures()["compared_with_nearest_only"] == 1
     assert found.figures()["rate"] == 1
+
+
+def test_metre_is_the_same_where_matches_are_known_and_compares_only_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    far = crystal([55, 17], [[0, 0, 0], [0.5, 0.5, 0.1]], [[4, 0, 0], [0, 4, 0], [0, 0, 9]])
+    broken = replace(cscl(), positions=np.full((2, 3), np.nan))
+    references = [perovskite(), cscl(), far]
+    predictions = [
+        [jiggled(perovskite(), 0.3, seed) for seed in range(3)],
+        [jiggled(far, 0.05), broken],
+        [jiggled(cscl(), 0.2), jiggled(far, 0.1), perovskite()],
+    ]
+    made = [structure for of_target in predictions for structure in of_target]
+    known = structure_prediction(references, predictions, workers=1).matches([[0, 1, 2], [3, 4], [5, 6, 7]])
+    number = {id(structure): index for part in (references, made) for index, structure in enumerate(part)}
+    compared: list[tuple[int, int]] = []
+
+    def counted(first: Structure, second: Structure, tolerances: Tolerances) -> Match | None:
+        compared.append((number[id(second)], number[id(first)]))
+        return match_pair(first, second, tolerances)
+
+    monkeypatch.setattr(sys.modules[metre.__module__], "match_pair", counted)
+    for most in (None, 2):
+        compared.clear()
+        plain = metre(references, made, most_compared=most, workers=1)
+        pairs = set(compared)
+        compared.clear()
+        quick = metre(references, made, most_compared=most, known=known, workers=1)
+        assert set(compared) == pairs - set(known)
+        assert set(compared) < pairs
+        assert quick.matched_by == plain.matched_by
+        assert quick.figures() == plain.figures()
+    compared.clear()
+    metre(references[:1], made[:3], known=known, workers=1)
+    assert not compared
 
 
 @pytest.mark.shared
