@@ -91,11 +91,16 @@ def _included(name: Node, chain: tuple[Path, ...], errors: list[EqcliError]) -> 
         errors.append(InputError("expected a file name or a list of file names", where))
         return None
     path = _shorter(name.place.folder / name.value, name.place)
-    if path.resolve() in chain:
-        circle = " -> ".join(p.name for p in (*chain[chain.index(path.resolve()) :], path))
+    try:
+        resolved, found = path.resolve(), path.is_file()
+    except (OSError, RuntimeError, ValueError):  # Too long, links in a circle, a null character.
+        errors.append(InputError(f"{name.value!r} cannot be the name of a file to include", where))
+        return None
+    if resolved in chain:
+        circle = " -> ".join(p.name for p in (*chain[chain.index(resolved) :], path))
         errors.append(InputError(f"files include each other in a circle: {circle}", where, "Leave this include out."))
         return None
-    if not path.is_file():
+    if not found:
         near = [p.name for p in path.parent.iterdir()] if path.parent.is_dir() else []
         hint = did_you_mean(path.name, near) if len(near) < 20 or path.suffix else ""
         errors.append(InputError(f"there is no file '{name.value}' to include", where, hint))

@@ -169,6 +169,13 @@ def test_paths_belong_to_the_file_that_states_them(write: Write, monkeypatch: py
     assert recipe.data.valid == str(elsewhere / "mine.extxyz")
 
 
+@pytest.mark.parametrize("name", ['"\\0"', '"base\\0.yaml"', "x" * 300, "long/" * 2000])
+def test_what_cannot_be_the_name_of_a_file_is_a_mistake(write: Write, name: str) -> None:
+    found = [error for error in mistakes(write(f"include: [{name}]\n")) if "file to include" in error.message]
+    assert len(found) == 1
+    assert "key 'include'" in str(found[0].where)
+
+
 def test_the_environment_does_not_count(write: Write, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HOME", "/tmp")
     path = write(GOOD.replace("data.extxyz", '"$HOME/data.extxyz"'))
