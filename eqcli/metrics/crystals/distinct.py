@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,6 +14,9 @@ from eqcli.metrics.crystals.pairing import Comparison, Sameness, plan_comparison
 from eqcli.metrics.crystals.reduction import Reduced, reduced
 from eqcli.metrics.crystals.work import Outcome, measure
 from eqcli.progress import Reporter
+
+LARGEST_GROUP = 50
+"""Crystals of one composition that one process compares in turn. More are spread over the processes."""
 
 
 @dataclass(frozen=True)
@@ -95,7 +99,8 @@ def distinct(
     Parameters
     ----------
     timeout
-        Seconds for the reduction of one structure, and for all its comparisons.
+        Seconds for the reduction of one structure, and for all its comparisons; a small group of one composition
+        is first given as long for all of its comparisons together.
 
     Raises
     ------
@@ -112,7 +117,7 @@ def distinct(
     crystals = [outcome.value for outcome in [*generated, *known]]
     plan = plan_comparisons(crystals, len(generated), rule)
     compare = _Compare(crystals, rule.tolerances)
-    answers = measure(compare, plan, label="comparing", **options)  # type: ignore[arg-type]
+    answers = _answers(compare, plan, options)
     rows = _rows(generated, plan, answers, [index for index, _ in relevant])
     return Distinct(rows, rule, None if training is None else len(training), sum(o.value is None for o in known))
 
@@ -125,6 +130,26 @@ def _of_compositions(training: Sequence[Structure], wanted: set[Composition]) ->
 Matched = tuple[list[int], int | None]
 
 
+def _answers(compare: _Compare, plan: list[Comparison], options: dict[str, Any]) -> list[Outcome[Matched]]:
+    """What each comparison finds; small groups in turn, which is far less work where many are duplicates."""
+    groups: dict[Hashable, list[int]] = defaultdict(list)
+    for place, task in enumerate(plan):
+        groups[compare.bucket(task.query)].append(place)
+    small = [g for g in groups.values() if len(g) < LARGEST_GROUP and not any(plan[place].cut for place in g)]
+    found: dict[int, Outcome[Matched]] = {}
+    if small:
+        together = _CompareInTurn(compare)
+        outcomes = measure(together, [[plan[p] for p in g] for g in small], label="comparing groups", **options)
+        for group, outcome in zip(small, outcomes, strict=True):
+            found |= {place: Outcome(matched) for place, matched in zip(group, outcome.value or [], strict=False)}
+    # A group that failed or took too long is compared one by one, so that only what is at fault fails.
+    alone = [place for place in range(len(plan)) if place not in found]
+    if alone:
+        outcomes_alone = measure(compare, [plan[place] for place in alone], label="comparing", **options)
+        found |= dict(zip(alone, outcomes_alone, strict=True))
+    return [found[place] for place in range(len(plan))]
+
+
 class _Compare:
     """The earlier crystals that a crystal matches, all of them, and the first training crystal."""
 
@@ -133,11 +158,18 @@ class _Compare:
         self.built: dict[int, Any] = {}
 
     def __call__(self, task: Comparison) -> Matched:
-        earlier = [other for other in task.earlier if self._same(other, task.query)]
-        known = next((other for other in task.known if self._same(other, task.query)), None)
-        return earlier, known
+        return [other for other in task.earlier if self.same(other, task.query)], self.known(task)
 
-    def _same(self, first: int, second: int) -> bool:
+    def known(self, task: Comparison) -> int | None:
+        """The nearest training crystal that it matches."""
+        return next((other for other in task.known if self.same(other, task.query)), None)
+
+    def bucket(self, index: int) -> Hashable:
+        """What must be equal for a match."""
+        crystal = self.crystals[index]
+        return None if crystal is None else crystal.bucket
+
+    def same(self, first: int, second: int) -> bool:
         fit = matcher_of(self.tolerances).fit
         return bool(fit(self._crystal(first), self._crystal(second), skip_structure_reduction=True))
 
@@ -148,6 +180,27 @@ class _Compare:
                 raise ValueError("a structure that could not be reduced is compared")
             self.built[index] = crystal.crystal()
         return self.built[index]
+
+
+class _CompareInTurn:
+    """As `_Compare`, of all crystals of a group: each stops at the nearest one that it repeats.
+
+    Duplicates need no comparison with later ones: only a unique crystal can be what another repeats.
+    """
+
+    def __init__(self, compare: _Compare) -> None:
+        self.compare = compare
+
+    def __call__(self, group: list[Comparison]) -> list[Matched]:
+        duplicates: set[int] = set()
+        answers: list[Matched] = []
+        for task in group:
+            originals = (other for other in task.earlier if other not in duplicates)
+            original = next((other for other in originals if self.compare.same(other, task.query)), None)
+            if original is not None:
+                duplicates.add(task.query)
+            answers.append(([] if original is None else [original], self.compare.known(task)))
+        return answers
 
 
 def _rows(

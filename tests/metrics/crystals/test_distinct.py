@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -15,6 +17,8 @@ from eqcli.metrics.crystals.reduction import reduced
 from tests.metrics.crystals.crystals import crystal, cscl, jiggled, perovskite, repeated, scrambled
 
 pytest.importorskip("pymatgen")
+
+MODULE: Any = sys.modules[distinct.__module__]
 
 
 def cloud(count: int, seed: int = 0) -> list[Structure]:
@@ -69,6 +73,33 @@ def test_two_processes_find_what_one_finds() -> None:
     generated, training = cloud(10), cloud(6, seed=9)
     one = distinct(generated, training, workers=1)
     assert distinct(generated, training, workers=2).rows == one.rows
+
+
+def test_crystals_compared_in_turn_have_the_rows_of_those_compared_one_by_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    other = [replace(s, numbers=np.where(s.numbers == 22, 40, s.numbers)) for s in cloud(12, seed=5)]
+    generated = [s for pair in zip(cloud(12), other, strict=True) for s in pair]
+    sameness = Sameness(PUBLISHED)
+    in_turn = distinct(generated, cloud(6, seed=9), sameness=sameness, workers=1).rows
+    monkeypatch.setattr(MODULE, "LARGEST_GROUP", 0)
+    assert distinct(generated, cloud(6, seed=9), sameness=sameness, workers=1).rows == in_turn
+    assert 1 < sum(row.duplicate_of is None for row in in_turn) < len(in_turn) - 1
+    assert any(row.known_as is None for row in in_turn)
+    assert any(row.known_as is not None for row in in_turn)
+
+
+def test_what_fails_in_a_group_leaves_the_others_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    same = MODULE._Compare.same
+
+    def failing(self: object, first: int, second: int) -> bool:
+        if second == 2:
+            raise ValueError("too odd")
+        return bool(same(self, first, second))
+
+    monkeypatch.setattr(MODULE._Compare, "same", failing)
+    rows = distinct([jiggled(cscl(), 0.01, seed) for seed in range(4)], workers=1).rows
+    assert [row.duplicate_of for row in rows] == [None, 0, None, 0]
+    assert [row.failure is None for row in rows] == [True, True, False, True]
+    assert "too odd" in str(rows[2].failure)
 
 
 def test_a_crystal_is_compared_with_the_nearest_ones_and_the_row_says_so() -> None:
