@@ -87,6 +87,7 @@ def evaluate_crystals(
     """
     from eqcli.metrics.crystals import PUBLISHED, STRICT
     from eqcli.metrics.crystals.convert import require_pymatgen
+    from eqcli.metrics.crystals.pool import kept_processes
     from eqcli.report.write import DATA, PAGE, refuse_report
     from eqcli.tasks.evaluate_crystals_de_novo import score_de_novo
     from eqcli.tasks.evaluate_crystals_prediction import score_structure_prediction
@@ -121,12 +122,13 @@ def evaluate_crystals(
     )
     if crystals.training is None:
         result.warnings.append("novelty and most baselines need the training set: give it with `--training`")
-    sane = measure_sanity(crystals.generated, crystals.training, scoring)
-    result.structures = structure_rows(crystals, sane)
-    if crystals.targets is None:
-        score_de_novo(result, crystals, sane, scoring, baselines, cutoffs_of(coverage_cutoffs))
-    else:
-        score_structure_prediction(result, crystals, sane, scoring, baselines)
+    with kept_processes():
+        sane = measure_sanity(crystals.generated, crystals.training, scoring)
+        result.structures = structure_rows(crystals, sane)
+        if crystals.targets is None:
+            score_de_novo(result, crystals, sane, scoring, baselines, cutoffs_of(coverage_cutoffs))
+        else:
+            score_structure_prediction(result, crystals, sane, scoring, baselines)
     add_failures(result, crystals, sane)
     if relaxer is not None:
         arguments = {"relaxer": relaxer, "relaxer_arguments": relaxer_arguments, "device": device}

@@ -1,4 +1,4 @@
-"""Processes that measure: each is told the function once, and the death of one costs one item."""
+"""Processes that measure: each is told a function once per measurement, and the death of one costs one item."""
 
 from __future__ import annotations
 
@@ -6,8 +6,9 @@ import multiprocessing
 import signal
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from contextvars import ContextVar
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 from typing import Any, Generic, TypeVar
@@ -26,6 +27,7 @@ GRACE = 5.0
 """Seconds beyond its limit after which a process that does not answer is killed."""
 ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
 """A process has one thread for linear algebra: there is one per core already."""
+_IDLE: ContextVar[list[_Worker] | None] = ContextVar("idle processes", default=None)
 
 
 def measure_in_processes(
@@ -33,21 +35,41 @@ def measure_in_processes(
 ) -> list[Outcome[R]]:
     """See `work.measure`; `workers` processes are started, and one in place of each that dies."""
     pool: _Pool[R] = _Pool(function, items, workers, timeout, report)
+    idle = _IDLE.get()
     try:
         return pool.run()
     finally:
         for worker in pool.workers:
+            if idle is not None and worker.rest():
+                idle.append(worker)
+            else:
+                worker.stop()
+
+
+@contextmanager
+def kept_processes() -> Iterator[None]:
+    """Measurements inside use the same processes, which else start anew, and load their libraries, for each."""
+    if _IDLE.get() is not None:
+        yield
+        return
+    idle: list[_Worker] = []
+    token = _IDLE.set(idle)
+    try:
+        yield
+    finally:
+        _IDLE.reset(token)
+        for worker in idle:
             worker.stop()
 
 
 class _Worker:
     """One process, the connection to it, and what it has been given and has not answered."""
 
-    def __init__(self, timeout: float | None) -> None:
+    def __init__(self) -> None:
         # A fresh interpreter: a fork of a process with threads (torch, OpenMP) may hang.
         context = multiprocessing.get_context("spawn")
         self.connection, theirs = context.Pipe()
-        self.process: BaseProcess = context.Process(target=_serve, args=(theirs, timeout), daemon=True)
+        self.process: BaseProcess = context.Process(target=_serve, args=(theirs,), daemon=True)
         self.pending: deque[int] = deque()
         self.awake = False  # It runs.
         self.ready = False  # It knows the function.
@@ -56,11 +78,20 @@ class _Worker:
             self.process.start()
         theirs.close()
 
-    def wake(self, function: Callable[[Any], Any]) -> None:
+    def wake(self, function: Callable[[Any], Any], timeout: float | None) -> None:
         """What a sign of life without an outcome means: first that it runs, then that it knows the function."""
         self.awake, self.ready = True, self.awake
         if not self.ready:
-            self._send(function)
+            self._send((function, timeout))
+
+    def rest(self) -> bool:
+        """Lets it forget the function: it gives the sign of life of one that begins. False where it is at work."""
+        if self.pending or self.awake != self.ready:
+            return False
+        if self.awake:
+            self.awake = self.ready = False
+            self._send(None)
+        return True
 
     def give(self, chunk: list[tuple[int, Any]]) -> None:
         self.pending.extend(index for index, _ in chunk)
@@ -96,7 +127,7 @@ class _Pool(Generic[R]):
         self.outcomes: dict[int, Outcome[R]] = {}
         self.chunk = max(1, min(LARGEST_CHUNK, len(items) // (workers * CHUNKS_PER_WORKER)))
         self.false_starts = 2 * workers
-        self.workers = [_Worker(timeout) for _ in range(workers)]
+        self.workers = [self._worker() for _ in range(workers)]
 
     def run(self) -> list[Outcome[R]]:
         while len(self.outcomes) < len(self.items):
@@ -114,6 +145,16 @@ class _Pool(Generic[R]):
                     self._replace(worker, too_long(self.timeout or 0.0))
         return [self.outcomes[index] for index in range(len(self.items))]
 
+    def _worker(self) -> _Worker:
+        """An idle process that was kept, or a new one."""
+        idle = _IDLE.get()
+        while idle:
+            worker = idle.pop()
+            if worker.process.is_alive():
+                return worker
+            worker.stop()
+        return _Worker()
+
     def _next_chunk(self) -> list[tuple[int, Any]]:
         indices = [self.waiting.popleft() for _ in range(min(self.chunk, len(self.waiting)))]
         return [(index, self.items[index]) for index in indices]
@@ -126,7 +167,7 @@ class _Pool(Generic[R]):
             return
         worker.heard = time.monotonic()
         if index is None:
-            worker.wake(self.function)
+            worker.wake(self.function, self.timeout)
             return
         worker.pending.popleft()
         self._settle(index, outcome)
@@ -146,7 +187,7 @@ class _Pool(Generic[R]):
             self.false_starts -= 1
         self.waiting.extendleft(reversed(worker.pending))
         if self.waiting and self.false_starts > 0:
-            self.workers.append(_Worker(self.timeout))
+            self.workers.append(self._worker())
 
     def _settle(self, index: int, outcome: Outcome[R]) -> None:
         self.outcomes[index] = outcome
@@ -160,15 +201,24 @@ class _Pool(Generic[R]):
                 self._settle(index, attempt(self.function, self.items[index], self.timeout))
 
 
-def _serve(connection: Connection, timeout: float | None) -> None:
-    """What a process does: it answers items until the other end is closed."""
+def _nothing(item: object) -> None:
+    """The function of a process that rests."""
+
+
+def _serve(connection: Connection) -> None:
+    """What a process does: it answers items, of the last function it was told, until the other end is closed."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # The parent is interrupted, and ends its processes.
     with suppress(EOFError, OSError), quiet(), alarms():
         connection.send((None, None))
-        function = connection.recv()
+        function, timeout = connection.recv()
         connection.send((None, None))
         while True:
-            for index, item in connection.recv():
+            message = connection.recv()
+            if not isinstance(message, list):
+                function, timeout = message or (_nothing, None)
+                connection.send((None, None))
+                continue
+            for index, item in message:
                 outcome: Outcome[Any] = attempt(function, item, timeout)
                 try:
                     connection.send((index, outcome))

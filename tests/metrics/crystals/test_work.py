@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import os
 import signal
 import threading
@@ -119,6 +120,34 @@ def test_a_result_that_cannot_be_sent_is_a_failure() -> None:
     outcomes = measure(unsendable, range(3), workers=2)
     assert [outcome.value for outcome in outcomes] == [0, None, 2]
     assert "cannot be sent" in str(outcomes[1].failure)
+
+
+def number_of_process(item: int) -> int:
+    time.sleep(0.02)
+    return os.getpid()
+
+
+def test_kept_processes_measure_again_and_end_with_what_they_were_kept_for() -> None:
+    with pool.kept_processes():
+        first = {outcome.value for outcome in measure(number_of_process, range(12), workers=2)}
+        tripled = measure(partial(times, factor=3), range(40), workers=2, timeout=5)
+        late = measure(troubled, range(8), workers=2, timeout=0.3)
+        again = {outcome.value for outcome in measure(number_of_process, range(12), workers=2)}
+    assert [outcome.value for outcome in tripled] == list(range(0, 120, 3))
+    assert late[5].failure == "took longer than 0.3 s"
+    assert again & first
+    assert not any(child.pid in first for child in multiprocessing.active_children())
+    assert first.isdisjoint(outcome.value for outcome in measure(number_of_process, range(4), workers=2))
+
+
+def test_a_kept_process_that_died_is_replaced() -> None:
+    with pool.kept_processes():
+        numbers = {outcome.value for outcome in measure(number_of_process, range(12), workers=2)}
+        for number in filter(None, numbers):
+            os.kill(number, signal.SIGKILL)
+        assert [outcome.value for outcome in measure(deadly, range(4), workers=2)] == [0, 1, 2, 3]
+        assert measure(deadly, range(6), workers=2)[4].failure == "the process that measured it died (signal 9)"
+        assert [outcome.value for outcome in measure(partial(times, factor=2), range(3), workers=2)] == [0, 2, 4]
 
 
 def test_the_work_is_done_here_where_no_process_starts() -> None:
