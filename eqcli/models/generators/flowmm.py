@@ -79,7 +79,7 @@ class FlowMM(CrystalGenerator):
         on_step: Callable[[], None] | None = None,
     ) -> Sampled:
         look, calls_each = self.guided(request, guidance)
-        flow = _Flow(self, request, noise, look, settings.slope, on_step)
+        flow = _Flow(self, request, noise, look, settings, on_step)
         begin = 0.0 if start is None else 1.0 - start.strength
         state, calls = integrate(
             flow.velocity,
@@ -172,14 +172,14 @@ class _Flow:
         request: CrystalBatch,
         noise: Noise,
         look: Callable[[Tensor, Tensor, Tensor, float], DenoiserOutput],
-        slope: float,
+        settings: Any,
         on_step: Callable[[], None] | None,
     ) -> None:
         self.model = model
         self.request = request
         self.noise = noise
         self.look = look
-        self.slope = slope
+        self.settings = settings
         self.on_step = on_step
         self.reached = 0.0
         self.tokens: Tensor | None = None
@@ -215,7 +215,7 @@ class _Flow:
         out = self.look(self.species(state), state[0], state[1], STEPS * time)
         self.logits = out.species
         coordinates, *others = self.model.velocity(self.request, self.species(state), state, out)
-        return (anti_annealed(coordinates, time, self.slope, 0.0), *others)
+        return (anti_annealed(coordinates, time, self.settings.slope, self.settings.slope_start), *others)
 
     def move(self, state: State, tangent: State) -> State:
         """Coordinates stay on the torus, everything else is flat."""

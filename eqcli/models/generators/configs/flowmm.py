@@ -26,8 +26,12 @@ class FlowMMSampling(GeneratorSection):
     )
     tolerance: float = Field(1e-3, gt=0, description="Error of a step of the adaptive integrator.")
     slope: float = Field(
-        5.0, ge=0, description="Anti-annealing: the velocity of coordinates is multiplied by 1 + slope t."
+        5.0,
+        ge=0,
+        description="Anti-annealing: the velocity of coordinates is multiplied by 1 + slope (t - slope_start) after "
+        "the time slope_start.",
     )
+    slope_start: float = Field(0.0, ge=0, le=1, description="Time from 0 to 1 at which the anti-annealing begins.")
 
 
 class FlowMMConfig(GeneratorSection):
