@@ -49,12 +49,13 @@ docs: $(VENV)/.ready-test
 data: $(VENV)/.ready-test
 	$(ONE_THREAD) $(BIN)/python data/make_molecules.py
 	$(ONE_THREAD) $(BIN)/python data/make_diamond.py
+	$(ONE_THREAD) $(BIN)/python data/make_intermetallics.py
 
 # torch comes first and alone, so that its build is chosen before anything that depends on it.
 $(VENV)/.ready: constraints.txt pyproject.toml
 	$(PYTHON) -m venv $(VENV)
 	$(PIP) install torch
-	$(PIP) install -e ".[report]"
+	$(PIP) install -e ".[report,crystals]"
 	@touch $@
 
 $(VENV)/.ready-test: $(VENV)/.ready
