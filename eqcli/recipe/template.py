@@ -134,13 +134,12 @@ def json_schema() -> dict[str, Any]:
     for recipe in recipes:
         recipe["properties"]["include"] = include
         definitions[recipe["title"]] = recipe
-    for training in TRAININGS.values():
-        _accept_aliases(training, definitions)
     training: dict[str, Any] = {"$ref": "#/$defs/TrainRecipe"}
-    for family, model in TRAININGS.items():
-        if model is not TrainRecipe:
+    for family, recipe_model in TRAININGS.items():
+        _accept_aliases(recipe_model, definitions)
+        if recipe_model is not TrainRecipe:
             named = {"properties": {"family": {"const": family}}, "required": ["family"]}
-            training = {"if": named, "then": {"$ref": f"#/$defs/{model.__name__}"}, "else": training}
+            training = {"if": named, "then": {"$ref": f"#/$defs/{recipe_model.__name__}"}, "else": training}
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": "eqcli recipe",
