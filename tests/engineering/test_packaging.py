@@ -26,6 +26,11 @@ NEEDS_DATA = {
     },
     "mace-mlearn.yaml": ["data.train=data/diamond/train.extxyz"],
     "egnn-qm9.yaml": ["data.train=data/ethanol/train.extxyz"],
+    **{
+        path.name: ["data.train=data/intermetallics/train.extxyz"]
+        for path in RECIPES
+        if path.parent.name == "generators" and "intermetallics" not in path.name
+    },
 }
 """Recipes whose data are not shipped, and overrides that stand in for the user's."""
 
