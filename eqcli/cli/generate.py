@@ -65,14 +65,6 @@ def generate(
             "--limit", min=1, help="Only the first structures of --composition-of or --refine.", rich_help_panel=WHAT
         ),
     ] = None,
-    rank: Annotated[
-        bool,
-        typer.Option(
-            "--rank/--no-rank",
-            help="Of each composition put the structure that is most like the others first.",
-            rich_help_panel=WHAT,
-        ),
-    ] = False,
     seed: Annotated[int, typer.Option("--seed", min=0, help="Seed: the same gives the same structures.")] = 0,
     steps: Annotated[
         int | None, typer.Option("--steps", min=1, help="Steps; by default the model's.", rich_help_panel=HOW)
@@ -120,7 +112,6 @@ def generate(
             steps=steps,
             sampling=settings,
             limit=limit,
-            rank=rank,
             device=device,
             precision=precision.value if precision else None,
             batch_atoms=batch_atoms,
@@ -134,7 +125,7 @@ def generate(
 def add_to(app: typer.Typer) -> None:
     """Registers the subcommand."""
     epilog = examples(
-        "eqcli generate csp.safetensors --formula CaTiO3 --n 20 --rank -o candidates.cif.zip --seed 1",
+        "eqcli generate csp.safetensors --formula CaTiO3 --n 20 -o candidates.cif.zip --seed 1",
         "eqcli generate csp.safetensors --composition-of test.csv --n 20 -o predictions.h5",
         "eqcli generate gen.safetensors --n 10000 -o gen.h5 --resume",
         "eqcli generate gen.safetensors --n 100 --system Li-Fe-O --value -0.5 --guidance 2 -o new.cif.zip",

@@ -37,7 +37,6 @@ class GenerateStep(Section):
     steps: int | None = Field(None, ge=1, description="Steps of the sampler; by default those of the model.")
     sampling: dict[str, Any] = Field(default_factory=dict, description="Other settings of the sampling by name.")
     limit: int | None = Field(None, ge=1, description="Take only so many structures of `composition_of` or `refine`.")
-    rank: bool = Field(False, description="Put the structure first that is most like the others of its composition.")
 
 
 class ScreenStep(Section):

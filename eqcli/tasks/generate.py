@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from eqcli.errors import Failure, InputError, Where
 from eqcli.files import refuse_existing
 from eqcli.progress import Reporter, Silent
-from eqcli.tasks.generate_request import Request, generator_of, same_request, wishes_of
+from eqcli.tasks.generate_request import Request, same_request, wishes_of
 from eqcli.tasks.generate_result import GenerateResult
 
 if TYPE_CHECKING:
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from eqcli.engine.model_file import ModelFile
     from eqcli.io.store_writer import DatasetWriter
     from eqcli.io.structure import Structure
+    from eqcli.models.generators.base import CrystalGenerator
 
 
 def generate(
@@ -39,7 +40,6 @@ def generate(
     steps: int | None = None,
     sampling: Mapping[str, Any] | None = None,
     limit: int | None = None,
-    rank: bool = False,
     device: str = "auto",
     precision: str | None = None,
     batch_atoms: int | None = None,
@@ -79,8 +79,6 @@ def generate(
         Number of steps, and other settings of the sampling by name.
     limit
         Take only so many structures of `composition_of` or `refine`.
-    rank
-        Of each composition put the structure that is most like the others first (:mod:`eqcli.tasks.generate_rank`).
     resume
         Go on with an unfinished generation of the same request.
 
@@ -96,15 +94,11 @@ def generate(
     if not (resume and _partial(output).is_file()):
         refuse_unwritable(output, [path for path in (composition_of, refine) if path is not None], overwrite)
     loaded = load_for_inference(model, device, precision)
-    generator = generator_of(loaded)
+    generator = _generator(loaded)
     formulas = [formula] if isinstance(formula, str) else list(formula or ())
     request = Request(
         n, tuple(formulas), formula_units, composition_of, atoms, system, value, guidance, refine, strength, seed, limit
     )
-    if rank:
-        from eqcli.tasks.generate_rank import require_rankable
-
-        require_rankable(request)
     settings = request.settings(generator, steps, sampling or {}, batch_atoms)
     result = GenerateResult(output)
     result.device, result.precision = runs_in(loaded)
@@ -115,7 +109,7 @@ def generate(
 
     started = time.perf_counter()
     _Run(output, loaded, request, CrystalSampler(generator, settings), result, report).run(
-        wishes, resume=resume, overwrite=overwrite, rank=rank
+        wishes, resume=resume, overwrite=overwrite
     )
     result.seconds = time.perf_counter() - started
     return result
@@ -143,7 +137,7 @@ class _Run:
         asked = request.as_dict() | {"sampling": sampler.settings.sampling.model_dump(mode="json")}
         self.provenance = inference_provenance(loaded) | {"generation": asked}
 
-    def run(self, wishes: list[Wish], *, resume: bool, overwrite: bool, rank: bool) -> None:
+    def run(self, wishes: list[Wish], *, resume: bool, overwrite: bool) -> None:
         """Makes what is missing and puts the output in its place."""
         if self.partial.is_file() and not resume:
             if not overwrite:
@@ -167,7 +161,7 @@ class _Run:
         if not self.result.structures:
             self.partial.unlink(missing_ok=True)
             raise InputError("no structure came out of this generation", hint=self._reason())
-        self._finish(overwrite or resume, rank)
+        self._finish(overwrite or resume)
 
     def _done(self, wishes: list[Wish]) -> int:
         """How many wishes an earlier call has dealt with; counts their structures. Raises InputError for others."""
@@ -216,25 +210,18 @@ class _Run:
         if not self.result.structures:
             self.partial.unlink(missing_ok=True)
 
-    def _finish(self, overwrite: bool, rank: bool) -> None:
+    def _finish(self, overwrite: bool) -> None:
         from eqcli.io import read_structures, write_structures
         from eqcli.io.formats import Format, writable_format
         from eqcli.tasks.fitting import fitting
 
-        if writable_format(self.output) is Format.DATASET and not rank:
+        if writable_format(self.output) is Format.DATASET:
             refuse_existing(self.output, overwrite)
             self.partial.replace(self.output)
             return
 
-        made, provenance = read_structures(self.partial), self.provenance
-        if rank:
-            from eqcli.tasks.generate_rank import how_ranked, ranked
-
-            ordered = ranked(list(made), self.result.failures, self.report)
-            self.result.show(ordered)
-            made, provenance = iter(ordered), provenance | how_ranked()
-        kept = fitting(self.output, made, self.result.failures.append, self.report)
-        write_structures(self.output, kept, overwrite=overwrite, provenance=provenance)
+        kept = fitting(self.output, read_structures(self.partial), self.result.failures.append, self.report)
+        write_structures(self.output, kept, overwrite=overwrite, provenance=self.provenance)
         self.partial.unlink()
 
     def _reason(self) -> str:
@@ -244,3 +231,16 @@ class _Run:
 def _partial(output: Path) -> Path:
     """Where structures are while the output is not complete."""
     return output.with_name(f"{output.name}.partial.h5")
+
+
+def _generator(loaded: ModelFile) -> CrystalGenerator:
+    """The model as a generator. Raises InputError where it is none."""
+    from eqcli.models.generators.base import CrystalGenerator
+
+    if isinstance(loaded.model, CrystalGenerator):
+        return loaded.model
+    raise InputError(
+        f"this model is of the family '{loaded.header.get('family')}' and makes no structures",
+        Where(loaded.path),
+        "Give a model that was trained by a recipe with `family: generators`.",
+    )

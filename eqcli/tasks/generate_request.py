@@ -18,7 +18,6 @@ from eqcli.progress import Reporter
 
 if TYPE_CHECKING:
     from eqcli.engine.crystal_sampler import SamplerSettings, Wish
-    from eqcli.engine.model_file import ModelFile
     from eqcli.io.structure import Structure
     from eqcli.models.generators.base import CrystalGenerator
 
@@ -103,19 +102,6 @@ class Request:
                 raise InputError(f"the number of {name} is at least 1")
         if self.refine is not None and not 0 < self.strength <= 1:
             raise InputError(f"--strength is above 0 and at most 1, not {self.strength:g}")
-
-
-def generator_of(loaded: ModelFile) -> CrystalGenerator:
-    """The model as a generator. Raises InputError where it is none."""
-    from eqcli.models.generators.base import CrystalGenerator
-
-    if isinstance(loaded.model, CrystalGenerator):
-        return loaded.model
-    raise InputError(
-        f"this model is of the family '{loaded.header.get('family')}' and makes no structures",
-        Where(loaded.path),
-        "Give a model that was trained by a recipe with `family: generators`.",
-    )
 
 
 def wishes_of(request: Request, model: CrystalGenerator, failures: list[Failure], report: Reporter) -> list[Wish]:

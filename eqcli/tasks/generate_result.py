@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -48,7 +47,7 @@ class GenerateResult:
 
     @property
     def exit_code(self) -> ExitCode:
-        """PARTIAL when a structure could not be made, or those of a composition not ranked; flagged ones are made."""
+        """PARTIAL when a structure could not be made, else OK; flagged ones are made."""
         return ExitCode.PARTIAL if self.failures else ExitCode.OK
 
     @property
@@ -66,14 +65,15 @@ class GenerateResult:
         self.formulas.add(name)
         self.flags.update(flags.split(",") if flags else ())
         if len(self.table) <= ROWS:
-            self.table.append(_row(structure))
-
-    def show(self, structures: Sequence[Structure]) -> None:
-        """Puts ranked structures into the table, in this order."""
-        self.table = [
-            {"rank": structure.info.get("rank"), "consensus": structure.info.get("consensus")} | _row(structure)
-            for structure in structures[: ROWS + 1]
-        ]
+            self.table.append(
+                {
+                    "sample": structure.info["sample"],
+                    "formula": name,
+                    "atoms": len(structure),
+                    "volume per atom": f"{structure.volume / len(structure):.2f}",
+                    "flags": flags or None,
+                }
+            )
 
     def as_dict(self) -> dict[str, Any]:
         made = self.structures - self.resumed
@@ -110,15 +110,3 @@ class GenerateResult:
             )
         rows.append(("output", str(self.output)))
         return rows
-
-
-def _row(structure: Structure) -> dict[str, Any]:
-    from eqcli.io.structure import formula
-
-    return {
-        "sample": structure.info["sample"],
-        "formula": formula(structure.numbers),
-        "atoms": len(structure),
-        "volume per atom": f"{structure.volume / len(structure):.2f}",
-        "flags": structure.info.get("flags") or None,
-    }

@@ -216,7 +216,6 @@ MISTAKES: list[tuple[str, dict[str, Any], str]] = [
     ("steered", {"value": float("nan")}, "--value"),
     ("steered", {"guidance": float("inf")}, "--guidance"),
     ("dng", {"precision": "float16"}, "precision"),
-    ("dng", {"rank": True}, "orders candidates of a composition"),
 ]
 
 

@@ -1,7 +1,6 @@
 """Figures of generated crystals: pure functions of lists of structures, on as many cores as there are."""
 
 from eqcli.metrics.crystals.composition import DEFAULT_TABLE, TABLES, Verdict, composition_validity
-from eqcli.metrics.crystals.consensus import Standing, consensus
 from eqcli.metrics.crystals.convert import to_pymatgen, versions
 from eqcli.metrics.crystals.distinct import Distinct, DistinctRow, distinct
 from eqcli.metrics.crystals.distributions import Properties, distances, properties
@@ -28,13 +27,11 @@ __all__ = [
     "PredictionScores",
     "Properties",
     "Sameness",
-    "Standing",
     "TargetRow",
     "Tolerances",
     "Validity",
     "Verdict",
     "composition_validity",
-    "consensus",
     "difference_interval",
     "distances",
     "distinct",
