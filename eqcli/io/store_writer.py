@@ -17,6 +17,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from eqcli.errors import InputError, Where
 from eqcli.files import atomic_path, refuse_existing, require_file
+from eqcli.interrupts import uninterrupted
 from eqcli.io.store import DatasetFile
 from eqcli.io.store_layout import COLUMNS, OFFSET, Rows, check, create, encode
 from eqcli.io.structure import Structure
@@ -144,6 +145,10 @@ class DatasetWriter:
         """Commits and closes; a file with much unused space from small commits is packed."""
         if not self._file:
             return
+        with uninterrupted():
+            self._close()
+
+    def _close(self) -> None:
         try:
             self.commit()
             used = sum(dataset.id.get_storage_size() for dataset in self._datasets.values())
@@ -162,6 +167,10 @@ class DatasetWriter:
         self.close()
 
     def _write(self, rows: Rows) -> None:
+        with uninterrupted():
+            self._extend(rows)
+
+    def _extend(self, rows: Rows) -> None:
         rows["frames/offset"] = rows["frames/offset"] + self._atoms
         rows["frames/blob_offset"] = rows["frames/blob_offset"] + self._blob
         for column in COLUMNS[:-1]:
