@@ -7,7 +7,7 @@ import re
 import numpy as np
 from numpy.typing import NDArray
 
-from eqcli.elements import NUMBERS
+from eqcli.elements import NUMBERS, SYMBOLS
 from eqcli.errors import InputError
 from eqcli.names import did_you_mean
 
@@ -67,7 +67,7 @@ def _element(text: str, symbol: str) -> int:
     number = NUMBERS.get(symbol, 0)
     if number <= 0:
         raise InputError(
-            f"'{symbol}' in the formula '{text}' is not a chemical element", hint=did_you_mean(symbol, NUMBERS)
+            f"'{symbol}' in the formula '{text}' is not a chemical element", hint=did_you_mean(symbol, SYMBOLS[1:])
         )
     return int(number)
 

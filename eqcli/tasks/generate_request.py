@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from pydantic import ValidationError
 
-from eqcli.elements import NUMBERS
+from eqcli.elements import NUMBERS, SYMBOLS
 from eqcli.errors import Failure, InputError, Where
 from eqcli.names import did_you_mean
 from eqcli.progress import Reporter
@@ -160,7 +160,7 @@ def _elements(text: str, model: CrystalGenerator) -> tuple[int, ...]:
     found = []
     for symbol in text.replace(",", "-").split("-"):
         if NUMBERS.get(symbol.strip(), 0) <= 0:
-            hint = did_you_mean(symbol.strip(), NUMBERS) or "Write for example Li-Fe-O."
+            hint = did_you_mean(symbol.strip(), SYMBOLS[1:]) or "Write for example Li-Fe-O."
             raise InputError(f"--system: '{symbol.strip()}' is not a chemical element", hint=hint)
         found.append(int(NUMBERS[symbol.strip()]))
     require_known(model, np.array(found), f"--system {text}")
