@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import sys
 from pathlib import Path
 from typing import Any
@@ -50,6 +51,8 @@ def run(model: Path, output: Path, options: dict[str, Any]) -> None:
     from eqcli.tasks.generate import generate
 
     torch.set_num_threads(1)
+    # A shell that starts tests in the background has them ignore Ctrl-C, and their processes after them.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
         generate(model, output, resume=True, device="cpu", **options)
     except KeyboardInterrupt:
