@@ -19,15 +19,22 @@ class Budget:
     unit: str
     limit: int
 
+    @classmethod
+    def of(cls, section: Any) -> Budget:
+        """What a recipe's `batch` section states; it has exactly one of the units."""
+        units = ("structures", "atoms", "edges")
+        return next(cls(unit, limit) for unit in units if (limit := getattr(section, unit)) is not None)
+
 
 def batch_budget(section: Any, table: FrameTable, frames: NDArray[np.int64]) -> tuple[Budget, NDArray[np.int64]]:
     """The budget of a recipe's `batch` section, and what each frame takes of it."""
-    if section.structures is not None:
-        return Budget("structures", section.structures), np.ones(len(frames), dtype=np.int64)
-    if section.atoms is not None:
-        return Budget("atoms", section.atoms), table.n_atoms[frames].astype(np.int64)
+    budget = Budget.of(section)
+    if budget.unit == "structures":
+        return budget, np.ones(len(frames), dtype=np.int64)
+    if budget.unit == "atoms":
+        return budget, table.n_atoms[frames].astype(np.int64)
     # Atoms without neighbours cost something too.
-    return Budget("edges", section.edges), np.maximum(table.n_edges[frames], table.n_atoms[frames]).astype(np.int64)
+    return budget, np.maximum(table.n_edges[frames], table.n_atoms[frames]).astype(np.int64)
 
 
 def largest_batch(budget: Budget, table: FrameTable, frames: NDArray[np.int64]) -> tuple[int, int]:

@@ -80,8 +80,8 @@ class TrainableDynamics:
     def budget(self, part: str, section: Any) -> tuple[Budget, NDArray[np.int64]]:
         systems = self.parts[part]
         each = {"structures": 1, "atoms": systems.particles, "edges": systems.particles * (systems.particles - 1)}
-        unit, limit = next((unit, limit) for unit in each if (limit := getattr(section, unit)) is not None)
-        return Budget(unit, limit), np.full(len(systems), each[unit], dtype=np.int64)
+        budget = Budget.of(section)
+        return budget, np.full(len(systems), each[budget.unit], dtype=np.int64)
 
     def batches(self, part: str, indices: Iterable[list[int]], workers: int) -> ParticleLoader:
         """All data lie in memory, whatever the number of workers."""

@@ -83,8 +83,8 @@ class TrainableGenerator:
     def budget(self, part: str, section: Any) -> tuple[Budget, NDArray[np.int64]]:
         counts = self.parts[part].counts
         each = {"structures": np.ones_like(counts), "atoms": counts, "edges": counts**2}
-        unit, limit = next((unit, limit) for unit in each if (limit := getattr(section, unit)) is not None)
-        return Budget(unit, limit), each[unit]
+        budget = Budget.of(section)
+        return budget, each[budget.unit]
 
     def batches(self, part: str, indices: Iterable[list[int]], workers: int) -> CrystalLoader:
         """All data lie in memory, whatever the number of workers."""

@@ -126,7 +126,7 @@ class FlowMM(CrystalGenerator):
             slope=slope,
         )
 
-    def velocity(self, batch: CrystalBatch, species: Tensor, state: State, out: DenoiserOutput) -> State:
+    def velocity(self, batch: CrystalBatch, out: DenoiserOutput) -> State:
         """The velocity of coordinates, lattice and, where they flow, species, of what the network said."""
         coordinates = without_drift(out.coordinates, batch.batch, len(batch))
         flowing = isinstance(self.species, CodedSpecies)
@@ -214,7 +214,7 @@ class _Flow:
     def velocity(self, state: State, time: float) -> State:
         out = self.look(self.species(state), state[0], state[1], STEPS * time)
         self.logits = out.species
-        coordinates, *others = self.model.velocity(self.request, self.species(state), state, out)
+        coordinates, *others = self.model.velocity(self.request, out)
         return (anti_annealed(coordinates, time, self.settings.slope, self.settings.slope_start), *others)
 
     def move(self, state: State, tangent: State) -> State:

@@ -69,7 +69,7 @@ def flow_log_likelihood(
 
     def velocity(state: State, time: float) -> State:
         out = look(tokens, state[0], state[1], STEPS * time)
-        coordinates, *others = model.velocity(batch, tokens, state, out)
+        coordinates, *others = model.velocity(batch, out)
         return (anti_annealed(coordinates, time, slope, 0.0), *others)
 
     cell = batch.cell.to(model.dtype)
