@@ -87,7 +87,7 @@ def evaluate_crystals(
     """
     from eqcli.metrics.crystals import PUBLISHED, STRICT
     from eqcli.metrics.crystals.convert import require_pymatgen
-    from eqcli.metrics.crystals.pool import kept_processes
+    from eqcli.metrics.pool import kept_processes
     from eqcli.report.write import DATA, PAGE, refuse_report
     from eqcli.tasks.evaluate_crystals_de_novo import score_de_novo
     from eqcli.tasks.evaluate_crystals_prediction import score_structure_prediction

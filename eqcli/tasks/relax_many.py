@@ -16,7 +16,7 @@ import numpy as np
 from eqcli.engine.guest_name import GuestName, is_guest, version_facts
 from eqcli.errors import EqcliError, Failure, InputError, Where
 from eqcli.files import sha256
-from eqcli.metrics.crystals.work import Outcome, available_cores, measure
+from eqcli.metrics.work import Outcome, available_cores, measure
 from eqcli.progress import Reporter
 
 if TYPE_CHECKING:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from eqcli.io.structure import Structure
     from eqcli.metrics.crystal_hull import Hull
     from eqcli.metrics.crystals.pairing import Sameness
-    from eqcli.metrics.crystals.work import Outcome
+    from eqcli.metrics.work import Outcome
 
 RELAXED, TABLE = "relaxed.h5", "stability.csv"
 """Names of the files in the output folder."""

@@ -25,7 +25,7 @@ import torch
 from eqcli.engine.provenance import provenance
 from eqcli.io import read_structures
 from eqcli.metrics.crystals.prediction import PredictionScores, structure_prediction
-from eqcli.metrics.crystals.statistics import mean_interval, mean_of_known_interval
+from eqcli.metrics.statistics import mean_interval, mean_of_known_interval
 from eqcli.report.svg import INK, SERIES, Plot, document_of, figure, logarithmic
 from eqcli.tasks.generate import generate
 

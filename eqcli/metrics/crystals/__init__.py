@@ -8,9 +8,9 @@ from eqcli.metrics.crystals.matching import PUBLISHED, STRICT, Match, Tolerances
 from eqcli.metrics.crystals.metre import Metre, metre
 from eqcli.metrics.crystals.pairing import Sameness
 from eqcli.metrics.crystals.prediction import Attempt, PredictionScores, TargetRow, structure_prediction
-from eqcli.metrics.crystals.statistics import Interval, difference_interval, mean_interval, mean_of_known_interval
 from eqcli.metrics.crystals.validity import Validity, flags_of, validity, validity_of
-from eqcli.metrics.crystals.work import Outcome, measure
+from eqcli.metrics.statistics import Interval, difference_interval, mean_interval, mean_of_known_interval
+from eqcli.metrics.work import Outcome, measure
 
 __all__ = [
     "DEFAULT_TABLE",

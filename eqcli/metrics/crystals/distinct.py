@@ -12,7 +12,7 @@ from eqcli.metrics.crystals.convert import Composition, composition_of, require_
 from eqcli.metrics.crystals.matching import Tolerances, matcher_of
 from eqcli.metrics.crystals.pairing import Comparison, Sameness, plan_comparisons
 from eqcli.metrics.crystals.reduction import Reduced, reduced
-from eqcli.metrics.crystals.work import Outcome, measure
+from eqcli.metrics.work import Outcome, measure
 from eqcli.progress import Reporter
 
 LARGEST_GROUP = 50

@@ -14,7 +14,7 @@ from numpy.typing import ArrayLike
 from eqcli.elements import MASSES
 from eqcli.io.structure import Structure
 from eqcli.metrics.crystals.convert import fault_of, volume_per_atom
-from eqcli.metrics.crystals.work import Outcome, measure
+from eqcli.metrics.work import Outcome, measure
 from eqcli.progress import Reporter
 
 GENERATED_SYMPREC, REFERENCE_SYMPREC = 0.1, 0.01

@@ -21,7 +21,7 @@ from eqcli.metrics.crystals.matching import PUBLISHED, Match, Tolerances, match_
 from eqcli.metrics.crystals.pairing import Sameness, buckets
 from eqcli.metrics.crystals.prediction import MOST_SITES
 from eqcli.metrics.crystals.reduction import Reduced, reduced
-from eqcli.metrics.crystals.work import Outcome, measure
+from eqcli.metrics.work import Outcome, measure
 from eqcli.progress import Reporter
 
 MOST_COMPARED = 20

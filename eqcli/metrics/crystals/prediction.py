@@ -22,7 +22,7 @@ from eqcli.metrics.crystals.convert import (
 )
 from eqcli.metrics.crystals.matching import PUBLISHED, Match, Tolerances, match_pair
 from eqcli.metrics.crystals.validity import Validity, validity
-from eqcli.metrics.crystals.work import measure
+from eqcli.metrics.work import measure
 from eqcli.progress import Reporter
 
 Array = NDArray[np.float64]

@@ -12,7 +12,7 @@ from eqcli.io.structure import Structure
 from eqcli.metrics.crystals.composition import DEFAULT_TABLE, Verdict, composition_validity
 from eqcli.metrics.crystals.convert import LARGEST_COORDINATE, SMALLEST_VOLUME, composition_of
 from eqcli.metrics.crystals.periodic import smallest_distance
-from eqcli.metrics.crystals.work import measure
+from eqcli.metrics.work import measure
 from eqcli.progress import Reporter
 
 SMALLEST_DISTANCE = 0.5

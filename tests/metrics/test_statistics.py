@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from eqcli.metrics.crystals.statistics import (
+from eqcli.metrics.statistics import (
     difference_interval,
     mean_interval,
     mean_of_known_interval,
@@ -45,7 +45,7 @@ def test_the_mean_over_known_values_draws_all_items() -> None:
 def test_draws_in_blocks_are_as_many_as_asked(monkeypatch: pytest.MonkeyPatch) -> None:
     values = np.random.default_rng(3).random(50)
     whole = mean_interval(values, resamples=500)
-    monkeypatch.setattr("eqcli.metrics.crystals.statistics.LARGEST_BLOCK", 50 * 7)
+    monkeypatch.setattr("eqcli.metrics.statistics.LARGEST_BLOCK", 50 * 7)
     np.testing.assert_allclose(mean_interval(values, resamples=500), whole)
 
 

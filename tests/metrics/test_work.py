@@ -12,7 +12,7 @@ from functools import partial
 import pytest
 
 from eqcli.metrics.crystals import pool
-from eqcli.metrics.crystals.work import Outcome, measure
+from eqcli.metrics.work import Outcome, measure
 
 
 class Counts:

@@ -68,7 +68,7 @@ def measure(
     try:
         if count <= 1 and can_interrupt(timeout):
             return _here(function, items, timeout, speaker)
-        from eqcli.metrics.crystals.pool import measure_in_processes
+        from eqcli.metrics.pool import measure_in_processes
 
         return measure_in_processes(function, items, count, timeout, speaker)
     finally:

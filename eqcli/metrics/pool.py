@@ -13,7 +13,7 @@ from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 from typing import Any, Generic, TypeVar
 
-from eqcli.metrics.crystals.work import Outcome, alarms, attempt, environment, quiet, too_long
+from eqcli.metrics.work import Outcome, alarms, attempt, environment, quiet, too_long
 from eqcli.progress import Reporter
 
 T = TypeVar("T")
