@@ -1,4 +1,4 @@
-"""The gallery of crystals: one page with a viewer linked to a map of their figures, and a table of all of them."""
+"""Galleries: one page with a viewer linked to a map of figures, and a table of all structures."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ from typing import Any
 from eqcli.files import atomic_path
 from eqcli.io.structure import Structure
 from eqcli.report import gallery_viewer
-from eqcli.report.gallery_rows import SYMPREC, Column, columns, complete
-from eqcli.report.html import Markup, card, facts, page, table, tag, with_code
-from eqcli.report.numbers import count, show
+from eqcli.report.gallery_crystals import CRYSTALS
+from eqcli.report.gallery_rows import Column, Kind, Row, columns, complete
+from eqcli.report.html import Markup, facts, page, table, tag, with_code
+from eqcli.report.numbers import count
 
 SHOWN = 200
 """Structures in the viewer; the table has all."""
 
-HOW = "The viewer is left out, since chemiscope is not installed: `pip install 'eqcli[crystals]'`, and write it again."
-HULL = "energy_above_hull"
+HOW = "The viewer is left out, since chemiscope is not installed: `pip install 'eqcli[{}]'`, and write it again."
 
 
 def gallery_page(
@@ -26,6 +26,7 @@ def gallery_page(
     path: str | Path,
     *,
     title: str,
+    kind: Kind = CRYSTALS,
     provenance: Mapping[str, Any] | None = None,
     shown: int = SHOWN,
 ) -> int:
@@ -36,26 +37,27 @@ def gallery_page(
     structures
         In the order of the table. The first `shown` that can be drawn are in the viewer.
     rows
-        What is known of each of them (`rank`, `formula`, `space_group`, `density` in g/cm^3, `volume_per_atom` in Å^3,
-        `energy_above_hull` in eV/atom, `flags`, and any other numbers and words); what they lack is taken
-        from the structures. May be empty.
+        What is known of each of them: the keys of `kind.known`, in the units of its columns, and any other numbers and
+        words; what they lack is taken from the structures. May be empty.
     path
         The page; replaced where it exists.
     title
         Its headline.
+    kind
+        Whether the structures are crystals or molecules.
     provenance
         Facts at its end.
     shown
-        Structures in the viewer.
+        Structures in the viewer, and rows with a picture where the kind has one.
 
     Raises
     ------
     ValueError
         There are rows, and not as many as structures.
     """
-    known = complete(structures, rows)
+    known = complete(structures, rows, kind)
     picked = [i for i, structure in enumerate(structures) if gallery_viewer.can_show(structure)][:shown]
-    body = [*_body(structures, known, picked, title, provenance or {})]
+    body = [*_body(structures, known, picked, title, kind, provenance or {})]
     size = sum(len(part.encode()) for part in body)
     text = page(title, [tag("style", Markup(gallery_viewer.CSS)), *body, _foot(size)])
     with atomic_path(path) as temporary:
@@ -65,66 +67,57 @@ def gallery_page(
 
 def _body(
     structures: Sequence[Structure],
-    rows: Sequence[Mapping[str, Any]],
+    rows: Sequence[Row],
     picked: Sequence[int],
     title: str,
+    kind: Kind,
     provenance: Mapping[str, Any],
 ) -> Iterator[Markup]:
-    found = columns(rows)
     yield tag(
         "header",
-        tag("p", "Gallery of crystals", cls="eyebrow"),
+        tag("p", f"Gallery of {kind.name}", cls="eyebrow"),
         tag("h1", title),
         tag("p", count(len(rows), "structure"), cls="quiet"),
         cls="top",
     )
-    yield tag("div", *_cards(rows), cls="cards")
+    yield tag("div", *kind.cards(rows), cls="cards")
     script = gallery_viewer.script_path()
     if script is None:
-        yield tag("p", with_code(HOW), cls="callout")
+        yield tag("p", with_code(HOW.format(kind.extra)), cls="callout")
     elif picked:
         yield tag("h2", "Map and structures")
-        yield tag("p", _explained(len(picked), len(rows)), cls="quiet")
+        yield tag("p", _explained(len(picked), len(rows), kind), cls="quiet")
         few = [rows[i] for i in picked]
-        yield gallery_viewer.viewer(script, [structures[i] for i in picked], few, columns(few))
+        yield gallery_viewer.viewer(script, [structures[i] for i in picked], few, columns(few, kind), kind)
         yield tag("noscript", tag("p", "The viewer needs JavaScript; the table below does not.", cls="callout"))
     yield tag("h2", "All structures", id="structures")
-    yield _table(rows, found, picked if script else ())
-    yield tag("p", f"Space groups that are not given with a structure are found within {SYMPREC} Å.", cls="quiet")
+    pictures = {i: kind.picture(structures[i]) for i in picked} if kind.picture else {}
+    yield _table(rows, columns(rows, kind), picked if script else (), pictures)
+    yield tag("p", kind.note, cls="quiet")
     if provenance:
         yield tag("h2", "Provenance", id="provenance")
         yield facts((key.replace("_", " "), value) for key, value in provenance.items())
 
 
-def _cards(rows: Sequence[Mapping[str, Any]]) -> Iterator[Markup]:
-    yield card(
-        "Structures", f"{len(rows):,}", sub=count(len({row.get("formula") for row in rows}), "formula", "formulas")
-    )
-    hulls = [row[HULL] for row in rows if isinstance(row.get(HULL), int | float)]
-    if hulls:
-        stable = sum(energy <= 0 for energy in hulls)
-        yield card("Lowest energy above hull", show(min(hulls)), "eV/atom", f"{stable:,} on or below the hull")
-    groups = [row["space_group"] for row in rows if row.get("space_group")]
-    if groups:
-        low = sum(str(group).strip().startswith("P1 (") for group in groups)
-        yield card("Space groups", f"{len(set(groups)):,}", sub=f"{low:,} of {count(len(groups), 'structure')} in P1")
-    flagged = sum(bool(row.get("flags")) for row in rows)
-    yield card("With flags", f"{flagged:,}", sub="overlaps, odd cells and the like")
-
-
-def _explained(picked: int, total: int) -> str:
+def _explained(picked: int, total: int, kind: Kind) -> str:
     which = "all structures" if picked == total else f"the first {picked:,} of {total:,} structures that can be drawn"
-    return (
-        f"Each point is one of {which}. Click a point, or a row of the table, to see its crystal; the menus of the map "
-        "choose other figures, those of the crystal more cells and styles. Atoms are moved into the cell, and those at "
-        "its faces stand at all of them; the whole is turned, which no other file is."
+    return f"Each point is one of {which}. Click a point, or a row of the table, to see it in three dimensions; " + (
+        kind.explained
     )
 
 
-def _table(rows: Sequence[Mapping[str, Any]], found: Sequence[Column], picked: Sequence[int]) -> Markup:
+def _table(
+    rows: Sequence[Row], found: Sequence[Column], picked: Sequence[int], pictures: Mapping[int, Markup]
+) -> Markup:
+    heading = [column.heading for column in found]
     numbers = [k for k, column in enumerate(found) if column.digits]
-    lines = [[column.text(row.get(column.key)) for column in found] for row in rows]
-    written = table([column.heading for column in found], lines, numbers=numbers)
+    lines: list[list[object]] = [[column.text(row.get(column.key)) for column in found] for row in rows]
+    if pictures:
+        heading.insert(1, "Picture")
+        numbers = [k + (k > 0) for k in numbers]
+        for i, line in enumerate(lines):
+            line.insert(1, pictures.get(i, "–"))
+    written = table(heading, lines, numbers=numbers)
     # Rows of the viewer say which of its structures they are.
     parts = written.split("<tbody>", 1)
     if len(parts) < 2 or not picked:

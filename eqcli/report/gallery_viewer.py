@@ -1,4 +1,4 @@
-"""The viewer of a gallery: chemiscope's script and the crystals, packed into the page itself.
+"""The viewer of a gallery: chemiscope's script and the structures, packed into the page itself.
 
 Both are compressed, and unpacked by the browser, so that a page works offline and stays below two megabytes.
 Source: Fraux, Cersonsky, Ceriotti, Journal of Open Source Software 5, 2117 (2020).
@@ -9,32 +9,24 @@ from __future__ import annotations
 import base64
 import gzip
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from importlib import metadata
 from importlib.util import find_spec
-from itertools import product
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from eqcli.elements import SYMBOLS
 from eqcli.io.structure import Structure
-from eqcli.report.gallery_rows import Column, is_number
+from eqcli.report.gallery_rows import Column, Kind, Row, is_number
 from eqcli.report.html import Markup, tag
 
 SCRIPT = Path("sphinx", "static", "chemiscope.min.js")
 LARGEST = 2000
 """Atoms of a structure that is shown."""
 
-FACE = 0.02
-"""Fraction of a lattice vector within which an atom counts as one at the face of the cell."""
-
 _HARMLESS = str.maketrans({"<": "‹", ">": "›", "&": "+", '"': "″", "'": "′", "`": "′"})
 """The viewer may set words as HTML; these stand for what would be markup."""
-
-_VERTICAL = ("energy_above_hull", "energy_per_atom", "volume_per_atom", "n_atoms")
 
 CSS = """
 main { max-width: 84rem; }
@@ -115,10 +107,10 @@ def can_show(structure: Structure) -> bool:
 
 
 def viewer(
-    script: Path, structures: Sequence[Structure], rows: Sequence[Mapping[str, Any]], columns: Sequence[Column]
+    script: Path, structures: Sequence[Structure], rows: Sequence[Row], columns: Sequence[Column], kind: Kind
 ) -> Markup:
     """The viewer of these structures, with a map of the figures that all of them have."""
-    data = json.dumps(dataset(structures, rows, columns), separators=(",", ":"), allow_nan=False)
+    data = json.dumps(dataset(structures, rows, columns, kind), separators=(",", ":"), allow_nan=False)
     places = [tag("div", "", id=f"viewer-{name}") for name in ("map", "structure", "info", "meta")]
     return Markup(
         tag("div", *places, cls="viewer", id="viewer")
@@ -135,25 +127,31 @@ def _packed(name: str, content: bytes) -> str:
 
 
 def dataset(
-    structures: Sequence[Structure], rows: Sequence[Mapping[str, Any]], columns: Sequence[Column]
+    structures: Sequence[Structure], rows: Sequence[Row], columns: Sequence[Column], kind: Kind
 ) -> dict[str, Any]:
     """What chemiscope reads: structures, figures and the axes of the map."""
     properties = {_word(column.title): found for column in columns if (found := _property(column, rows)) is not None}
     titles = {column.key: _word(column.title) for column in columns if column.key in _numeric(columns, rows)}
-    vertical = [titles[key] for key in _VERTICAL if key in titles] or list(titles.values())
-    horizontal = titles.get("density", vertical[0])
-    colour = next((titles[key] for key in ("n_atoms", "rank") if key in titles), vertical[0])
-    axes = {"x": {"property": horizontal}, "y": {"property": vertical[0]}, "color": {"property": colour}}
-    shape = {"unitCell": True, "bonds": True, "spaceFilling": False, "supercell": [1, 1, 1]}
+    vertical = _first(kind.vertical, titles, next(iter(titles.values())))
+    axes = {
+        "x": {"property": _first(kind.horizontal, titles, vertical)},
+        "y": {"property": vertical},
+        "color": {"property": _first(kind.colour, titles, vertical)},
+    }
+    shape = {"unitCell": kind.cell, "bonds": True, "spaceFilling": False, "supercell": [1, 1, 1]}
     return {
-        "meta": {"name": "Crystals"},
-        "structures": [_structure(structure) for structure in structures],
+        "meta": {"name": kind.name.capitalize()},
+        "structures": [kind.drawn(structure) for structure in structures],
         "properties": properties,
         "settings": {"target": "structure", "map": axes, "structure": [shape]},
     }
 
 
-def _numeric(columns: Sequence[Column], rows: Sequence[Mapping[str, Any]]) -> list[str]:
+def _first(keys: Sequence[str], titles: dict[str, str], otherwise: str) -> str:
+    return next((titles[key] for key in keys if key in titles), otherwise)
+
+
+def _numeric(columns: Sequence[Column], rows: Sequence[Row]) -> list[str]:
     """Columns with a number in some rows and nothing else in the others."""
     values = {column.key: [row.get(column.key) for row in rows] for column in columns}
     return [
@@ -163,7 +161,7 @@ def _numeric(columns: Sequence[Column], rows: Sequence[Mapping[str, Any]]) -> li
     ]
 
 
-def _property(column: Column, rows: Sequence[Mapping[str, Any]]) -> dict[str, Any] | None:
+def _property(column: Column, rows: Sequence[Row]) -> dict[str, Any] | None:
     values: list[float | str | None]
     if column.key in _numeric([column], rows):
         numbers = [row.get(column.key) for row in rows]
@@ -175,45 +173,3 @@ def _property(column: Column, rows: Sequence[Mapping[str, Any]]) -> dict[str, An
 
 def _word(text: str) -> str:
     return text.translate(_HARMLESS)[:200]
-
-
-def _structure(structure: Structure) -> dict[str, Any]:
-    """The atoms and their cell, turned together so that no crystal is seen along a vector of its cell."""
-    # A cell without volume cannot be drawn.
-    drawn = structure.volume > 1e-3
-    numbers, positions = _filled(structure) if drawn else (structure.numbers, structure.positions)
-    x, y, z = (positions @ _VIEW.T).round(5).T.tolist()
-    names = [SYMBOLS[number] for number in numbers.tolist()]
-    found: dict[str, Any] = {"size": len(names), "names": names, "x": x, "y": y, "z": z}
-    return found | ({"cell": (structure.cell @ _VIEW.T).round(6).ravel().tolist()} if drawn else {})
-
-
-def _filled(structure: Structure) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
-    """The atoms moved into the cell; those at its faces, edges and corners stand at all of them."""
-    fractions = np.linalg.solve(structure.cell.T, structure.positions.T).T
-    pbc = structure.pbc
-    inside = np.where(pbc, fractions - np.floor(fractions + FACE), fractions)
-    images, sources = [inside], [np.arange(len(structure))]
-    for shift in product((0, 1), repeat=3):
-        step = np.array(shift)
-        if not step.any() or (step * ~pbc).any():
-            continue
-        # Atoms are at the lower faces of the cell, never at the upper ones.
-        chosen = np.flatnonzero((np.abs(inside) < FACE)[:, step == 1].all(axis=1))
-        images.append(inside[chosen] + step)
-        sources.append(chosen)
-    return structure.numbers[np.concatenate(sources)], np.concatenate(images) @ structure.cell
-
-
-def _turn(axis: int, degrees: float) -> NDArray[np.float64]:
-    angle = np.radians(degrees)
-    i, j = (axis + 1) % 3, (axis + 2) % 3
-    turned = np.eye(3)
-    turned[i, i] = turned[j, j] = np.cos(angle)
-    turned[j, i] = np.sin(angle)
-    turned[i, j] = -turned[j, i]
-    return turned
-
-
-_VIEW = _turn(0, 14) @ _turn(1, -24) @ _turn(0, -90)
-"""From above and from one side, the third vector upright on the screen."""

@@ -15,6 +15,7 @@ import pytest
 from eqcli.io.structure import Structure
 from eqcli.report import gallery_viewer
 from eqcli.report.gallery import gallery_page
+from eqcli.report.gallery_crystals import CRYSTALS
 from eqcli.report.gallery_rows import columns, complete
 from tests.report.test_page import Outline
 
@@ -42,7 +43,7 @@ def packed(page: str, name: str) -> str:
 
 
 def test_what_is_known_without_the_caller() -> None:
-    (row,) = complete([salt(energy=-6.0, info={"flags": "overlap", "energy_above_hull": 0.1})], [])
+    (row,) = complete([salt(energy=-6.0, info={"flags": "overlap", "energy_above_hull": 0.1})], [], CRYSTALS)
     assert row["formula"] == "NaCl"
     assert row["space_group"] == "Fm-3m (225)"
     assert row["density"] == pytest.approx(2.163, abs=2e-3)
@@ -55,17 +56,17 @@ def test_what_the_caller_says_goes_first() -> None:
         {"rank": 7, "space_group": "P1 (1)", "e_hull": 0.2, "novel": True, "gap": 1.5, "density": None},
         {"rank": 8},
     ]
-    rows = complete([salt(), salt()], given)
+    rows = complete([salt(), salt()], given, CRYSTALS)
     assert [row["rank"] for row in rows] == [7, 8]
     assert [row.get("space_group") for row in rows] == ["P1 (1)", None]
     assert rows[0]["energy_above_hull"] == 0.2
     assert rows[0]["density"] > 2
-    titles = [column.title for column in columns(rows)]
+    titles = [column.title for column in columns(rows, CRYSTALS)]
     assert titles[:2] == ["Rank", "Formula"]
     assert {"Novel", "Gap", "Above hull"} <= set(titles)
     assert "Flags" not in titles
     with pytest.raises(ValueError, match="1 rows for 2"):
-        complete([salt(), salt()], given[:1])
+        complete([salt(), salt()], given[:1], CRYSTALS)
 
 
 def test_structures_that_are_not_sane_have_rows(tmp_path: Path) -> None:
@@ -107,7 +108,7 @@ def test_the_viewer_shows_the_crystal_itself() -> None:
     cell = np.eye(3) * 4 + rng.normal(size=(3, 3)) * 0.3
     fractions = np.array([[0.0, 1.0, -1e-9], [0.5, 0.5, 0.5], [2.999, 0.3, 0.3], [0.2, 0.4, -0.3]])
     crystal = Structure(np.array([11, 17, 8, 1]), fractions @ cell, cell, np.ones(3, bool))
-    made = gallery_viewer.dataset([crystal], *_known([crystal]))["structures"][0]
+    made = gallery_viewer.dataset([crystal], *_known([crystal]), CRYSTALS)["structures"][0]
     assert (made["size"], made["names"].count("Na"), made["names"].count("O")) == (8 + 1 + 2 + 1, 8, 2)
     shown = np.array(made["cell"]).reshape(3, 3)
     # The same lengths, angles and handedness.
@@ -125,13 +126,13 @@ def test_the_viewer_shows_the_crystal_itself() -> None:
 def test_directions_that_do_not_repeat_are_left_as_they_are() -> None:
     slab = salt()
     slab.cell, slab.pbc = np.eye(3) * 4, np.array([True, True, False])
-    made = gallery_viewer.dataset([slab], *_known([slab]))["structures"][0]
+    made = gallery_viewer.dataset([slab], *_known([slab]), CRYSTALS)["structures"][0]
     assert made["names"] == ["Na", "Cl", "Na", "Na", "Na"]
 
 
 def _known(structures: list[Structure]) -> tuple[list[dict[str, Any]], Any]:
-    rows = complete(structures, [])
-    return rows, columns(rows)
+    rows = complete(structures, [], CRYSTALS)
+    return rows, columns(rows, CRYSTALS)
 
 
 def test_without_the_package_the_page_says_how_to_get_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
