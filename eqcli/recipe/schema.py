@@ -278,10 +278,11 @@ class Step(Section):
         "generate",
         "screen",
         "evaluate-crystals",
+        "evaluate-molecules",
         "rank",
     ] = Field(
-        description="The subcommand to run; `compare` is the suite `comparison` of `evaluate`, `evaluate-crystals` is "
-        "`evaluate --reference`; `screen` and `rank` are found in pipelines alone."
+        description="The subcommand to run; `compare` is the suite `comparison` of `evaluate`, `evaluate-crystals` "
+        "and `evaluate-molecules` are `evaluate --reference`; `screen` and `rank` are found in pipelines alone."
     )
     with_: dict[str, Any] = Field(
         default_factory=dict,

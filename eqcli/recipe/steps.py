@@ -14,6 +14,7 @@ from pydantic import Field, model_validator
 from eqcli.engine.guest_name import is_guest
 from eqcli.io.conventions import LabelConvention
 from eqcli.recipe.crystal_steps import EvaluateCrystalsStep, GenerateStep, RankStep, ScreenStep
+from eqcli.recipe.molecule_steps import EvaluateMoleculesStep
 from eqcli.recipe.schema import InputFile, PipelineRecipe, Section
 from eqcli.recipe.step_fields import FILE_FORM, FILE_NAME, Files, IsModel, Precision
 from eqcli.recipe.training import TrainingRecipe, training_recipe
@@ -128,6 +129,7 @@ ARGUMENTS: dict[str, type[Section]] = {
     "generate": GenerateStep,
     "screen": ScreenStep,
     "evaluate-crystals": EvaluateCrystalsStep,
+    "evaluate-molecules": EvaluateMoleculesStep,
     "rank": RankStep,
 }
 """The arguments of each step by its task."""
@@ -145,6 +147,8 @@ def outputs(task: str, arguments: Section) -> dict[str, str]:
     if task == "evaluate-crystals":
         relaxed = {"relaxed": "stability/relaxed.h5"} if getattr(arguments, "relaxer", None) else {}
         return {**REPORT_FILES, "table": "structures.csv", **relaxed, "output": "."}
+    if task == "evaluate-molecules":
+        return {**REPORT_FILES, "table": "molecules.csv", "output": "."}
     if task == "rank":
         return {"report": REPORT_FILES["report"], "table": "ranked.csv", "output": "."}
     made = {"output": str(getattr(arguments, "output", ""))}

@@ -27,6 +27,8 @@ def call(
         return _generate(arguments, folder, resume, common | {"device": device})
     if step.task in ("screen", "evaluate-crystals", "rank"):
         return _crystals(step.task, arguments, folder, resume, common)
+    if step.task == "evaluate-molecules":
+        return _evaluate_molecules(arguments, folder, common)
     return _potentials(step.task, arguments, folder, common | {"device": device})
 
 
@@ -61,6 +63,16 @@ def _crystals(task: str, arguments: dict[str, Any], folder: Path, resume: bool, 
     training, hull = arguments.pop("training"), _paths(arguments.pop("hull"))
     known = Path(training) if training else None
     return evaluate_crystals(generated, reference, folder, training=known, hull=hull, **arguments, **common)
+
+
+def _evaluate_molecules(arguments: dict[str, Any], folder: Path, common: dict[str, Any]) -> Any:
+    from eqcli.tasks.evaluate_molecules import evaluate_molecules
+
+    generated, reference = _paths(arguments.pop("generated")), Path(arguments.pop("reference"))
+    training = arguments.pop("training")
+    return evaluate_molecules(
+        generated, reference, folder, training=Path(training) if training else None, **arguments, **common
+    )
 
 
 def _potentials(task: str, arguments: dict[str, Any], folder: Path, common: dict[str, Any]) -> Any:
