@@ -1,4 +1,4 @@
-"""Relaxations of many small crystals: in several processes, and going on where a killed run stopped."""
+"""Relaxations of many small crystals or molecules: in several processes, and going on where a killed run stopped."""
 
 from __future__ import annotations
 
@@ -33,8 +33,11 @@ ROW = "relax_row"
 FAILURE = "relax_failure"
 """Keys of `info` in the parts: which structure it is, and why it was not relaxed."""
 
-REACHED = ("converged", "relax_steps", "fmax", "smax")
-"""Keys of `info` that a relaxation with a free cell adds."""
+START = "start_energy"
+"""Key of `info`: the energy in eV before the relaxation."""
+
+REACHED = (START, "converged", "relax_steps", "fmax", "smax")
+"""Keys of `info` that a relaxation adds; `smax` where the cell is free."""
 
 KEY = "relaxation"
 ITEM = "item"
@@ -61,16 +64,17 @@ class Relaxer:
     device: str = "auto"
 
     def calculator(self) -> PotentialCalculator:
-        """The calculator, loaded. Raises InputError for a model that cannot relax a cell."""
+        """The calculator, loaded. Raises InputError for a model that cannot relax atoms or, if it is free, a cell."""
         from eqcli.engine.ase_calculator import PotentialCalculator
         from eqcli.tasks.inference import load_for_inference
 
         precision = None if is_guest(self.model) else "float64"
         loaded = load_for_inference(Path(self.model), self.device, precision, self.arguments)
-        for needed in ("energy", "forces", "stress"):
+        free = self.settings.cell != "none"
+        for needed in ("energy", "forces", "stress") if free else ("energy", "forces"):
             if needed not in loaded.potential.outputs:
-                raise InputError(f"relaxing crystals needs the {needed}, which this model does not give",
-                                 Where(self.model))  # fmt: skip
+                what = "relaxing crystals" if free else "relaxing"
+                raise InputError(f"{what} needs the {needed}, which this model does not give", Where(self.model))
         return PotentialCalculator(loaded)
 
     def facts(self) -> dict[str, Any]:
@@ -137,12 +141,20 @@ def forget(folder: Path) -> None:
         shutil.rmtree(old)
 
 
+def clear(folder: Path, names: Sequence[str]) -> None:
+    """Removes what an earlier call kept in a folder and the files that it ended with, so that the next begins anew."""
+    forget(folder)
+    for name in names:
+        (folder / name).unlink(missing_ok=True)
+
+
 def key_of(structures: Sequence[Structure], relaxer: Relaxer) -> str:
     """A hash of everything that the relaxed structures depend on."""
     digest = hashlib.sha256(json.dumps(relaxer.facts(), sort_keys=True, default=str).encode())
     for structure in structures:
         for values in (structure.numbers, structure.positions, structure.cell, structure.pbc):
             digest.update(np.ascontiguousarray(values).tobytes())
+        digest.update(repr((structure.charge, structure.spin)).encode())
     return digest.hexdigest()
 
 
@@ -194,14 +206,15 @@ def _relaxed(structure: Structure, calculator: PotentialCalculator, settings: Re
     relaxation = Relaxation(structure, calculator, settings)
     for _ in relaxation.run():
         pass
-    return relaxation.present()
+    found = relaxation.present()
+    return _part(found, {START: relaxation.start.energy})
 
 
 def _placed(outcome: Outcome[Structure], original: Structure) -> Outcome[Structure]:
     """The outcome with the entries and the place of the structure as it was given."""
     if outcome.value is None:
         return outcome
-    info = {name: outcome.value.info[name] for name in REACHED}
+    info = {name: outcome.value.info[name] for name in REACHED if name in outcome.value.info}
     return Outcome(replace(outcome.value, info={**original.info, **info}, where=original.where))
 
 

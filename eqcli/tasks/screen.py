@@ -3,26 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from eqcli.errors import Failure, InputError
-from eqcli.files import atomic_path
 from eqcli.metrics.crystal_packing import MIN_CONTACT, SANE_PACKING, faults_of
 from eqcli.progress import Reporter, Silent
 from eqcli.tasks.inference import read_all, readable_files, refuse_unwritable
+from eqcli.tasks.screen_files import table_beside, write_screened
 from eqcli.tasks.screen_result import DUPLICATE, FLAG, KNOWN, SURPLUS, UNREADABLE, DroppedRow, ScreenResult
 from eqcli.tasks.stability import few_workers
 
 if TYPE_CHECKING:
     from eqcli.io.structure import Structure
     from eqcli.metrics.crystals.pairing import Sameness
-
-TABLE = "dropped.csv"
-"""Name of the table of what was dropped, beside the output."""
-
-COLUMNS = ("item", "sample", "formula", "kind", "reason")
 
 
 def screen(
@@ -88,10 +82,9 @@ def screen(
     for item in kept[n:] if n is not None else ():
         dropped[item] = _row(structures, item, SURPLUS, f"{n} are kept, and earlier ones come first")
     kept = kept[:n]
-    table = Path(output).with_name(TABLE)
     rows = [dropped[item] for item in sorted(dropped)] + unread
-    result = ScreenResult(None, table, len(structures) + len(unread), len(kept), rows, failures)
-    _write(result, [structures[item] for item in kept], Path(output))
+    result = ScreenResult(None, table_beside(output), len(structures) + len(unread), len(kept), rows, failures)
+    write_screened(result, [structures[item] for item in kept], Path(output))
     return result
 
 
@@ -143,17 +136,3 @@ def _row(structures: Sequence[Structure], item: int, kind: str, reason: str) -> 
     structure = structures[item]
     sample = structure.info.get("sample")
     return DroppedRow(item, None if sample is None else int(sample), formula(structure.numbers), kind, reason)
-
-
-def _write(result: ScreenResult, kept: list[Structure], output: Path) -> None:
-    from eqcli.engine.provenance import provenance
-    from eqcli.io import write_structures
-    from eqcli.report.csv_text import csv_text
-
-    with atomic_path(result.table) as temporary:
-        # Without rows too there is a header, so that the table is there to say that nothing was dropped.
-        text = csv_text([asdict(row) for row in result.rows]) or ",".join(COLUMNS) + "\n"
-        temporary.write_text(text, encoding="utf-8")
-    if kept:
-        write_structures(output, kept, overwrite=True, provenance=provenance() | {"dropped": result.counts})
-        result.output = output

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,7 @@ from typing import Any
 from eqcli.errors import ExitCode, Failure
 
 FLAG, DUPLICATE, KNOWN, SURPLUS, UNREADABLE = "flag", "duplicate", "known", "surplus", "unreadable"
-"""Kinds of reasons to drop a structure, in the order in which they are looked at."""
+"""Kinds of reasons to drop any structure, in the order in which they are looked at."""
 
 
 @dataclass(frozen=True)
@@ -24,7 +25,7 @@ class DroppedRow:
     sample
         Its number within the run that made it, where that is known.
     kind
-        `flag`, `duplicate`, `known`, `surplus` or `unreadable`.
+        Of the reason, in a word: `flag`, `duplicate`, `known`, `surplus`, `unreadable` and others.
     reason
         In words.
     """
@@ -34,6 +35,13 @@ class DroppedRow:
     formula: str
     kind: str
     reason: str
+
+
+@dataclass(frozen=True)
+class DroppedMolecule(DroppedRow):
+    """One molecule that was dropped; `smiles` is empty where it has none."""
+
+    smiles: str = ""
 
 
 @dataclass
@@ -54,7 +62,7 @@ class ScreenResult:
     table: Path
     total: int
     kept: int
-    rows: list[DroppedRow]
+    rows: Sequence[DroppedRow]
     failures: list[Failure] = field(default_factory=list)
 
     @property

@@ -12,7 +12,7 @@ import numpy as np
 from eqcli.errors import Failure, InputError
 from eqcli.files import atomic_path
 from eqcli.progress import Reporter, Silent
-from eqcli.tasks.relax_many import ITEM, KEY, Relaxer, forget, key_of, relax_many
+from eqcli.tasks.relax_many import ITEM, KEY, Relaxer, clear, forget, key_of, relax_many
 from eqcli.tasks.stability_result import StabilityResult, StabilityRow
 
 if TYPE_CHECKING:
@@ -119,9 +119,7 @@ def stability(
 
 def start_over(output: Path) -> None:
     """Removes what an earlier call of `stability` left in a folder, so that the next one relaxes everything."""
-    forget(output)
-    for name in (RELAXED, TABLE):
-        (output / name).unlink(missing_ok=True)
+    clear(output, (RELAXED, TABLE))
 
 
 def _row(item: int, start: Structure, outcome: Outcome[Structure], hull: Hull, threshold: float) -> StabilityRow:
