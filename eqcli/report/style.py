@@ -97,6 +97,11 @@ figure.full { grid-column: 1 / -1; }
 figure h4 { margin: 0 0 .3rem; font-size: 1rem; }
 figure svg { width: 100%; height: auto; display: block; }
 figcaption { font-size: .87rem; line-height: 1.45; margin-top: .35rem; }
+.molecules { display: grid; grid-template-columns: repeat(auto-fill, minmax(min(100%, 11rem), 1fr)); gap: .7rem;
+  margin: .8rem 0; }
+.molecules figure { padding: .5rem .6rem .6rem; }
+.molecules figure.broken { border-color: var(--bad); }
+.molecules figcaption { overflow-wrap: anywhere; }
 dl { display: grid; grid-template-columns: minmax(8rem, max-content) 1fr; gap: .25rem 1.2rem; margin: .6rem 0; }
 dt { color: var(--muted); } dd { margin: 0; overflow-wrap: anywhere; }
 code { font: .9em ui-monospace, "SF Mono", Menlo, Consolas, "DejaVu Sans Mono", monospace; }
