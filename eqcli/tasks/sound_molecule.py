@@ -155,7 +155,7 @@ def perceived(structure: Structure) -> Structure:
     """The same with bonds found from its positions. Raises InputError where there are none that fit."""
     from eqcli.io.rdkit_molecule import with_bonds
 
-    return with_bonds(structure, charge=round(structure.charge or 0.0))
+    return with_bonds(structure)
 
 
 def flat_smiles(molecule: Mol) -> str:
