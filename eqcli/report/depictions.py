@@ -78,10 +78,14 @@ def depict(source: Structure | Mol, *, width: int = 220, height: int = 160) -> D
 
 
 def _molecule(structure: Structure, by_rule: bool) -> Mol:
-    from eqcli.io.rdkit_molecule import molecule_of
+    from eqcli.io.rdkit_build import molecule_of
     from eqcli.metrics.molecules.bond_rule import bonds_by_rule
 
-    return molecule_of(structure, bonds=bonds_by_rule(structure.numbers, structure.positions) if by_rule else None)
+    if not by_rule:
+        return molecule_of(structure)
+    # The rule knows no charges, and a molecule by it is judged without.
+    bare = replace(structure, arrays={})
+    return molecule_of(bare, bonds=bonds_by_rule(structure.numbers, structure.positions))
 
 
 def _depict(molecule: Any, name: str, width: int, height: int) -> Depiction:

@@ -27,7 +27,8 @@ def crystal(structure: Structure) -> dict[str, Any]:
 def molecule(structure: Structure) -> dict[str, Any]:
     """The atoms, their widest plane on the screen, with the bonds that the structure states.
 
-    Without these the viewer draws bonds by its own distances. It has no picture of aromatic bonds; they are single.
+    Without these, or where they are none of its atoms, the viewer draws bonds by its own distances. It has no picture
+    of aromatic bonds; they are single.
     """
     centred = structure.positions - structure.positions.mean(axis=0)
     axes = np.linalg.svd(centred, full_matrices=True)[2]
@@ -35,11 +36,9 @@ def molecule(structure: Structure) -> dict[str, Any]:
     axes[2] *= np.sign(np.linalg.det(axes))
     found = _atoms(structure.numbers, centred @ axes.T)
     bonds = structure.info.get("bonds")
-    return found if bonds is None else found | {"bonds": [_bond(*bond) for bond in bonds]}
-
-
-def _bond(i: int, j: int, order: float) -> list[int]:
-    return [int(i), int(j), int(order) if order in (1, 2, 3) else 1]
+    if bonds is None or not all(0 <= i < len(structure) and 0 <= j < len(structure) for i, j, _ in bonds):
+        return found
+    return found | {"bonds": [[int(i), int(j), int(order) if order in (1, 2, 3) else 1] for i, j, order in bonds]}
 
 
 def _atoms(numbers: NDArray[np.int64], positions: NDArray[np.float64]) -> dict[str, Any]:

@@ -39,6 +39,7 @@ tbody td, tbody th { white-space: nowrap; }
 #viewer-info { grid-column: 1 / -1; } #viewer-meta { display: none; }
 .viewer table { font-size: inherit; }
 .viewer th, .viewer td { border-bottom: 0; }
+td svg { display: block; }
 tr.seen > * { background: color-mix(in srgb, var(--c0) 14%, transparent); }
 tr[data-shown] { cursor: pointer; }
 @media (max-width: 48rem) { .viewer { grid-template-columns: minmax(0, 1fr); } }
