@@ -280,9 +280,13 @@ class Step(Section):
         "evaluate-crystals",
         "evaluate-molecules",
         "rank",
+        "sanitise",
+        "relax-molecules",
+        "rank-molecules",
     ] = Field(
         description="The subcommand to run; `compare` is the suite `comparison` of `evaluate`, `evaluate-crystals` "
-        "and `evaluate-molecules` are `evaluate --reference`; `screen` and `rank` are found in pipelines alone."
+        "and `evaluate-molecules` are `evaluate --reference`; the steps that choose among crystals (`screen`, `rank`) "
+        "and molecules (`sanitise`, `relax-molecules`, `rank-molecules`) are found in pipelines alone."
     )
     with_: dict[str, Any] = Field(
         default_factory=dict,

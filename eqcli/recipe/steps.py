@@ -14,6 +14,7 @@ from pydantic import Field, model_validator
 from eqcli.engine.guest_name import is_guest
 from eqcli.io.conventions import LabelConvention
 from eqcli.recipe.crystal_steps import EvaluateCrystalsStep, GenerateStep, RankStep, ScreenStep
+from eqcli.recipe.molecule_design_steps import RankMoleculesStep, RelaxMoleculesStep, SanitiseStep
 from eqcli.recipe.molecule_steps import EvaluateMoleculesStep
 from eqcli.recipe.schema import InputFile, PipelineRecipe, Section
 from eqcli.recipe.step_fields import FILE_FORM, FILE_NAME, Files, IsModel, Precision
@@ -131,6 +132,9 @@ ARGUMENTS: dict[str, type[Section]] = {
     "evaluate-crystals": EvaluateCrystalsStep,
     "evaluate-molecules": EvaluateMoleculesStep,
     "rank": RankStep,
+    "sanitise": SanitiseStep,
+    "relax-molecules": RelaxMoleculesStep,
+    "rank-molecules": RankMoleculesStep,
 }
 """The arguments of each step by its task."""
 
@@ -151,10 +155,13 @@ def outputs(task: str, arguments: Section) -> dict[str, str]:
         return {**REPORT_FILES, "table": "molecules.csv", "output": "."}
     if task == "rank":
         return {"report": REPORT_FILES["report"], "table": "ranked.csv", "output": "."}
+    if task == "rank-molecules":
+        files = {"molecules": "ranked.sdf", "table": "ranked.csv", "dropped": "dropped.csv"}
+        return {"report": REPORT_FILES["report"], **files, "output": "."}
     made = {"output": str(getattr(arguments, "output", ""))}
     if trajectory := getattr(arguments, "trajectory", None):
         made["trajectory"] = trajectory
-    if task == "screen":
+    if task in ("screen", "sanitise", "relax-molecules"):
         made["dropped"] = "dropped.csv"
     return made
 

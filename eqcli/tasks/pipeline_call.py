@@ -9,7 +9,7 @@ from typing import Any
 from eqcli.progress import Reporter
 from eqcli.tasks.pipeline_state import PlannedStep
 
-RESUMABLE = ("train", "generate", "evaluate-crystals")
+RESUMABLE = ("train", "generate", "evaluate-crystals", "relax-molecules")
 """Tasks that go on where a killed run stopped."""
 
 
@@ -29,6 +29,8 @@ def call(
         return _crystals(step.task, arguments, folder, resume, common)
     if step.task == "evaluate-molecules":
         return _evaluate_molecules(arguments, folder, common)
+    if step.task in ("sanitise", "relax-molecules", "rank-molecules"):
+        return _molecules(step.task, arguments, folder, resume, common | {"device": device})
     return _potentials(step.task, arguments, folder, common | {"device": device})
 
 
@@ -73,6 +75,27 @@ def _evaluate_molecules(arguments: dict[str, Any], folder: Path, common: dict[st
     return evaluate_molecules(
         generated, reference, folder, training=Path(training) if training else None, **arguments, **common
     )
+
+
+def _molecules(task: str, arguments: dict[str, Any], folder: Path, resume: bool, common: dict[str, Any]) -> Any:
+    """Steps that choose among molecules."""
+    inputs = _paths(arguments.pop("inputs"))
+    if task == "relax-molecules":
+        from eqcli.tasks.relax_molecules import relax_molecules, start_over
+
+        output = folder / arguments.pop("output")
+        if not resume:
+            start_over(output)
+        return relax_molecules(inputs, output, **arguments, **common)
+    common.pop("device")
+    if task == "sanitise":
+        from eqcli.tasks.sanitise import sanitise
+
+        output = folder / arguments.pop("output")
+        return sanitise(inputs, output, known=_paths(arguments.pop("known")), **arguments, **common)
+    from eqcli.tasks.rank_molecules import rank_molecules
+
+    return rank_molecules(inputs, folder, earlier=_paths(arguments.pop("earlier")), **arguments, **common)
 
 
 def _potentials(task: str, arguments: dict[str, Any], folder: Path, common: dict[str, Any]) -> Any:
