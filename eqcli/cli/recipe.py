@@ -31,6 +31,7 @@ class Kind(StrEnum):
     train = "train"
     dynamics = "dynamics"
     generators = "generators"
+    molecules = "molecules"
     pipeline = "pipeline"
 
 

@@ -4,12 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from eqcli.data.frames import FrameTable
+
+WINDOW = 16
+"""Batches within which frames are sorted by length: more of them, and batches of one epoch would be those of the next.
+"""
 
 
 @dataclass(frozen=True)
@@ -63,16 +68,27 @@ class BatchPlan:
     rank, world
         With several processes, the batches of an epoch are dealt out in turn; the
         first ones are repeated so that every process has the same number.
+    lengths
+        A number of each frame, `[n]`. Within every `WINDOW` batches or so of an epoch, frames of like
+        numbers come together, and the batches of the epoch in any order.
     """
 
     def __init__(
-        self, sizes: NDArray[np.int64], budget: Budget, *, seed: int | None, rank: int = 0, world: int = 1
+        self,
+        sizes: NDArray[np.int64],
+        budget: Budget,
+        *,
+        seed: int | None,
+        rank: int = 0,
+        world: int = 1,
+        lengths: NDArray[np.int64] | None = None,
     ) -> None:
         self.sizes = np.asarray(sizes, dtype=np.int64)
         self.budget = budget
         self.seed = seed
         self.rank = rank
         self.world = world
+        self.lengths = lengths
         self._last: tuple[int, NDArray[np.int64], NDArray[np.int64]] | None = None
 
     def count(self, epoch: int) -> int:
@@ -90,8 +106,27 @@ class BatchPlan:
         if self._last is None or self._last[0] != epoch:
             n = len(self.sizes)
             order = np.arange(n) if self.seed is None else np.random.default_rng([self.seed, epoch]).permutation(n)
-            self._last = (epoch, order, _bounds(self.sizes[order], self.budget.limit))
+            bounds = _bounds(self.sizes[order], self.budget.limit)
+            if self.lengths is not None:
+                order, bounds = self._alike(order, bounds, epoch)
+            self._last = (epoch, order, bounds)
         return self._last[1:]
+
+    def _alike(
+        self, order: NDArray[np.int64], bounds: NDArray[np.int64], epoch: int
+    ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """The same frames with those of like length in one batch, and the batches in any order."""
+        assert self.lengths is not None
+        batches = []
+        for first in range(0, len(bounds) - 1, WINDOW):
+            window = order[bounds[first] : bounds[min(first + WINDOW, len(bounds) - 1)]]
+            window = window[np.argsort(self.lengths[window], kind="stable")]
+            ends = _bounds(self.sizes[window], self.budget.limit)
+            batches += [window[i:j] for i, j in pairwise(ends)]
+        if self.seed is not None:
+            turns = np.random.default_rng([self.seed, epoch, 1]).permutation(len(batches))
+            batches = [batches[int(i)] for i in turns]
+        return np.concatenate(batches), np.cumsum([0, *map(len, batches)])
 
 
 class BatchStream:

@@ -16,6 +16,9 @@ from eqcli.errors import InputError, Where
 from eqcli.models.dynamics.config import DYNAMICS
 from eqcli.models.generators.build import make_generator
 from eqcli.models.generators.config import GENERATORS
+from eqcli.models.molecules.build import make_molecule_generator
+from eqcli.models.molecules.config import MOLECULE_GENERATORS
+from eqcli.models.molecules.vocabulary import Vocabulary
 from eqcli.models.potentials.build import make_potential
 from eqcli.models.potentials.config import POTENTIALS
 from eqcli.models.potentials.uncertainty import LastLayerUncertainty
@@ -25,9 +28,13 @@ if TYPE_CHECKING:
 
     from eqcli.models.dynamics.base import DynamicsModel
     from eqcli.models.generators.base import CrystalGenerator
+    from eqcli.models.molecules.base import MoleculeGenerator
     from eqcli.models.potentials.base import Potential
 
 Header = dict[str, Any]
+
+VOCABULARY = ("elements", "charges", "hybridisations", "bonds")
+"""What a generator of molecules knows a list of."""
 
 
 @dataclass(frozen=True)
@@ -120,16 +127,40 @@ def _generator(header: Header, source: Path) -> nn.Module:
     config = config_in(header, GENERATORS, source)
     try:
         numbers = [SYMBOLS.index(symbol) for symbol in header["elements"]]
-        counts = {int(n): int(count) for n, count in header["sizes"].items()}
-        sizes = [counts.get(n, 0) for n in range(max(counts) + 1)]
+        sizes = _sizes(header)
     except (ValueError, TypeError, AttributeError) as error:
         raise InputError(f"the header of this model is damaged: {error}", Where(source)) from error
     return make_generator(config, elements=numbers, sizes=sizes)
+
+
+def _sizes(header: Header) -> list[int]:
+    """How many training structures had 0, 1, 2 ... atoms."""
+    counts = {int(n): int(count) for n, count in header["sizes"].items()}
+    return [counts.get(n, 0) for n in range(max(counts) + 1)]
+
+
+def _describe_molecules(model: MoleculeGenerator) -> Header:
+    return {
+        "elements": [SYMBOLS[z] for z in model.vocabulary.elements],
+        "vocabulary": model.vocabulary.as_dict(),
+        "sizes": {str(n): count for n, count in enumerate(model.sizes.tolist()) if count},
+        "units": {"length": "Angstrom"},
+    }
+
+
+def _molecules(header: Header, source: Path) -> nn.Module:
+    config = config_in(header, MOLECULE_GENERATORS, source)
+    try:
+        codes = {name: tuple(int(code) for code in header["vocabulary"][name]) for name in VOCABULARY}
+        return make_molecule_generator(config, vocabulary=Vocabulary(**codes), sizes=_sizes(header))
+    except (KeyError, ValueError, TypeError, AttributeError) as error:
+        raise InputError(f"the header of this model is damaged: {error}", Where(source)) from error
 
 
 FAMILIES: dict[str, Family] = {
     "potentials": Family(_describe_potential, _potential, ("elements",)),
     "dynamics": Family(_describe_dynamics, _dynamics, ("inputs",)),
     "generators": Family(_describe_generator, _generator, ("elements", "sizes")),
+    "molecules": Family(_describe_molecules, _molecules, ("vocabulary", "sizes")),
 }
 """By the `family` of a header."""

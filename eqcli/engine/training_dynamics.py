@@ -83,6 +83,9 @@ class TrainableDynamics:
         budget = Budget.of(section)
         return budget, np.full(len(systems), each[budget.unit], dtype=np.int64)
 
+    def lengths(self, part: str) -> None:
+        """Batches are not filled up."""
+
     def batches(self, part: str, indices: Iterable[list[int]], workers: int) -> ParticleLoader:
         """All data lie in memory, whatever the number of workers."""
         return ParticleLoader(self.parts[part], indices, PRECISIONS[self.recipe.training.precision])

@@ -86,6 +86,9 @@ class TrainableGenerator:
         budget = Budget.of(section)
         return budget, each[budget.unit]
 
+    def lengths(self, part: str) -> None:
+        """Batches are not filled up."""
+
     def batches(self, part: str, indices: Iterable[list[int]], workers: int) -> CrystalLoader:
         """All data lie in memory, whatever the number of workers."""
         dtype = PRECISIONS[self.recipe.training.precision]

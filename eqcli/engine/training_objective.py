@@ -55,6 +55,10 @@ class Trainable(Protocol):
         """The size of a batch by a `batch` section of the recipe, and what each item of a part takes of it."""
         ...
 
+    def lengths(self, part: str) -> NDArray[np.int64] | None:
+        """A number of each item of a part by which items of a batch are to be alike; None where it does not matter."""
+        ...
+
     def batches(self, part: str, indices: Iterable[list[int]], workers: int) -> Iterable[Any]:
         """The batches of a part with these items each, as often as they are iterated over."""
         ...

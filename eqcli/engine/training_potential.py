@@ -143,6 +143,9 @@ class TrainablePotential:
     def budget(self, part: str, section: Any) -> tuple[Budget, NDArray[np.int64]]:
         return batch_budget(section, self.prepared.table(part), self.prepared.split[part].indices)
 
+    def lengths(self, part: str) -> None:
+        """Batches are not filled up."""
+
     def batches(self, part: str, indices: Iterable[list[int]], workers: int) -> GraphLoader:
         """Graphs are kept between epochs when they are small; those held out are then loaded in this process."""
         frames = self.prepared.split[part].indices

@@ -150,7 +150,8 @@ class Session:
     def _plan(self, part: str, section: Any, *, seed: int | None) -> BatchPlan:
         budget, sizes = self.trainable.budget(part, section)
         rank, size = world() if seed is not None else (0, 1)
-        return BatchPlan(sizes, budget, seed=seed, rank=rank, world=size)
+        lengths = self.trainable.lengths(part)
+        return BatchPlan(sizes, budget, seed=seed, rank=rank, world=size, lengths=lengths)
 
     def _figures(self, model: nn.Module, part: str) -> dict[str, float]:
         """Error figures on a held-out part, whose batches are kept between calls."""

@@ -12,7 +12,7 @@ from eqcli.recipe.schema import NAME, NAME_FORM, InputFile, Section, TrainingSec
 Files = InputFile | tuple[InputFile, ...]
 
 
-class CrystalSplitSection(Section):
+class SplitSection(Section):
     """How the training files are divided when no separate files are given. Drawn once and stored with the run."""
 
     valid: float = Field(0.1, ge=0, description="Validation share: a fraction below 1, or a number of structures.")
@@ -29,8 +29,8 @@ class CrystalDataSection(Section):
     valid: Files | None = Field(None, description="Validation structures; drawn from `train` if absent.")
     test: Files | None = Field(None, description="Test structures; drawn from `train` if `split.test`.")
     max_train: int | None = Field(None, ge=1, description="Use at most this many training structures, drawn at random.")
-    split: CrystalSplitSection = Field(
-        default_factory=CrystalSplitSection, description="The draw of validation and test structures."
+    split: SplitSection = Field(
+        default_factory=SplitSection, description="The draw of validation and test structures."
     )
     niggli: bool = Field(True, description="Whether cells are brought to Niggli's reduced form.")
     primitive: bool = Field(False, description="Whether cells are brought to the smallest that repeats.")

@@ -7,14 +7,16 @@ from typing import Any
 from eqcli.recipe.dynamics import DynamicsRecipe
 from eqcli.recipe.fields import Model
 from eqcli.recipe.generators import GeneratorRecipe
+from eqcli.recipe.molecules import MoleculesRecipe
 from eqcli.recipe.schema import TrainRecipe
 
-TrainingRecipe = TrainRecipe | DynamicsRecipe | GeneratorRecipe
+TrainingRecipe = TrainRecipe | DynamicsRecipe | GeneratorRecipe | MoleculesRecipe
 
 TRAININGS: dict[str, Model] = {
     "potentials": TrainRecipe,
     "dynamics": DynamicsRecipe,
     "generators": GeneratorRecipe,
+    "molecules": MoleculesRecipe,
 }
 """By the `family` of a recipe; potentials where it names none."""
 

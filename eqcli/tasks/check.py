@@ -40,6 +40,13 @@ class CheckReport:
         """The report as text, warnings last."""
         return [f"{name}: {value}" for name, value in self.facts] + [f"warning: {text}" for text in self.warnings]
 
+    def tell(self, report: Reporter) -> None:
+        """Says all of it to a reporter."""
+        for name, value in self.facts:
+            report.message(f"{name}: {value}")
+        for text in self.warnings:
+            report.warning(text)
+
     def as_dict(self) -> dict[str, Any]:
         return {"facts": dict(self.facts), "warnings": self.warnings, **self.figures}
 
@@ -70,6 +77,10 @@ def check_data(recipe: TrainingRecipe, *, report: Reporter | None = None) -> Che
         from eqcli.tasks.train_generator import check_crystals
 
         return check_crystals(recipe, report=report)
+    if recipe.family == "molecules":
+        from eqcli.tasks.train_molecules import check_molecules
+
+        return check_molecules(recipe, report=report)
     return inspect(recipe, report or Silent()).report
 
 

@@ -166,6 +166,10 @@ def _prepare(recipe: TrainingRecipe, folder: RunFolder, resuming: bool, report: 
         from eqcli.tasks.train_generator import prepare_generator
 
         return prepare_generator(recipe, folder, resuming, report)
+    if recipe.family == "molecules":
+        from eqcli.tasks.train_molecules import prepare_molecules
+
+        return prepare_molecules(recipe, folder, resuming, report)
     from eqcli.tasks.train_potential import prepare_potential
 
     return prepare_potential(recipe, folder, resuming, report)

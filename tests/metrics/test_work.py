@@ -11,7 +11,7 @@ from functools import partial
 
 import pytest
 
-from eqcli.metrics.crystals import pool
+from eqcli.metrics import pool
 from eqcli.metrics.work import Outcome, measure
 
 

@@ -1,0 +1,292 @@
+"""What flow matching and diffusion of positions and categories share: the states, the network, the loss, the loop."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from eqcli.diffusion.dense_noise import DenseNoise
+from eqcli.geometry.centred import centred
+from eqcli.graph.molecule_batch import MoleculeBatch
+from eqcli.models.molecules.base import CONTEXT, MoleculeGenerator, Sampled
+from eqcli.models.molecules.categories import Categories
+from eqcli.models.molecules.denoiser import DenoiserInput, DenoiserSizes, make_denoiser
+from eqcli.models.molecules.scaffold import Scaffold
+from eqcli.models.molecules.vocabulary import MoleculeStatistics, Vocabulary
+
+BONDS = "bonds"
+FIELDS = {"elements": "numbers", "charges": "charges", "hybridisations": "hybridisations", BONDS: "bonds"}
+"""Where a batch holds the codes of each kind of category."""
+
+
+@dataclass(frozen=True)
+class State:
+    """Molecules on the way: positions `[B, N, 3]` without drift, and the states of each kind of category."""
+
+    positions: Tensor
+    categories: dict[str, Tensor]
+
+
+@dataclass(frozen=True)
+class Clean:
+    """The data as predicted: positions without drift, and logits of each kind of category, `[B, ..., K]`."""
+
+    positions: Tensor
+    logits: dict[str, Tensor]
+
+
+class JointGenerator(MoleculeGenerator):
+    """Positions and categories lose their signal together; the network predicts the data.
+
+    Time runs from 0, all noise, to 1, the data.
+
+    Parameters
+    ----------
+    config, vocabulary, sizes
+        As every generator.
+    """
+
+    def __init__(self, config: Any, *, vocabulary: Vocabulary, sizes: Sequence[int]) -> None:
+        super().__init__(config, vocabulary=vocabulary, sizes=sizes)
+        prior = config.features.prior
+        kinds = {"elements": vocabulary.elements}
+        if config.features.charges:
+            kinds["charges"] = vocabulary.charges
+        if config.features.hybridisations:
+            kinds["hybridisations"] = vocabulary.hybridisations
+        if config.bonds:
+            kinds[BONDS] = vocabulary.bonds
+        self.kinds = nn.ModuleDict({name: Categories(codes, prior) for name, codes in kinds.items()})
+        again = config.self_conditioning
+        atoms = [self.kind(name) for name in self.atom_kinds]
+        bonds = [self.kind(BONDS)] if config.bonds else []
+        states, counts = sum(k.states for k in atoms), sum(k.count for k in atoms)
+        self.denoiser = make_denoiser(
+            config.denoiser,
+            DenoiserSizes(
+                atoms=states + (counts if again else 0),
+                pairs=sum(k.states + (k.count if again else 0) for k in bonds) + (2 if again else 0),
+                context=CONTEXT,
+                atoms_out=counts,
+                pairs_out=sum(k.count for k in bonds),
+                vectors=1 if again else 0,
+            ),
+        )
+
+    @abstractmethod
+    def signal(self, name: str, time: Tensor) -> Tensor:
+        """Share of the category `name` (or `positions`) that is signal at times `[B]`, `[B]`."""
+
+    @abstractmethod
+    def times(self, settings: Any) -> list[float]:
+        """The times of a sampling, from 0 to 1."""
+
+    @abstractmethod
+    def draw_times(self, uniform: Tensor) -> Tensor:
+        """Training times from numbers `[B]` of (0, 1)."""
+
+    @abstractmethod
+    def noised_positions(self, clean: Tensor, batch: MoleculeBatch, time: Tensor, noise: DenseNoise) -> Tensor:
+        """Positions at times `[B]`."""
+
+    @abstractmethod
+    def stepped_positions(
+        self,
+        now: Tensor,
+        clean: Tensor,
+        batch: MoleculeBatch,
+        span: tuple[float, float],
+        noise: DenseNoise,
+        settings: Any,
+    ) -> Tensor:
+        """Positions at the later time, by what the network predicts."""
+
+    @abstractmethod
+    def step_weights(self, time: Tensor) -> Tensor:
+        """Weight of each molecule in the loss by its time, `[B]`."""
+
+    @property
+    def makes_bonds(self) -> bool:
+        return BONDS in self.kinds
+
+    @property
+    def atom_kinds(self) -> list[str]:
+        """Names of the kinds of categories that atoms have."""
+        return [name for name in self.kinds if name != BONDS]
+
+    def kind(self, name: str) -> Categories:
+        """The categories of a kind."""
+        found = self.kinds[name]
+        assert isinstance(found, Categories)
+        return found
+
+    def fit(self, statistics: MoleculeStatistics) -> None:
+        super().fit(statistics)
+        for name in self.kinds:
+            self.kind(name).fit(statistics.frequencies[name])
+
+    def losses(self, batch: MoleculeBatch, noise: DenseNoise, withheld: Tensor | None = None) -> dict[str, Tensor]:
+        withheld = self.withheld(batch, noise) if withheld is None else withheld
+        time = self.draw_times(noise.uniform_molecules(1).squeeze(1))
+        clean = {name: self.kind(name).index(getattr(batch, FIELDS[name])) for name in self.kinds}
+        data = centred(batch.positions, batch.mask)
+        state = State(self.noised_positions(data, batch, time, noise), self._noised(clean, time, noise))
+        seen = self._seen_before(batch, state, time, withheld, noise)
+        found = self.look(batch, state, time, withheld, seen)
+        weights = self.step_weights(time)
+        terms = {"positions": (weights * self._position_error(found.positions, data, batch)).mean()}
+        for name in self.kinds:
+            where = batch.pairs if name == BONDS else batch.mask
+            each = self.kind(name).loss(found.logits[name], clean[name], where.to(self.dtype))
+            terms[name] = (weights * each).mean()
+        loss = torch.stack([getattr(self.config.weights, name) * term for name, term in terms.items()]).sum()
+        return {"loss": loss, **terms}
+
+    def look(
+        self, batch: MoleculeBatch, state: State, time: Tensor, withheld: Tensor | None, seen: Clean | None
+    ) -> Clean:
+        """One call of the network; `seen` is what it said before, where the model looks at that."""
+        out = self.denoiser(self._shown(batch, state, self.context(batch, time, withheld), seen))
+        sizes = [self.kind(name).count for name in self.atom_kinds]
+        logits = dict(zip(self.atom_kinds, out.atoms.split(sizes, dim=-1), strict=True))
+        if out.pairs is not None:
+            logits[BONDS] = out.pairs
+        return Clean(centred(state.positions + out.vectors, batch.mask), logits)
+
+    def sample(
+        self,
+        request: MoleculeBatch,
+        noise: DenseNoise,
+        settings: Any,
+        *,
+        guidance: float = 1.0,
+        on_step: Callable[[int], None] | None = None,
+    ) -> Sampled:
+        scaffold = Scaffold(request) if request.known is not None else None
+        state = State(self.spread * self.base(request, noise), self._drawn(noise))
+        seen: Clean | None = None
+        times, looks = self.times(settings), self.shown(request, guidance)
+        for number, (now, later) in enumerate(pairwise(times)):
+            seen = self._guided(request, state, now, looks, seen)
+            if scaffold is not None:
+                seen = self._given(seen, scaffold)
+            positions = self.stepped_positions(state.positions, seen.positions, request, (now, later), noise, settings)
+            state = State(positions, self._stepped(state, seen, (now, later), noise, settings.temperature))
+            if on_step is not None:
+                on_step(number + 1)
+        assert seen is not None
+        made = self._made(request, state)
+        return Sampled(made if scaffold is None else scaffold.placed(made), (len(times) - 1) * len(looks))
+
+    def _seen_before(
+        self, batch: MoleculeBatch, state: State, time: Tensor, withheld: Tensor | None, noise: DenseNoise
+    ) -> Clean | None:
+        """What the network says at first, in half of the batches; not differentiated (Chen et al., ICLR 2023)."""
+        if not self.config.self_conditioning or float(noise.uniform_molecules(1)[0, 0]) < 0.5:
+            return None
+        with torch.no_grad():
+            return self.look(batch, state, time, withheld, None)
+
+    def _position_error(self, found: Tensor, data: Tensor, batch: MoleculeBatch) -> Tensor:
+        """Mean square error of a coordinate in each molecule, Å^2, `[B]`."""
+        each = (found - data).square().sum(dim=(1, 2))
+        return each / (3 * batch.counts.to(each.dtype)).clamp(min=1.0)
+
+    def _shown(self, batch: MoleculeBatch, state: State, context: Tensor, seen: Clean | None) -> DenoiserInput:
+        atoms = [self.kind(name).features(state.categories[name], self.dtype) for name in self.atom_kinds]
+        pairs = [self.kind(BONDS).features(state.categories[BONDS], self.dtype)] if self.makes_bonds else []
+        vectors = None
+        if self.config.self_conditioning:
+            atoms += list(self._said(seen, state, self.atom_kinds))
+            pairs += [*self._said(seen, state, [BONDS] if self.makes_bonds else []), self._said_distances(seen, batch)]
+            moved = torch.zeros_like(state.positions) if seen is None else seen.positions - state.positions
+            vectors = moved.unsqueeze(-1)
+        return DenoiserInput(
+            state.positions,
+            torch.cat(atoms, dim=-1),
+            torch.cat(pairs, dim=-1) if pairs else None,
+            context,
+            batch.mask,
+            batch.pairs,
+            vectors,
+        )
+
+    def _said(self, seen: Clean | None, state: State, names: list[str]) -> Iterator[Tensor]:
+        """Probabilities that were predicted before; zeros where nothing was."""
+        for name in names:
+            if seen is None:
+                shape = (*state.categories[name].shape, self.kind(name).count)
+                yield state.positions.new_zeros(shape)
+            else:
+                yield seen.logits[name].softmax(dim=-1)
+
+    def _said_distances(self, seen: Clean | None, batch: MoleculeBatch) -> Tensor:
+        """Distances that were predicted before, in two forms, `[B, N, N, 2]`."""
+        if seen is None:
+            return torch.zeros(*batch.pairs.shape, 2, dtype=self.dtype, device=batch.pairs.device)
+        x = seen.positions
+        squared = (x.unsqueeze(2) - x.unsqueeze(1)).square().sum(dim=-1)
+        distance = (squared + 1e-8).sqrt()
+        return torch.stack([1.0 / (1.0 + distance), torch.exp(-squared / 4.0)], dim=-1) * batch.pairs.unsqueeze(-1)
+
+    def _uniform(self, name: str, noise: DenseNoise, width: int) -> Tensor:
+        return noise.uniform_pairs(width) if name == BONDS else noise.uniform_atoms(width)
+
+    def _noised(self, clean: dict[str, Tensor], time: Tensor, noise: DenseNoise) -> dict[str, Tensor]:
+        return {
+            name: self.kind(name).noised(states, self.signal(name, time), self._uniform(name, noise, 2))
+            for name, states in clean.items()
+        }
+
+    def _drawn(self, noise: DenseNoise) -> dict[str, Tensor]:
+        return {name: self.kind(name).drawn(self._uniform(name, noise, 2)) for name in self.kinds}
+
+    def _stepped(
+        self, state: State, seen: Clean, span: tuple[float, float], noise: DenseNoise, temperature: float
+    ) -> dict[str, Tensor]:
+        found = {}
+        for name, states in state.categories.items():
+            now, later = (float(self.signal(name, torch.tensor([t], dtype=torch.float64))) for t in span)
+            uniform = self._uniform(name, noise, 1).squeeze(-1)
+            found[name] = self.kind(name).stepped(states, seen.logits[name] / temperature, now, later, uniform)
+        return found
+
+    def _guided(
+        self,
+        request: MoleculeBatch,
+        state: State,
+        time: float,
+        looks: list[tuple[float, Tensor | None]],
+        seen: Clean | None,
+    ) -> Clean:
+        """The weighted mean of what the network says with and without its conditions."""
+        times = torch.full((len(request),), time, dtype=self.dtype, device=request.counts.device)
+        found = [(weight, self.look(request, state, times, hidden, seen)) for weight, hidden in looks]
+        if len(found) == 1:
+            return found[0][1]
+        positions = torch.stack([weight * clean.positions for weight, clean in found]).sum(dim=0)
+        logits = {
+            name: torch.stack([weight * clean.logits[name].log_softmax(dim=-1) for weight, clean in found]).sum(dim=0)
+            for name in self.kinds
+        }
+        return Clean(positions, logits)
+
+    def _given(self, seen: Clean, scaffold: Scaffold) -> Clean:
+        """The prediction with what is given in place of what is predicted of it."""
+        logits = {
+            name: scaffold.certain(name, FIELDS[name], self.kind(name), values) for name, values in seen.logits.items()
+        }
+        return Clean(scaffold.fitted(seen.positions), logits)
+
+    def _made(self, request: MoleculeBatch, state: State) -> MoleculeBatch:
+        codes = {
+            FIELDS[name]: self.kind(name).code(states) * (request.pairs if name == BONDS else request.mask)
+            for name, states in state.categories.items()
+        }
+        return request.with_molecules(positions=state.positions, **codes)
