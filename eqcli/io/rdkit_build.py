@@ -37,7 +37,7 @@ def molecule_of(structure: Structure, *, bonds: Iterable[Bond] | None = None) ->
 
     given = structure.info.get("bonds") if bonds is None else bonds
     if given is None and len(structure) > 1:
-        raise InputError("this molecule has no bonds", structure.where, "Write an SDF file, or let bonds be perceived.")
+        raise InputError("this molecule has no bonds", structure.where, "Bonds are stated by SDF and MOL files.")
     molecule = _atoms(structure)
     for bond in given or ():
         _add_bond(molecule, bond, structure.where)

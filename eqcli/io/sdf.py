@@ -1,9 +1,9 @@
 """MDL molfiles and SD files, V2000 and V3000, through RDKit without changing the molecule.
 
-Hydrogens stay, valences are not judged, aromatic bonds are kept as written. Bonds go to
-`info["bonds"]` as `[i, j, order]` (order 1.5 is aromatic), formal charges to the array
-`formal_charge`, data items to `info` as text. A data item is a label only where the convention
-names it, for these files state no units.
+Hydrogens stay, valences are not judged, aromatic bonds are kept as written. Bonds go to `info["bonds"]` as
+`[i, j, order]` (order 1.5 is aromatic, 0 any other kind), formal charges, isotopes and radicals to the arrays
+`formal_charge`, `isotope` and `radical_electrons`, data items to `info` as text. A data item is a label only where
+the convention names it, for these files state no units.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ import numpy as np
 from eqcli.errors import InputError, Where
 from eqcli.io import qm9_table
 from eqcli.io.frame import Frame, Items
+from eqcli.io.rdkit_molecule import atom_arrays, bonds_of
 from eqcli.io.sdf_writer import write as write
 from eqcli.io.text import Lines, is_text, not_text, open_text
 
@@ -94,25 +95,20 @@ def frame_of(molecule: Any, where: Where) -> Frame:
         raise InputError(message, where, "Replace dummy atoms and R groups.")
     if molecule.GetNumConformers() == 0:
         raise InputError("the molecule has no positions", where)
-    charges = np.array([atom.GetFormalCharge() for atom in molecule.GetAtoms()], dtype=np.int64)
-    bonds = [_bond(bond) for bond in molecule.GetBonds()]
+    arrays = atom_arrays(molecule)
+    bonds = bonds_of(molecule)
     return Frame(
         numbers=np.array(numbers, dtype=np.int64),
         positions=np.array(molecule.GetConformer().GetPositions(), dtype=np.float64).reshape(-1, 3),
         pbc=np.zeros(3, dtype=bool),
-        charge=float(charges.sum()),
+        charge=float(arrays["formal_charge"].sum()) if "formal_charge" in arrays else 0.0,
         info={"bonds": bonds} if bonds else {},
-        arrays={"formal_charge": charges} if charges.any() else {},
+        arrays=arrays,
         where=where,
         first_row=None if where.line is None else where.line + 4,
         angstrom=True,
         implicit_labels="none",
     )
-
-
-def _bond(bond: Any) -> list[int | float]:
-    order = bond.GetBondTypeAsDouble()
-    return [bond.GetBeginAtomIdx(), bond.GetEndAtomIdx(), int(order) if order == int(order) else order]
 
 
 def _items(lines: list[str]) -> dict[str, str]:

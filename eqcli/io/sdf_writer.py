@@ -19,17 +19,23 @@ V2000_ATOMS = 999
 V2000_REACH = 9999.0
 """Å. So do coordinates beyond this."""
 
-CHARGES_PER_LINE = 8
+ENTRIES_PER_LINE = 8
 AROMATIC = 4
 """Bond type that stands for order 1.5."""
+
+ANY = 8
+"""Bond type of all orders that these files do not have."""
+
+PROPERTIES = {"formal_charge": ("CHG", "CHG"), "isotope": ("ISO", "MASS"), "radical_electrons": ("RAD", "RAD")}
+"""Names of the arrays that belong to the atoms, in V2000 and in V3000."""
 
 
 def write(path: Path, structures: Iterable[Structure], provenance: dict[str, Any] | None) -> int:
     """Writes a record per structure (a single molfile for `.mol`); positions have four decimals, all digits in V3000.
 
-    Bonds are those of `info["bonds"]`; other scalar entries of `info` and the energy (`energy_eV`)
-    become data items, and so do lists of numbers and arrays of one number per atom. The cell and
-    forces have no place in this format.
+    Bonds are those of `info["bonds"]`, charges, isotopes and radicals those of `PROPERTIES`. Other scalar entries of
+    `info` and the energy (`energy_eV`) become data items, and so do lists of numbers and arrays of one number per
+    atom. The cell and forces have no place in this format.
     """
     lone = path.suffix.lower() == ".mol"
     count = 0
@@ -49,11 +55,11 @@ def _comment(provenance: dict[str, Any] | None) -> str:
 
 
 def _molblock(structure: Structure, comment: str) -> str:
-    charges = structure.arrays.get("formal_charge", np.zeros(len(structure), dtype=np.int64)).tolist()
+    properties = _properties(structure)
     bonds = [(int(i) + 1, int(j) + 1, _type(order)) for i, j, order in structure.info.get("bonds", [])]
     title = " ".join(str(structure.info.get("name", "")).split())
     large = max(len(structure), len(bonds)) > V2000_ATOMS or np.abs(structure.positions).max() > V2000_REACH
-    body = _v3000(structure, charges, bonds) if large else _v2000(structure, charges, bonds)
+    body = _v3000(structure, properties, bonds) if large else _v2000(structure, properties, bonds)
     return "\n".join([title[:80], "     eqcli          3D", comment, *body, "M  END", ""])
 
 
@@ -61,29 +67,42 @@ Bonds = list[tuple[int, int, int]]
 """Atoms, from 1, and type of each bond."""
 
 
+Properties = dict[str, list[int]]
+"""A number of each atom, 0 where there is nothing to say, under the names of `PROPERTIES`."""
+
+
 def _type(order: float) -> int:
-    return AROMATIC if order == 1.5 else int(order)
+    return AROMATIC if order == 1.5 else int(order) if order in (1, 2, 3) else ANY
 
 
-def _v2000(structure: Structure, charges: list[int], bonds: Bonds) -> list[str]:
+def _properties(structure: Structure) -> Properties:
+    found = {name: structure.arrays[name].astype(int).tolist() for name in PROPERTIES if name in structure.arrays}
+    if "radical_electrons" in found:
+        # Of radicals these files state the multiplicity: 2, or 3 for an even number of electrons.
+        found["radical_electrons"] = [0 if n == 0 else 2 + (n + 1) % 2 for n in found["radical_electrons"]]
+    return found
+
+
+def _v2000(structure: Structure, properties: Properties, bonds: Bonds) -> list[str]:
     lines = [f"{len(structure):3d}{len(bonds):3d}  0  0  0  0  0  0  0  0999 V2000"]
     for z, (x, y, w) in zip(structure.numbers.tolist(), structure.positions.tolist(), strict=True):
         lines.append(f"{x:10.4f}{y:10.4f}{w:10.4f} {SYMBOLS[z]:<3} 0  0  0  0  0  0  0  0  0  0  0  0")
     lines += [f"{i:3d}{j:3d}{kind:3d}  0" for i, j, kind in bonds]
-    charged = [(i + 1, int(charge)) for i, charge in enumerate(charges) if charge]
-    for start in range(0, len(charged), CHARGES_PER_LINE):
-        part = charged[start : start + CHARGES_PER_LINE]
-        lines.append(f"M  CHG{len(part):3d}" + "".join(f" {i:3d} {charge:3d}" for i, charge in part))
+    for name, values in properties.items():
+        stated = [(i + 1, value) for i, value in enumerate(values) if value]
+        for start in range(0, len(stated), ENTRIES_PER_LINE):
+            part = stated[start : start + ENTRIES_PER_LINE]
+            entries = "".join(f" {i:3d} {value:3d}" for i, value in part)
+            lines.append(f"M  {PROPERTIES[name][0]}{len(part):3d}{entries}")
     return lines
 
 
-def _v3000(structure: Structure, charges: list[int], bonds: Bonds) -> list[str]:
+def _v3000(structure: Structure, properties: Properties, bonds: Bonds) -> list[str]:
     lines = ["  0  0  0     0  0            999 V3000", "M  V30 BEGIN CTAB"]
     lines += [f"M  V30 COUNTS {len(structure)} {len(bonds)} 0 0 0", "M  V30 BEGIN ATOM"]
-    rows = zip(structure.numbers.tolist(), structure.positions.tolist(), charges, strict=True)
-    for i, (z, (x, y, w), charge) in enumerate(rows):
-        suffix = f" CHG={int(charge)}" if charge else ""
-        lines.append(f"M  V30 {i + 1} {SYMBOLS[z]} {x!r} {y!r} {w!r} 0{suffix}")
+    for i, (z, (x, y, w)) in enumerate(zip(structure.numbers.tolist(), structure.positions.tolist(), strict=True)):
+        stated = [f" {PROPERTIES[name][1]}={values[i]}" for name, values in properties.items() if values[i]]
+        lines.append(f"M  V30 {i + 1} {SYMBOLS[z]} {x!r} {y!r} {w!r} 0{''.join(stated)}")
     lines.append("M  V30 END ATOM")
     if bonds:
         lines.append("M  V30 BEGIN BOND")
@@ -99,7 +118,7 @@ def _data_items(structure: Structure, extra: dict[str, Any]) -> str:
     items |= {
         name: values.tolist()
         for name, values in structure.arrays.items()
-        if name != "formal_charge" and values.ndim == 1 and values.dtype.kind in "iuf"
+        if name not in PROPERTIES and values.ndim == 1 and values.dtype.kind in "iuf"
     }
     lines = []
     for key, value in items.items():
