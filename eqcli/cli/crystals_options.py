@@ -2,23 +2,14 @@
 
 from __future__ import annotations
 
-import inspect
-from collections.abc import Callable
 from enum import StrEnum
-from functools import wraps
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, TypeVar
-
-import typer
+from typing import TYPE_CHECKING, Any
 
 from eqcli.errors import InputError
 
 if TYPE_CHECKING:
-    from eqcli.cli.console import Console
     from eqcli.tasks.evaluate_crystals_result import CrystalEvaluation
-
-F = TypeVar("F", bound=Callable[..., Any])
-PANEL = "Generated crystals"
 
 
 class ToleranceSet(StrEnum):
@@ -36,13 +27,6 @@ class Fingerprint(StrEnum):
 
 
 CRYSTALS: dict[str, tuple[Any, str, dict[str, Any], str]] = {
-    "reference": (
-        Path | None,
-        "--reference",
-        {},
-        "Crystals to find, or to be like, e.g. a test set; the files named first are then generated structures.",
-    ),
-    "training": (Path | None, "--training", {}, "What the generator was trained on: for novelty and baselines."),
     "tolerances": (
         ToleranceSet | None,
         "--tolerances",
@@ -50,7 +34,6 @@ CRYSTALS: dict[str, tuple[Any, str, dict[str, Any], str]] = {
         "Of matches: published, as in papers, by default; strict: pymatgen's defaults.",
     ),
     "ks": (str | None, "--k", {"metavar": "N,N"}, "Numbers of predictions of which the best counts; 1,20 by default."),
-    "no_baselines": (bool, "--no-baselines", {}, "Leave out the null baselines."),
     "fingerprint": (
         Fingerprint | None,
         "--fingerprint",
@@ -63,15 +46,6 @@ CRYSTALS: dict[str, tuple[Any, str, dict[str, Any], str]] = {
         {"metavar": "NAME|X,Y"},
         "Published for mp_20, perov_5 or carbon_24, or two numbers, structure and composition; "
         "by default from the reference.",
-    ),
-    "workers": (int | None, "--workers", {"min": 1}, "Processes that compare; by default one per core."),
-    "timeout": (float | None, "--timeout", {"min": 0.1}, "Seconds that one structure may take; 10 by default."),
-    "bootstrap": (int | None, "--bootstrap", {"min": 0}, "Resamples of the 95 % intervals; 1000 by default."),
-    "limit": (
-        int | None,
-        "--limit",
-        {"min": 1},
-        "Use the first N rows of the reference, or in de novo generation the first N structures.",
     ),
     "relaxer": (
         str | None,
@@ -90,93 +64,28 @@ CRYSTALS: dict[str, tuple[Any, str, dict[str, Any], str]] = {
 """Argument -> type, option, settings of the option, help."""
 
 
-def crystal_options(command: F) -> F:
-    """Gives a subcommand these options; it takes those that were given as one dictionary `crystals`."""
-    signature = inspect.signature(command, eval_str=True)
-    added = [
-        inspect.Parameter(
-            f"crystals_{name}",
-            inspect.Parameter.KEYWORD_ONLY,
-            default=False if kind is bool else None,
-            annotation=Annotated[kind, typer.Option(option, help=text, rich_help_panel=PANEL, **settings)],
-        )
-        for name, (kind, option, settings, text) in CRYSTALS.items()
-    ]
-
-    @wraps(command)
-    def wrapper(*args: Any, **kwargs: Any) -> Any:
-        values = {name: kwargs.pop(f"crystals_{name}") for name in CRYSTALS}
-        return command(
-            *args, crystals={k: v for k, v in values.items() if v is not None and v is not False and v != []}, **kwargs
-        )
-
-    parameters = [*(p for p in signature.parameters.values() if p.name != "crystals"), *added]
-    wrapper.__signature__ = signature.replace(parameters=parameters)  # type: ignore[attr-defined]
-    wrapper.__annotations__ = {p.name: p.annotation for p in parameters}
-    return wrapper  # type: ignore[return-value]
-
-
-def refuse_without_reference(crystals: dict[str, Any]) -> None:
-    """Raises InputError for options of crystals where no reference was given."""
-    if crystals:
-        given = ", ".join(CRYSTALS[name][1] for name in crystals)
-        raise InputError(
-            f"{given}: for generated crystals, which need --reference",
-            hint="Give the crystals to compare with: --reference test.csv.",
-        )
-
-
 def run_crystals(
-    files: list[Path],
-    output: Path | None,
-    crystals: dict[str, Any],
-    *,
-    others: dict[str, object],
-    seed: int,
-    device: str,
-    arguments: list[str] | None,
-    overwrite: bool,
-    console: Console,
+    files: list[Path], output: Path, given: dict[str, Any], arguments: list[str] | None
 ) -> CrystalEvaluation:
-    """Carries out the evaluation; `others` says which options of other evaluations were given.
+    """Carries out the evaluation with the options `given`, by name of the argument; `arguments` are the relaxer's.
 
     Raises
     ------
     InputError
-        An option does not belong here, or its value cannot be.
+        The value of an option cannot be.
     """
     from eqcli.cli.options import model_arguments
     from eqcli.tasks.evaluate_crystals import evaluate_crystals
 
-    wrong = [name for name, given in others.items() if given]
-    if wrong:
-        raise InputError(
-            f"{', '.join(wrong)}: for the evaluation of a model, and with --reference generated crystals are evaluated",
-            hint="Leave them out, or leave out --reference.",
-        )
-    if arguments and "relaxer" not in crystals:
+    if arguments and "relaxer" not in given:
         raise InputError("--model-arg is for the relaxer here", hint="Add --relaxer ase:module:Class.")
-    if not files:
-        raise InputError("no file of generated structures was given", hint="Name one, e.g. generated.h5.")
-    given: dict[str, Any] = dict(crystals)
-    reference = given.pop("reference")
-    if "ks" in given:
-        given["ks"] = _numbers(given["ks"])
-    if "coverage_cutoffs" in given:
-        given["coverage_cutoffs"] = _cutoffs(given["coverage_cutoffs"])
-    given["baselines"] = not given.pop("no_baselines", False)
-    plain: dict[str, Any] = {name: v.value if isinstance(v, StrEnum) else v for name, v in given.items()}
-    return evaluate_crystals(
-        files,
-        reference,
-        output or files[0].parent / f"evaluation-{files[0].name.split('.')[0]}",
-        **plain,
-        seed=seed,
-        device=device,
-        relaxer_arguments=model_arguments(arguments),
-        overwrite=overwrite,
-        report=console.report,
-    )
+    plain = dict(given)
+    reference = plain.pop("reference")
+    if "ks" in plain:
+        plain["ks"] = _numbers(plain["ks"])
+    if "coverage_cutoffs" in plain:
+        plain["coverage_cutoffs"] = _cutoffs(plain["coverage_cutoffs"])
+    return evaluate_crystals(files, reference, output, **plain, relaxer_arguments=model_arguments(arguments))
 
 
 def _numbers(text: str) -> list[int]:

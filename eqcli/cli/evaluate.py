@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from eqcli.audit.groups import ALL, DEFAULT, GROUPS, STRUCTURES
-from eqcli.cli import crystals_options, options, suites
+from eqcli.cli import generated_options, options, suites
 from eqcli.cli.options import examples, label_options
 from eqcli.cli.session import finish, session
 from eqcli.errors import InputError
@@ -16,10 +16,10 @@ from eqcli.nn.backend import Backend
 
 
 @label_options
-@crystals_options.crystal_options
+@generated_options.generated_options
 def evaluate(
     labels: options.Labels,
-    crystals: dict[str, Any],
+    generated: dict[str, Any],
     model: Annotated[
         Path | None, typer.Argument(metavar="MODEL", help="Model file, or a calculator: ase:module:Class.")
     ] = None,
@@ -65,16 +65,16 @@ def evaluate(
 ) -> None:
     """Accuracy of a model on labelled structures, and an audit of what it promises; or a suite that needs no data.
 
-    With --reference, how good generated crystals are, beside baselines that no model made.
+    With --reference, how good generated crystals or molecules are, beside baselines that no model made.
 
     Writes an HTML report with plots and a JSON file with every figure. A failed audit has exit code 5.
     """
     with session(quiet=quiet, as_json=json) as console:
-        if "reference" in crystals:
-            evaluated = crystals_options.run_crystals(
+        if "reference" in generated:
+            evaluated = generated_options.run_generated(
                 [*([model] if model else []), *(data or [])],
                 output,
-                crystals,
+                generated,
                 others={
                     "--suite": suite,
                     "--audit": audit,
@@ -98,7 +98,7 @@ def evaluate(
             )
             finish(console, evaluated)
             return
-        crystals_options.refuse_without_reference(crystals)
+        generated_options.refuse_without_reference(generated)
         sizes = {"products": products, "degrees": degrees, "channels": channels, "rows": rows}
         if suite is not None:
             if audit or no_audit:
@@ -163,6 +163,7 @@ def add_to(app: typer.Typer) -> None:
         "eqcli evaluate runs/x/model.safetensors kcal.extxyz --energy-unit kcal/mol",
         "eqcli evaluate ase:tblite.ase:TBLite test.extxyz --model-arg method=GFN1-xTB -o xtb/",
         "eqcli evaluate gen.h5 --reference test.csv --training train.csv -o report/",
+        "eqcli evaluate gen.sdf --reference test.sdf --training train.sdf -o report/",
         "eqcli evaluate --suite tensor-products -o report/",
         "eqcli evaluate --suite gwl -o report/",
     )

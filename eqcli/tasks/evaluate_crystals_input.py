@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from eqcli.errors import Failure, InputError, Where
+from eqcli.tasks.generated_kind import refuse_mixture
 from eqcli.tasks.inference import readable_files
 
 if TYPE_CHECKING:
@@ -55,6 +56,7 @@ def read_crystals(generated: Sequence[Path], reference: Path, training: Path | N
     sources = readable_files(generated)
     readable_files([reference, *([training] if training else [])])
     made = _read(sources, failures)
+    refuse_mixture(made)
     known = _read([reference], failures)
     trained = _read([training], failures) if training else None
     if training and training.resolve() == reference.resolve():

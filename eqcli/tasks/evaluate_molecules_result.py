@@ -45,6 +45,10 @@ GENERATED, RESAMPLED, EMBEDDED, REFERENCE = "generated", "resampled training", "
 
 BY_RULE, OWN = "rule", "own"
 
+MAIN = ("atom_stability", "molecule_stability", "valid", "valid_and_connected", "unique", "novel")
+"""Figures that the terminal shows, for each way of taking bonds."""
+WORDS = {BY_RULE: "the rule's bonds", OWN: "own bonds"}
+
 
 @dataclass(frozen=True)
 class Figure:
@@ -127,6 +131,19 @@ class MoleculeEvaluation:
         """PARTIAL when molecules could not be read or judged, else OK."""
         return ExitCode.PARTIAL if self.failures else ExitCode.OK
 
+    @property
+    def rows(self) -> list[dict[str, Any]]:
+        """One row per set and way of taking bonds, for the table on the terminal."""
+        from eqcli.report.numbers import show
+
+        rows = []
+        for way in self.bonds:
+            for name, found in self.sets.items():
+                figures = (found.rule if way == BY_RULE else found.own) or {}
+                told = {key: show(figures[key].value) if key in figures else "–" for key in MAIN}
+                rows.append({"set": name, "bonds": way, "n": found.molecules} | told)
+        return rows
+
     def as_dict(self) -> dict[str, Any]:
         """The result as plain data; the rows of single molecules are in `molecules.csv`."""
         from eqcli.report.write import finite
@@ -152,6 +169,36 @@ class MoleculeEvaluation:
             }
         )
         return plain
+
+    def summary(self) -> list[tuple[str, str]]:
+        """The figures that matter, as text."""
+        from eqcli.report.numbers import count
+
+        found = self.sets[GENERATED]
+        lines = [("molecules", f"{self.counts['judged']:,}, {self.counts['reference']:,} in the reference")]
+        lines += [
+            (f"valid and connected, {WORDS[way]}", self._beside(way, "valid_and_connected")) for way in self.bonds
+        ]
+        for key in ("js_lengths", "js_angles", "js_torsions"):
+            if key in (found.geometry or {}):
+                lines.append((key.replace("js_", "JS of "), self._beside("geometry", key)))
+        if found.checks:
+            lines.append(("passes PoseBusters", self._beside("checks", "passes")))
+        lines += [("look here", warning) for warning in self.warnings]
+        if self.failures:
+            lines.append(("failed", count(len(self.failures), "item")))
+        return [*lines, ("report", str(self.report_html)), ("molecules", str(self.table))]
+
+    def _beside(self, part: str, key: str) -> str:
+        """A figure of the generated molecules with its interval, beside that of the reference."""
+        from eqcli.report.numbers import show
+
+        figures = [(getattr(found, part) or {}).get(key) for found in (self.sets[GENERATED], self.sets[REFERENCE])]
+        made, known = figures
+        if made is None:
+            return "–"
+        text = show(made.value) if made.low is None else f"{show(made.value)} ({show(made.low)} to {show(made.high)})"
+        return text if known is None or known.value is None else f"{text}; reference {show(known.value)}"
 
 
 def _plain(figures: Figures | None) -> dict[str, Any] | None:
