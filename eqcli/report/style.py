@@ -83,6 +83,7 @@ tbody tr:last-child > * { border-bottom: 0; }
 thead th { color: var(--muted); font-weight: 600; white-space: nowrap; }
 tbody th { font-weight: 600; }
 td.n, th.n { text-align: right; white-space: nowrap; }
+table.tight :is(th, td) { padding-inline: .36rem; } table.tight .sub { font-size: .85em; }
 .meter-box { min-width: 6rem; }
 .meter { display: block; height: .7rem; margin-top: .4rem; border-radius: .2rem; background: var(--c0);
   print-color-adjust: exact; -webkit-print-color-adjust: exact; }
