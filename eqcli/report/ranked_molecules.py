@@ -8,6 +8,7 @@ from typing import Any
 
 from eqcli.files import atomic_path
 from eqcli.io.structure import Structure
+from eqcli.metrics.molecules.properties import UNITS as PROPERTY_UNITS
 from eqcli.report.depictions import depiction_grid
 from eqcli.report.gallery_rows import Column, columns
 from eqcli.report.html import Markup, card, facts, page, table, tag, with_code
@@ -17,8 +18,10 @@ from eqcli.report.numbers import count, show
 DRAWN = 60
 """Molecules in the grid of pictures; the table has all."""
 
-UNITS = {"strain": "eV", "relax_rmsd": "Å", "energy": "eV"}
-"""Units of figures that are no property."""
+UNITS = {"strain": "eV", "relax_rmsd": "Å", "energy": "eV"} | {
+    name: unit.replace("Angstrom", "Å").replace("^2", "²").replace("*", " ") for name, unit in PROPERTY_UNITS.items()
+}
+"""Units of figures, as people read them."""
 
 
 def ranked_page(

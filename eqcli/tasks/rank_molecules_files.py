@@ -43,7 +43,7 @@ def write_ranking(
     sdf, table, dropped_table, page = (output / name for name in (MOLECULES, TABLE, DROPPED, PAGE))
     result = RankMoleculesResult(output, sdf, table, dropped_table, page, by, best, ranked, dropped, earlier=earlier)
     libraries = {name: version for name, version in versions().items() if version is not None}
-    origin = provenance() | {"ranked_by": f"{best} {by}", "libraries": libraries}
+    origin = provenance() | {"ranked_by": f"{by}, {best} first", "libraries": libraries}
     _write_molecules(result.molecules, [_named(*pair) for pair in zip(structures, ranked, strict=True)], origin)
     names = list(dict.fromkeys(name for row in ranked for name in row))
     with atomic_path(result.table) as temporary:
@@ -62,7 +62,7 @@ def write_ranking(
         ranked,
         result.page,
         title="Ranked molecules",
-        order=f"The {best} {by} first",
+        order=f"By {by}, the {best} first",
         by=by,
         dropped={**earlier, output.name: result.counts},
         asked=asked,

@@ -86,7 +86,7 @@ class RankMoleculesResult:
         rows = [("ranked", f"{len(self.ranked)} of {self.total}"), ("dropped", dropped)]
         if self.ranked:
             first = self.ranked[0]
-            rows.append((f"{self.best} {self.by}", f"{first['smiles']}, {show(first[self.by])}"))
+            rows.append((f"{self.by}, {self.best}", f"{first['smiles']}, {show(first[self.by])}"))
         return [
             *rows,
             ("molecules", str(self.molecules)),
