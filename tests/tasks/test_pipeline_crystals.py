@@ -2,20 +2,13 @@
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Callable
-from dataclasses import dataclass, field
 from pathlib import Path
-from types import ModuleType
-from typing import Any
 
 import pytest
 
-from eqcli.errors import ErrorGroup, ExitCode, Failure
-from eqcli.recipe.load import load_pipeline
-from eqcli.recipe.plan import plan
+from eqcli.errors import ErrorGroup, ExitCode
 from eqcli.tasks import stability
-from eqcli.tasks.pipeline import PipelineResult, run_pipeline
+from tests.tasks.pipeline_case import World, interrupt
 
 RECIPE = """
 task: pipeline
@@ -48,52 +41,14 @@ MADE = {
 }
 
 
-@dataclass
-class Done:
-    exit_code: ExitCode = ExitCode.OK
-    failures: list[Failure] = field(default_factory=list)
-
-    def as_dict(self) -> dict[str, Any]:
-        return {}
-
-
-@dataclass
-class World:
-    """The stand-ins and what they were called with."""
-
-    folder: Path
-    calls: dict[str, dict[str, Any]] = field(default_factory=dict)
-    before: dict[str, Callable[[], None]] = field(default_factory=dict)
-
-    def stand_in(self, task: str, step: str) -> Callable[..., Done]:
-        def run(*args: Any, **kwargs: Any) -> Done:
-            self.calls[task] = {"args": args, **kwargs}
-            self.before.get(task, lambda: None)()
-            for name in MADE[task]:
-                path = self.folder / "out" / step / name
-                path.parent.mkdir(parents=True, exist_ok=True)
-                path.write_text(f"{task} {kwargs.get('n')}", encoding="utf-8")
-            return Done()
-
-        return run
-
-    def run(self, *changes: str, **options: Any) -> tuple[PipelineResult, list[str]]:
-        self.calls.clear()
-        recipe = load_pipeline(self.folder / "p.yaml", changes)
-        result = run_pipeline(recipe.name, plan(recipe), self.folder / "out", **options)
-        return result, list(self.calls)
-
-
 @pytest.fixture
 def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> World:
-    world = World(tmp_path)
+    world = World(tmp_path, MADE)
     for name in ("model.safetensors", "known.extxyz"):
         (tmp_path / name).write_text(name, encoding="utf-8")
     (tmp_path / "p.yaml").write_text(RECIPE, encoding="utf-8")
-    for task in MADE:
-        module = ModuleType(f"eqcli.tasks.{task}")
-        setattr(module, task, world.stand_in(task, "check" if task == "evaluate_crystals" else task))
-        monkeypatch.setitem(sys.modules, module.__name__, module)
+    steps = {task: "check" if task == "evaluate_crystals" else task for task in MADE}
+    world.replace_tasks(steps, monkeypatch)
     return world
 
 
@@ -141,10 +96,6 @@ def kept(world: World) -> Path:
     folder = world.folder / "out" / "check" / "stability" / "relaxing-0"
     folder.mkdir(parents=True)
     return folder
-
-
-def interrupt() -> None:
-    raise OSError(28, "No space left on device")
 
 
 def test_an_interrupted_generation_goes_on(world: World) -> None:
