@@ -17,7 +17,7 @@ WHAT, HOW = "What to make", "How to sample"
 def generate(
     model: Annotated[Path, typer.Argument(metavar="MODEL", help="Model file of a generator.")],
     output: Annotated[
-        Path, typer.Option("--output", "-o", help="Where structures go: .cif.zip, .h5, .extxyz, .json, .cif ...")
+        Path, typer.Option("--output", "-o", help="Where structures go: .cif.zip, .sdf, .h5, .extxyz, .json ...")
     ],
     n: Annotated[
         int, typer.Option("--n", "-n", min=1, help="Structures in all; with compositions, structures of each.")
@@ -35,7 +35,7 @@ def generate(
     ] = None,
     atoms: Annotated[
         int | None,
-        typer.Option("--atoms", min=1, help="Atoms in a cell; by default as in training.", rich_help_panel=WHAT),
+        typer.Option("--atoms", min=1, help="Atoms of a structure; by default as in training.", rich_help_panel=WHAT),
     ] = None,
     system: Annotated[
         str | None,
@@ -59,10 +59,26 @@ def generate(
         float,
         typer.Option("--strength", help="Share of the way back to noise that --refine takes.", rich_help_panel=WHAT),
     ] = 0.3,
+    scaffold: Annotated[
+        Path | None,
+        typer.Option("--scaffold", help="Complete these molecules; heavy atoms stay put.", rich_help_panel=WHAT),
+    ] = None,
+    condition: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--condition",
+            metavar="NAME=VALUE",
+            help="A property to have, e.g. gap=7.5; may be repeated.",
+            rich_help_panel=WHAT,
+        ),
+    ] = None,
     limit: Annotated[
         int | None,
         typer.Option(
-            "--limit", min=1, help="Only the first structures of --composition-of or --refine.", rich_help_panel=WHAT
+            "--limit",
+            min=1,
+            help="Only the first structures of --composition-of, --refine or --scaffold.",
+            rich_help_panel=WHAT,
         ),
     ] = None,
     seed: Annotated[int, typer.Option("--seed", min=0, help="Seed: the same gives the same structures.")] = 0,
@@ -86,9 +102,10 @@ def generate(
     quiet: options.Quiet = False,
     json: options.Json = False,
 ) -> None:
-    """Generate crystals: structures of a composition, or new ones.
+    """Generate crystals or molecules: structures of a composition, new ones, or molecules around a scaffold.
 
-    Structures with overlapping atoms are kept and flagged; those without a finite cell are listed (exit code 3).
+    Structures with overlapping atoms or impossible valences are kept and flagged; those without a finite cell or finite
+    positions are listed (exit code 3).
     """
     hint = "`--resume` goes on with it."
     with session(quiet=quiet, as_json=json, on_interrupt=hint) as console:
@@ -108,6 +125,8 @@ def generate(
             guidance=guidance,
             refine=refine,
             strength=strength,
+            scaffold=scaffold,
+            condition=options.numbers("--condition", condition),
             seed=seed,
             steps=steps,
             sampling=settings,
@@ -128,6 +147,8 @@ def add_to(app: typer.Typer) -> None:
         "eqcli generate csp.safetensors --formula CaTiO3 --n 20 -o candidates.cif.zip --seed 1",
         "eqcli generate csp.safetensors --composition-of test.csv --n 20 -o predictions.h5",
         "eqcli generate gen.safetensors --n 10000 -o gen.h5 --resume",
+        "eqcli generate mol.safetensors --n 1000 -o molecules.sdf --steps 100",
+        "eqcli generate mol.safetensors --n 50 --scaffold core.sdf -o completed.sdf",
         "eqcli generate gen.safetensors --n 100 --system Li-Fe-O --value -0.5 --guidance 2 -o new.cif.zip",
     )
     app.command(epilog=epilog)(generate)

@@ -188,6 +188,18 @@ def named_values(option: str, texts: list[str] | None) -> dict[str, bool | int |
     return found
 
 
+def numbers(option: str, texts: list[str] | None) -> dict[str, float]:
+    """What `name=number` texts say. Raises InputError for any that is none."""
+    from eqcli.errors import InputError
+
+    found = {}
+    for name, value in named_values(option, texts).items():
+        if isinstance(value, bool) or not isinstance(value, int | float):
+            raise InputError(f"{option} {name}: expected a number, not '{value}'", hint="Write name=number.")
+        found[name] = float(value)
+    return found
+
+
 def examples(*lines: str) -> str:
     """An epilog of example commands that keeps its line breaks."""
     return "\b\nExamples:\n" + "\n".join(f"  {line}" for line in lines)

@@ -11,7 +11,7 @@ from eqcli.recipe.step_fields import FILE_FORM, FILE_NAME, Files, IsModel
 
 
 class GenerateStep(Section):
-    """Generate crystals."""
+    """Generate crystals or molecules."""
 
     model: InputFile = Field(description="The model file of a generator.")
     output: str = Field(
@@ -24,7 +24,7 @@ class GenerateStep(Section):
     formula_units: int = Field(1, ge=1, description="How often a cell holds each formula.")
     composition_of: InputFile | None = Field(None, description="File of structures whose compositions are taken.")
     atoms: int | None = Field(
-        None, ge=1, description="Atoms in a cell, where species are drawn; by default as often as in training."
+        None, ge=1, description="Atoms of each structure, where they are drawn; by default as often as in training."
     )
     system: str | None = Field(
         None, description="Elements that may occur, where species are drawn.", examples=["Li-Fe-O"]
@@ -33,6 +33,10 @@ class GenerateStep(Section):
     guidance: float = Field(1.0, ge=0, description="How strongly conditions act: 1 as learned, 0 not at all.")
     refine: InputFile | None = Field(None, description="File of structures to refine in place of noise.")
     strength: float = Field(0.3, gt=0, le=1, description="How far towards noise refined structures are taken back.")
+    scaffold: InputFile | None = Field(None, description="File of molecules to complete, `n` of each.")
+    condition: dict[str, float] | None = Field(
+        None, description="Properties that structures are to have, by name.", examples=[{"gap": 7.5}]
+    )
     seed: int = Field(0, ge=0, description="Seed of everything random.")
     steps: int | None = Field(None, ge=1, description="Steps of the sampler; by default those of the model.")
     sampling: dict[str, Any] = Field(default_factory=dict, description="Other settings of the sampling by name.")

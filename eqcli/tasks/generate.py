@@ -1,24 +1,21 @@
-"""Generate crystals."""
+"""Generate structures: crystals or molecules, as the model makes."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from eqcli.errors import Failure, InputError, Where
-from eqcli.files import refuse_existing
+from eqcli.errors import InputError, Where
 from eqcli.progress import Reporter, Silent
-from eqcli.tasks.generate_request import Request, same_request, wishes_of
+from eqcli.tasks.generate_molecules import MoleculeRequest, prepare_molecules
+from eqcli.tasks.generate_request import Request, wishes_of
 from eqcli.tasks.generate_result import GenerateResult
+from eqcli.tasks.generate_run import GenerationRun, partial_file
 
 if TYPE_CHECKING:
-    from eqcli.engine.crystal_sampler import CrystalSampler, Wish
     from eqcli.engine.model_file import ModelFile
-    from eqcli.io.store_writer import DatasetWriter
-    from eqcli.io.structure import Structure
     from eqcli.models.generators.base import CrystalGenerator
 
 
@@ -36,6 +33,8 @@ def generate(
     guidance: float = 1.0,
     refine: Path | None = None,
     strength: float = 0.3,
+    scaffold: Path | None = None,
+    condition: Mapping[str, float] | None = None,
     seed: int = 0,
     steps: int | None = None,
     sampling: Mapping[str, Any] | None = None,
@@ -47,7 +46,7 @@ def generate(
     overwrite: bool = False,
     report: Reporter | None = None,
 ) -> GenerateResult:
-    """Generates crystals with a trained generator, one batch after the other, into one file.
+    """Generates crystals or molecules with a trained generator, one batch after the other, into one file.
 
     Structures go to `<output>.partial.h5` as they are made, which becomes the
     output at the end; a run that is stopped goes on from there. What a structure
@@ -66,171 +65,97 @@ def generate(
     composition_of
         File of structures whose compositions are taken; generated structures name their row as `target`.
     atoms
-        Atoms in a cell, where species are drawn; by default as often as in training.
+        Atoms of a molecule, or in a cell where species are drawn; by default as often as in training.
     system
         Elements that may occur, e.g. `Li-Fe-O`, where species are drawn.
     value, guidance
         The property that structures are to have, and how strongly conditions act (1 as learned, 0 not at all).
     refine, strength
         File of structures to refine in place of noise: `n` of each, taken back this share of the way to noise.
+    scaffold
+        File of molecules to complete: `n` of each, around its heavy atoms, which stay where they are.
+    condition
+        Properties that structures are to have, by name.
     seed
         Of everything random.
     steps, sampling
         Number of steps, and other settings of the sampling by name.
     limit
-        Take only so many structures of `composition_of` or `refine`.
+        Take only so many structures of `composition_of`, `refine` or `scaffold`.
     resume
         Go on with an unfinished generation of the same request.
 
     Raises
     ------
     InputError
-        The request cannot be carried out. Structures without a cell of some volume are rows of `failures`.
+        The request cannot be carried out. Structures without a cell of some volume, and molecules without
+        positions, are rows of `failures`.
     """
-    from eqcli.tasks.inference import load_for_inference, refuse_unwritable, runs_in
+    from eqcli.tasks.inference import inference_provenance, load_for_inference, refuse_unwritable, runs_in
 
     report = report or Silent()
     output = Path(output)
-    if not (resume and _partial(output).is_file()):
-        refuse_unwritable(output, [path for path in (composition_of, refine) if path is not None], overwrite)
+    if not (resume and partial_file(output).is_file()):
+        sources = (composition_of, refine, scaffold)
+        refuse_unwritable(output, [path for path in sources if path is not None], overwrite)
     loaded = load_for_inference(model, device, precision)
-    generator = _generator(loaded)
     formulas = [formula] if isinstance(formula, str) else list(formula or ())
-    request = Request(
-        n, tuple(formulas), formula_units, composition_of, atoms, system, value, guidance, refine, strength, seed, limit
-    )
-    settings = request.settings(generator, steps, sampling or {}, batch_atoms)
     result = GenerateResult(output)
     result.device, result.precision = runs_in(loaded)
-    wishes = wishes_of(request, generator, result.failures, report)
+    if loaded.header.get("family") == "molecules":
+        crystal = {
+            "--formula": formulas, "--formula-units": formula_units != 1, "--composition-of": composition_of,
+            "--system": system, "--value": value is not None, "--refine": refine,
+        }  # fmt: skip
+        asked = MoleculeRequest(n, atoms, scaffold, dict(condition or {}), guidance, seed, limit)
+        asked.refuse_others([name for name, given in crystal.items() if given])
+        prepared = prepare_molecules(loaded, asked, steps, sampling or {}, batch_atoms, result.failures, report)
+    else:
+        generator = _generator(loaded)
+        request = Request(
+            n, tuple(formulas), formula_units, composition_of, atoms, system, _value(generator, value, condition),
+            guidance, refine, strength, seed, limit,
+        )  # fmt: skip
+        if scaffold is not None:
+            raise InputError("--scaffold is for generators of molecules, and this model makes crystals")
+        prepared = _crystals(generator, request, steps, sampling or {}, batch_atoms, result, report)
+    sampler, wishes, flags, generation = prepared
     result.wanted = len(wishes)
-
-    from eqcli.engine.crystal_sampler import CrystalSampler
-
     started = time.perf_counter()
-    _Run(output, loaded, request, CrystalSampler(generator, settings), result, report).run(
-        wishes, resume=resume, overwrite=overwrite
-    )
+    provenance = inference_provenance(loaded) | {"generation": generation}
+    GenerationRun(output, sampler, flags, provenance, result, report).run(wishes, resume=resume, overwrite=overwrite)
     result.seconds = time.perf_counter() - started
     return result
 
 
-class _Run:
-    """One call: the file that grows, and what becomes of it."""
+def _crystals(
+    generator: CrystalGenerator,
+    request: Request,
+    steps: int | None,
+    sampling: Mapping[str, Any],
+    batch_atoms: int | None,
+    result: GenerateResult,
+    report: Reporter,
+) -> Any:
+    """Sampler, wishes, flags and what was asked for, as plain data."""
+    from eqcli.engine.crystal_sampler import CrystalSampler
+    from eqcli.metrics.crystals.validity import flags_of
 
-    def __init__(
-        self,
-        output: Path,
-        loaded: ModelFile,
-        request: Request,
-        sampler: CrystalSampler,
-        result: GenerateResult,
-        report: Reporter,
-    ) -> None:
-        self.output = output
-        self.partial = _partial(output)
-        self.sampler = sampler
-        self.result = result
-        self.report = report
-        from eqcli.tasks.inference import inference_provenance
-
-        asked = request.as_dict() | {"sampling": sampler.settings.sampling.model_dump(mode="json")}
-        self.provenance = inference_provenance(loaded) | {"generation": asked}
-
-    def run(self, wishes: list[Wish], *, resume: bool, overwrite: bool) -> None:
-        """Makes what is missing and puts the output in its place."""
-        if self.partial.is_file() and not resume:
-            if not overwrite:
-                raise InputError(
-                    "an unfinished generation is here",
-                    Where(self.partial),
-                    "Add --resume to go on with it, or --overwrite to start again.",
-                )
-            self.partial.unlink()
-        done = self._done(wishes) if self.partial.is_file() else 0
-        self.report.start("generate", len(wishes), "structures")
-        try:
-            self.report.advance(done)
-            self._make(wishes, done)
-        except BaseException:
-            with suppress(OSError):
-                self._drop_if_empty()
-            raise
-        finally:
-            self.report.finish()
-        if not self.result.structures:
-            self.partial.unlink(missing_ok=True)
-            raise InputError("no structure came out of this generation", hint=self._reason())
-        self._finish(overwrite or resume)
-
-    def _done(self, wishes: list[Wish]) -> int:
-        """How many wishes an earlier call has dealt with; counts their structures. Raises InputError for others."""
-        from eqcli.io.store import DatasetFile
-
-        with DatasetFile(self.partial) as file:
-            same_request(file.provenance, self.provenance, self.partial)
-            made = list(file)
-        self.result.resumed = len(made)
-        for structure in made:
-            self.result.add(structure)
-        if not made:
-            return 0
-        last = int(made[-1].info["sample"])
-        known = {int(s.info["sample"]) for s in made}
-        for wish in wishes[: last + 1]:
-            if wish.sample not in known:
-                reason = "no cell of some volume came out, in an earlier call"
-                self.result.failures.append(Failure(f"sample {wish.sample}", reason))
-        self.report.message(f"going on after structure {last + 1}")
-        return last + 1
-
-    def _make(self, wishes: list[Wish], done: int) -> None:
-        from eqcli.io.store_writer import DatasetWriter
-
-        if done == len(wishes):
-            return
-        with DatasetWriter(self.partial, append=True, provenance=self.provenance) as writer:
-            for structures in self.sampler.sample(wishes, self.result.failures.append, after=done - 1):
-                self._keep(structures, writer)
-        self.result.calls = self.sampler.calls
-
-    def _keep(self, structures: list[Structure], writer: DatasetWriter) -> None:
-        from eqcli.metrics.crystals.validity import flags_of
-
-        for structure in structures:
-            if flags := flags_of(structure):
-                structure.info["flags"] = ",".join(flags)
-            writer.append(structure)
-            self.result.add(structure)
-        writer.commit()
-        self.report.advance(len(structures))
-
-    def _drop_if_empty(self) -> None:
-        """An unfinished file that holds nothing is no use to anybody."""
-        if not self.result.structures:
-            self.partial.unlink(missing_ok=True)
-
-    def _finish(self, overwrite: bool) -> None:
-        from eqcli.io import read_structures, write_structures
-        from eqcli.io.formats import Format, writable_format
-        from eqcli.tasks.fitting import fitting
-
-        if writable_format(self.output) is Format.DATASET:
-            refuse_existing(self.output, overwrite)
-            self.partial.replace(self.output)
-            return
-
-        kept = fitting(self.output, read_structures(self.partial), self.result.failures.append, self.report)
-        write_structures(self.output, kept, overwrite=overwrite, provenance=self.provenance)
-        self.partial.unlink()
-
-    def _reason(self) -> str:
-        return self.result.failures[0].reason if self.result.failures else ""
+    settings = request.settings(generator, steps, sampling, batch_atoms)
+    wishes = wishes_of(request, generator, result.failures, report)
+    asked = request.as_dict() | {"sampling": settings.sampling.model_dump(mode="json")}
+    return CrystalSampler(generator, settings), wishes, flags_of, asked
 
 
-def _partial(output: Path) -> Path:
-    """Where structures are while the output is not complete."""
-    return output.with_name(f"{output.name}.partial.h5")
+def _value(model: CrystalGenerator, value: float | None, condition: Mapping[str, float] | None) -> float | None:
+    """The wanted value of the one property that a generator of crystals is steered by."""
+    if not condition:
+        return value
+    name = model.config.conditions.value
+    if name is None or set(condition) != {name} or value is not None:
+        knows = f"this model knows {name}" if name else "this model was trained without a property"
+        raise InputError(f"--condition {', '.join(condition)}: {knows}", hint="Give it once, or --value.")
+    return float(condition[name])
 
 
 def _generator(loaded: ModelFile) -> CrystalGenerator:
@@ -242,5 +167,5 @@ def _generator(loaded: ModelFile) -> CrystalGenerator:
     raise InputError(
         f"this model is of the family '{loaded.header.get('family')}' and makes no structures",
         Where(loaded.path),
-        "Give a model that was trained by a recipe with `family: generators`.",
+        "Give a model that was trained by a recipe with `family: generators` or `family: molecules`.",
     )

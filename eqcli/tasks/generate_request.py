@@ -62,7 +62,7 @@ class Request:
         given = dict(sampling) | ({"steps": steps} if steps is not None else {})
         return SamplerSettings(
             self.seed,
-            _sampling(model.config.sampling, given, model.config.name),
+            changed_sampling(model.config.sampling, given, model.config.name),
             self.guidance,
             _elements(self.system, model) if self.system is not None else None,
             self.strength if self.refine is not None else 1.0,
@@ -167,7 +167,7 @@ def _elements(text: str, model: CrystalGenerator) -> tuple[int, ...]:
     return tuple(sorted(set(found)))
 
 
-def _sampling(default: Any, changes: Mapping[str, Any], name: str) -> Any:
+def changed_sampling(default: Any, changes: Mapping[str, Any], name: str) -> Any:
     """The sampling settings of a model with changes. Raises InputError for unknown or impossible ones."""
     known = type(default).model_fields
     for key in changes:

@@ -65,15 +65,10 @@ class GenerateResult:
         self.formulas.add(name)
         self.flags.update(flags.split(",") if flags else ())
         if len(self.table) <= ROWS:
-            self.table.append(
-                {
-                    "sample": structure.info["sample"],
-                    "formula": name,
-                    "atoms": len(structure),
-                    "volume per atom": f"{structure.volume / len(structure):.2f}",
-                    "flags": flags or None,
-                }
-            )
+            row = {"sample": structure.info["sample"], "formula": name, "atoms": len(structure)}
+            if structure.pbc.any():
+                row["volume per atom"] = f"{structure.volume / len(structure):.2f}"
+            self.table.append(row | {"flags": flags or None})
 
     def as_dict(self) -> dict[str, Any]:
         made = self.structures - self.resumed

@@ -38,7 +38,7 @@ def _generate(arguments: dict[str, Any], folder: Path, resume: bool, common: dic
     from eqcli.tasks.generate import generate
 
     model, output = Path(arguments.pop("model")), folder / arguments.pop("output")
-    for name in ("composition_of", "refine"):
+    for name in ("composition_of", "refine", "scaffold"):
         if arguments[name] is not None:
             arguments[name] = Path(arguments[name])
     return generate(model, output, resume=resume, **arguments, **common)
