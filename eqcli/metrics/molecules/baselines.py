@@ -6,8 +6,10 @@ has right bonds and crude geometry: what the geometry of a model adds to the SMI
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any, Final, NamedTuple
 
 import numpy as np
@@ -63,7 +65,8 @@ def embedded(
     chosen = rng.integers(len(smiles), size=n).tolist()
     seeds = rng.integers(1, 2**31 - 1, size=n).tolist()
     tasks = [(smiles[i], own) for i, own in zip(chosen, seeds, strict=True)]
-    outcomes = measure(_embed, tasks, workers=workers, timeout=timeout, label="embedding", report=report)
+    embed = partial(_embed, timeout=timeout)
+    outcomes = measure(embed, tasks, workers=workers, timeout=timeout, label="embedding", report=report)
     found, failures = [], []
     for k, (outcome, (text, _)) in enumerate(zip(outcomes, tasks, strict=True)):
         if outcome.value is None:
@@ -74,7 +77,7 @@ def embedded(
     return Embedded(found, failures)
 
 
-def _embed(task: tuple[str, int]) -> Structure:
+def _embed(task: tuple[str, int], timeout: float | None) -> Structure:
     """One conformer of a SMILES with kekulised bonds. Raises InputError."""
     from rdkit import Chem, rdBase
     from rdkit.Chem import AllChem as untyped
@@ -88,6 +91,8 @@ def _embed(task: tuple[str, int]) -> Structure:
         molecule = Chem.AddHs(molecule)
         parameters = distance_geometry.ETKDGv3()
         parameters.randomSeed = seed
+        if timeout is not None:  # No alarm is heard inside RDKit's own code.
+            parameters.timeout = math.ceil(timeout)
         for anywhere in (False, True):
             parameters.useRandomCoords = anywhere
             if distance_geometry.EmbedMolecule(molecule, parameters) == 0:

@@ -13,7 +13,8 @@ An atom is stable where its bonds suit it, a molecule where all its atoms are. T
 The first two count an aromatic bond as 1.5 and never round; kekulise molecules before they are judged by these.
 Pentavalent nitrogen (a nitro group or an azide written without charges) is stable in none of them, though RDKit
 repairs and accepts it. Whether the aromatic rings of a molecule have a Kekulé structure together is not asked here,
-but by RDKit: "valid".
+but by RDKit: "valid". So a ring's carbon may have a charge of -1, 0 or +1 here, and a nitrogen a hydrogen or none;
+`judge` judges the Kekulé structure wherever there is one.
 """
 
 from __future__ import annotations
@@ -93,6 +94,7 @@ _CHARGED: Final[dict[str, dict[int, tuple[int, ...]]]] = {
     "As": {-1: (2, 6), 0: (3, 5), 1: (4,)},
     "Se": {-2: (0,), -1: (1, 3, 5), 0: (2, 4, 6), 1: (3, 5), 2: (4,)},
     "Br": {-1: (0,), 0: (1,), 1: (2,), 2: (3,), 3: (4,)},
+    "Te": {-2: (0,), -1: (1, 3, 5), 0: (2, 4, 6), 1: (3, 5), 2: (4,)},
     "I": {-1: (0, 2, 4), 0: (1, 3, 5), 1: (2, 4), 2: (3,), 3: (4,)},
     "Hg": {0: (2,), 1: (1,), 2: (0,)},
     "Bi": {0: (3, 5), 1: (4,), 3: (0,)},
@@ -100,15 +102,16 @@ _CHARGED: Final[dict[str, dict[int, tuple[int, ...]]]] = {
 """Sums of the orders of an atom without aromatic bonds, by formal charge."""
 
 _AROMATIC: Final[dict[str, dict[int, tuple[tuple[int, int], ...]]]] = {
-    "B": {-1: ((2, 1), (2, 2), (3, 0)), 0: ((2, 1), (3, 0))},
+    "B": {-1: ((2, 1), (3, 0)), 0: ((2, 0), (2, 1), (3, 0))},
     "C": {-1: ((2, 0), (2, 1), (3, 0)), 0: ((2, 1), (2, 2), (3, 0)), 1: ((2, 0), (2, 1), (3, 0))},
     "N": {-1: ((2, 0),), 0: ((2, 0), (2, 1), (3, 0)), 1: ((2, 1), (3, 0))},
     "O": {0: ((2, 0),), 1: ((2, 0),)},
     "Si": {0: ((2, 1), (2, 2), (3, 0))},
     "P": {0: ((2, 0), (2, 1), (3, 0)), 1: ((2, 1), (3, 0))},
-    "S": {0: ((2, 0),), 1: ((2, 0),)},
+    "S": {0: ((2, 0),), 1: ((2, 0), (2, 1), (3, 0))},
     "As": {0: ((2, 0), (2, 1), (3, 0))},
-    "Se": {0: ((2, 0),), 1: ((2, 0),)},
+    "Se": {0: ((2, 0),), 1: ((2, 0), (2, 1), (3, 0))},
+    "Te": {0: ((2, 0),), 1: ((2, 0), (2, 1), (3, 0))},
 }
 """Aromatic bonds and the sum of the others, by formal charge."""
 
