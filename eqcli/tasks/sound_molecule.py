@@ -97,8 +97,6 @@ class Soundness:
             return Unsound(FLAG, "it has atoms of no element")
         if not np.isfinite(structure.positions).all():
             return Unsound(FLAG, "its positions are not finite")
-        if flags := structure.info.get("flags"):
-            return Unsound(FLAG, f"flagged by what made it: {flags}")
         shares = contacts(structure)
         i, j = sorted(divmod(int(shares.argmin()), len(structure)))
         if shares[i, j] < self.min_contact:
@@ -127,6 +125,9 @@ class Soundness:
         charge = Chem.GetFormalCharge(molecule)
         if charge and not self.charged:
             return Unsound(CHARGED, f"it has the charge {charge:+d}", smiles)
+        if flags := structure.info.get("flags"):
+            # Last, since the other reasons say more than a flag.
+            return Unsound(FLAG, f"flagged by what made it: {flags}", smiles)
         info = {**structure.info, "bonds": whole.info["bonds"], "smiles": smiles}
         # Charges that were zero everywhere are no array of the new structure.
         arrays = {name: values for name, values in structure.arrays.items() if name != "formal_charge"} | whole.arrays

@@ -146,7 +146,12 @@ def test_atoms_that_are_none_are_flags() -> None:
     lost = replace(methane, positions=np.full((5, 3), np.nan))
     assert reason(lost) == ("flag", "its positions are not finite")
     assert reason(replace(methane, numbers=np.array([6, 1, 1, 1, 0])))[0] == "flag"
-    assert "odd" in reason(replace(methane, info={**methane.info, "flags": "odd"}))[1]
+
+
+def test_flags_of_the_generator_stand_behind_better_reasons() -> None:
+    flagged = embedded("CCO", flags="odd")
+    assert reason(flagged) == ("flag", "flagged by what made it: odd")
+    assert reason(with_order(flagged, 0, 3))[0] == "invalid"
 
 
 def test_no_sound_molecule_overlaps() -> None:
