@@ -40,8 +40,7 @@ class ElementCodes(nn.Module):
         units = torch.full((self.width,), MARGIN / scale, dtype=torch.float64)
         if number_scale is not None:
             units[-1] = MARGIN / number_scale
-        # One element alone has but one code, of which the others would be the zero of one-hot.
-        self.register_buffer("lowest", codes.amin(dim=0).clamp(max=0.0) - units, False)
+        self.register_buffer("lowest", codes.amin(dim=0) - units, False)
         self.register_buffer("highest", codes.amax(dim=0) + units, False)
 
     def knows(self, numbers: Tensor) -> Tensor:

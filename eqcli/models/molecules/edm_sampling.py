@@ -80,7 +80,7 @@ class Walk:
         return gaussian.ddim_step(z, self._eps(z, now), *bars, draw, eta)
 
     def _heun(self, z: Tensor, now: int, later: int) -> Tensor:
-        """A step of second order of d(z / alpha) / d(sigma / alpha) = eps (Karras et al., NeurIPS 2022, algorithm 1)."""
+        """A step of second order of d(z / alpha) / d(sigma / alpha) = eps (Karras et al., NeurIPS 2022)."""
         bars = self.alpha_bar[now], self.alpha_bar[later]
         eps = self._eps(z, now)
         there = self._without_drift(gaussian.ddim_step(z, eps, *bars))
