@@ -25,7 +25,7 @@ class MoleculeDataSection(Section):
     split: SplitSection = Field(default_factory=SplitSection, description="The draw of validation and test molecules.")
     aromatic: bool = Field(
         False,
-        description="Whether aromatic bonds are bonds of their own; single and double ones stand for them if not.",
+        description="Whether aromatic bonds are bonds of their own; if not, single and double ones stand for them.",
     )
     max_atoms: int | None = Field(None, ge=1, description="Leave out molecules with more atoms.")
 

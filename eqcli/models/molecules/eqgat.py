@@ -37,10 +37,8 @@ class EQGAT(MoleculeDenoiser):
         self.vector_in = nn.Linear(sizes.vectors, vectors, bias=False) if sizes.vectors else None
         self.layers = nn.ModuleList(EQGATLayer(config) for _ in range(config.num_layers))
         self.atom_out = _network(channels, channels, sizes.atoms_out)
-        self.pair_out = (
-            _network(pairs + 2 * channels // config.heads, pairs, sizes.pairs_out) if sizes.pairs_out else None
-        )
-        self.pair_from_atoms = nn.Linear(channels, 2 * channels // config.heads) if sizes.pairs_out else None
+        self.pair_out = _network(2 * pairs, pairs, sizes.pairs_out) if sizes.pairs_out else None
+        self.pair_from_atoms = nn.Linear(channels, pairs) if sizes.pairs_out else None
 
     def forward(self, inputs: DenoiserInput) -> DenoiserOutput:
         b, n, _ = inputs.positions.shape

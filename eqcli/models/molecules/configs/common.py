@@ -100,5 +100,5 @@ class CategoryWeights(MoleculeSection):
     positions: float = Field(3.0, ge=0, description="Mean square error of the positions.")
     elements: float = Field(0.4, ge=0, description="Cross entropy of the elements.")
     charges: float = Field(1.0, ge=0, description="Cross entropy of the formal charges.")
-    hybridisations: float = Field(1.0, ge=0, description="Cross entropy of the hybridisations.")
+    hybridisations: float = Field(0.4, ge=0, description="Cross entropy of the hybridisations.")
     bonds: float = Field(2.0, ge=0, description="Cross entropy of the bonds.")

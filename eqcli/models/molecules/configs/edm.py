@@ -20,8 +20,8 @@ class EDMSampling(MoleculeSection):
     steps: int = Field(1000, ge=1, description="Steps; fewer than `timesteps` take some of them.")
     method: Literal["ancestral", "ddim", "heun"] = Field(
         "ancestral",
-        description="`ancestral`: draws from the posterior, as published; `ddim`: with noise `eta` (0 none); `heun`: the "
-        "probability-flow ODE in second order, two network calls a step.",
+        description="`ancestral`: draws from the posterior, as published; `ddim`: with noise `eta` (0 none); `heun`: "
+        "the probability-flow ODE in second order, two network calls a step.",
     )
     eta: float = Field(0.0, ge=0, le=1, description="Noise of the steps of `ddim`.")
     spacing: Literal["uniform", "signal"] = Field(

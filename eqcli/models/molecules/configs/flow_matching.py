@@ -53,12 +53,7 @@ class FlowMatchingConfig(MoleculeSection):
     self_conditioning: bool = Field(
         True, description="Whether the network sees its previous prediction, in training half of the time."
     )
-    weights: CategoryWeights = Field(
-        default_factory=lambda: CategoryWeights(
-            positions=3.0, elements=0.4, bonds=2.0, charges=1.0, hybridisations=0.4
-        ),
-        description="Weights of the terms of the loss.",
-    )
+    weights: CategoryWeights = Field(default_factory=CategoryWeights, description="Weights of the terms of the loss.")
     conditions: MoleculeConditionsConfig = Field(
         default_factory=MoleculeConditionsConfig, description="What steers the generation."
     )
