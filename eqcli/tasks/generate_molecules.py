@@ -113,7 +113,7 @@ def wishes_of(request: MoleculeRequest, model: MoleculeGenerator, failures: list
         raise InputError(
             "no molecule of this file can be completed",
             Where(request.scaffold),
-            failures[-1].reason if failures else None,
+            failures[-1].reason if failures else "",
         )
     wishes = []
     for number, core in enumerate(cores):
