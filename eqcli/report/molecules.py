@@ -11,7 +11,7 @@ from eqcli.io.structure import Structure
 from eqcli.report.html import Markup, card, facts, page, plot_grid, table, tag, with_code
 from eqcli.report.molecules_pictures import first_molecules, worst_and_best
 from eqcli.report.molecules_tables import figures_table, reasons_table, stability_table, strain_tables, types_table
-from eqcli.report.molecules_words import FAULTS, GENERATED, MAIN, MEANINGS, SET_MEANINGS, WAYS, title_of
+from eqcli.report.molecules_words import FAULTS, FLOOR_TITLES, GENERATED, MAIN, MEANINGS, SET_MEANINGS, WAYS, title_of
 from eqcli.report.numbers import count, show
 from eqcli.report.svg import Plot
 
@@ -145,7 +145,8 @@ def _meanings() -> Iterator[tuple[str, str]]:
 def _geometry(result: Mapping[str, Any], plots: Sequence[Plot]) -> Iterator[Markup]:
     yield tag("h2", "Geometry", id="geometry")
     yield tag("p", f"With bonds {WAYS[result['main']]}, of molecules that are valid and connected.", cls="quiet")
-    written = figures_table({name: found.get("geometry") for name, found in result["sets"].items()})
+    columns = {name: found.get("geometry") for name, found in result["sets"].items()}
+    written = figures_table(columns, sets=FLOOR_TITLES)
     yield written or tag("p", "Nothing could be measured.", cls="callout")
     yield plot_grid([plot for plot in plots if plot.name.startswith(("lengths-", "angles-", "torsions-"))])
     types = types_table(result.get("geometry_types") or {}, MOST_TYPES)
@@ -159,7 +160,11 @@ def _strain_and_checks(result: Mapping[str, Any]) -> Iterator[Markup]:
     shown = [*strain_tables(result["sets"])]
     checks = figures_table({name: found.get("checks") for name, found in result["sets"].items()})
     if checks is not None:
-        shown += [tag("h3", "Share that passes the checks of PoseBusters"), checks]
+        of_generated = result["sets"][GENERATED].get("checks") or {}
+        first = (of_generated.get("passes") or {}).get("n")
+        of = "" if first is None else f" Of the first {count(first, 'molecule')}, invalid ones too."
+        words = f"Shares that pass the checks of PoseBusters.{of} What could not be checked has not passed."
+        shown += [tag("h3", "Checks"), tag("p", words, cls="quiet"), checks]
     if not shown:
         yield tag("p", "Neither strain nor checks were measured.", cls="quiet")
     yield from shown
@@ -169,8 +174,10 @@ def _properties(result: Mapping[str, Any], plots: Sequence[Plot]) -> Iterator[Ma
     yield tag("h2", "Properties", id="properties")
     others = ("stability", "lengths-", "angles-", "torsions-")
     yield plot_grid([plot for plot in plots if not plot.name.startswith(others)])
-    written = figures_table({name: found.get("properties") for name, found in result["sets"].items()})
+    columns = {name: found.get("properties") for name, found in result["sets"].items()}
+    written = figures_table(columns, sets=FLOOR_TITLES)
     if written is not None:
+        yield tag("p", "Distances of the reference are their floor, that of samples of itself.", cls="quiet")
         yield written
 
 

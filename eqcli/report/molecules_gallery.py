@@ -17,6 +17,7 @@ from eqcli.report.depictions import depiction
 from eqcli.report.gallery import SHOWN, gallery_page
 from eqcli.report.gallery_rows import Column, Kind, Row, is_number
 from eqcli.report.html import Markup, card
+from eqcli.report.molecules_words import PROPERTIES
 from eqcli.report.numbers import count, show
 
 if TYPE_CHECKING:
@@ -47,6 +48,7 @@ _BACKSTAGE: Final = (
     "strain_mmff_per_atom",
     "strain_rmsd",
     "strain_xtb_per_atom",
+    "strain_xtb_rmsd",
     "posebusters_failed",
     "failure",
 )
@@ -84,8 +86,10 @@ def _row_of_evaluation(row: Mapping[str, Any], main: str) -> dict[str, Any]:
         if key not in _SHARED and key not in _BACKSTAGE and not key.startswith(("rule_", "own_"))
     }
     reasons = [row.get(f"{main}_reason"), row.get("posebusters_failed"), row.get("failure")]
-    repeats = "repeats an earlier one" if row.get("unique") is False else ""
-    flags = "; ".join(str(words) for words in [*reasons, repeats] if words)
+    electrons = row.get(f"{main}_radicals")
+    reasons += [count(electrons, "unpaired electron")] if electrons else []
+    reasons += ["repeats an earlier one"] if row.get("unique") is False else []
+    flags = "; ".join(str(words) for words in reasons if words)
     return judged | shared | rest | {"flags": flags}
 
 
@@ -147,7 +151,9 @@ def _cards(rows: Sequence[Row]) -> Iterator[Markup]:
         if strains:
             yield card("Median strain", show(float(np.median(strains))), "eV", f"of {count(len(strains), 'molecule')}")
             break
-    yield card("With flags", f"{sum(bool(row.get('flags')) for row in rows):,}", sub="broken, in pieces and the like")
+    yield card(
+        "With flags", f"{sum(bool(row.get('flags')) for row in rows):,}", sub="broken, in pieces, repeated and the like"
+    )
 
 
 def _picture(structure: Structure) -> Markup:
@@ -174,7 +180,7 @@ MOLECULES: Final = Kind(
     name="molecules",
     extra="molecules",
     known=(
-        Column("rank", "Rank", digits=6),
+        Column("rank", "No.", digits=6),
         Column("smiles", "SMILES"),
         Column("formula", "Formula"),
         Column("n_atoms", "Atoms", digits=6),
@@ -187,6 +193,10 @@ MOLECULES: Final = Kind(
         Column("strain_mmff", "Strain, MMFF", "eV", 3),
         Column("strain_xtb", "Strain, GFN2-xTB", "eV", 3),
         Column("energy", "Energy", "eV", 6),
+        *(
+            Column(key, words[:1].upper() + words[1:] if words == words.lower() else words, unit, 4)
+            for key, (words, unit) in PROPERTIES.items()
+        ),
         Column("flags", "Flags"),
     ),
     names={},
@@ -199,7 +209,7 @@ MOLECULES: Final = Kind(
     drawn=_drawn,
     horizontal=("n_atoms",),
     vertical=(*STRAINS, "energy", "qed"),
-    colour=("gap", "qed", "logp", *STRAINS),
+    colour=("gap", "qed", "log_p", *STRAINS),
     cell=False,
     picture=_picture,
 )

@@ -23,18 +23,19 @@ import numpy as np
 
 from eqcli.report.distribution_plots import bars, histogram
 from eqcli.report.molecules_words import PROPERTIES, REFERENCE, SETS, WAYS, title_of
-from eqcli.report.numbers import show
 from eqcli.report.svg import INK, SERIES, Plot, document_of, figure
 
 COLOURS: Final = dict(zip(SETS, (SERIES[0], SERIES[2], SERIES[3], SERIES[1]), strict=True))
 MOST_TYPES: Final = 6
 """Types of lengths, angles and torsions that are drawn: the most frequent of the reference."""
 MOST_KINDS: Final = 12
+MOST_WHOLE: Final = 24
+"""Bars of names and of numbers in one plot."""
 
 GEOMETRY: Final = {
     "lengths": ("bond length", "length (Å)", 0.02),
     "angles": ("angle", "angle (°)", 2.0),
-    "torsions": ("torsion", "torsion (°)", 10.0),
+    "torsions": ("torsion", "|torsion| (°)", 10.0),
 }
 """Kind -> word, axis and width of a bin."""
 
@@ -61,7 +62,7 @@ def molecule_plots(result: Mapping[str, Any], curves: Mapping[str, Any]) -> list
     """The plots of a report, whose `sets` and `geometry_types` are those of `MoleculeEvaluation.as_dict`."""
     plots = [stability_bars(result["sets"], way) for way in result["bonds"]]
     plots += _geometry(curves, result.get("geometry_types") or {})
-    plots += [_sizes(curves["n_atoms"])] if "n_atoms" in curves else []
+    plots += [_numbers("n_atoms", "Atoms", "atoms of a molecule", curves["n_atoms"])] if "n_atoms" in curves else []
     plots += [_kinds(name, *words, curves[name]) for name, words in KINDS.items() if name in curves]
     plots += [_numbers(name, *words, curves[name]) for name, words in NUMBERS.items() if name in curves]
     for name, sides in (curves.get("properties") or {}).items():
@@ -133,23 +134,23 @@ def _geometry(curves: Mapping[str, Any], types: Mapping[str, Any]) -> Iterator[P
         most = sorted(samples, key=lambda name: (-len(samples[name].get(REFERENCE, ())), name))[:MOST_TYPES]
         for name in most:
             js = ((types.get(kind) or {}).get(name) or {}).get("js")
-            title = f"{name} {word}" + ("" if js is None else f": JS {show(js, 2)}")
+            title = f"{name} {word}" + ("" if js is None else f": JS {float(js):.2f}")
+            turns = kind == "torsions"
             yield histogram(
                 f"{kind}-{_file_name(name)}",
                 title,
                 axis,
-                samples[name],
+                _folded(samples[name]) if turns else samples[name],
                 width=width,
-                limits=_turns(samples[name]) if kind == "torsions" else None,
+                limits=(0.0, 180.0) if turns else None,
                 colours=COLOURS,
-                means=kind != "torsions",
+                means=not turns,
             )
 
 
-def _turns(sides: Mapping[str, Sequence[float]]) -> tuple[float, float]:
-    """The whole range of torsions, which are signed or not."""
-    signed = any(value < 0 for values in sides.values() for value in values)
-    return (-180.0 if signed else 0.0), 180.0
+def _folded(sides: Mapping[str, Sequence[float]]) -> dict[str, list[float]]:
+    """Torsions without their sign, which mirror images do not share, as their JS is made of them."""
+    return {name: np.abs(np.asarray(values, dtype=np.float64)).tolist() for name, values in sides.items()}
 
 
 def _file_name(name: str) -> str:
@@ -158,15 +159,13 @@ def _file_name(name: str) -> str:
     return "".join(letter if letter.isalnum() or letter == "-" else "-" for letter in name)
 
 
-def _sizes(sides: Mapping[str, Sequence[int]]) -> Plot | None:
-    kinds = sorted({int(v) for side in sides.values() for v in side})
-    if len(kinds) > 24:
-        return _numbers("n_atoms", "Atoms", "atoms of a molecule", sides)
-    return bars("n_atoms", "Atoms", "atoms of a molecule", sides, kinds, colours=COLOURS)
-
-
 def _numbers(name: str, title: str, axis: str, sides: Mapping[str, Sequence[float]]) -> Plot | None:
-    return histogram(name, title, axis, sides, colours=COLOURS)
+    """Bars of whole numbers where there are few, else a histogram."""
+    kinds = {float(value) for values in sides.values() for value in values if np.isfinite(value)}
+    if len(kinds) > MOST_WHOLE or any(kind != int(kind) for kind in kinds):
+        return histogram(name, title, axis, sides, colours=COLOURS)
+    whole = {side: [int(value) for value in values if np.isfinite(value)] for side, values in sides.items()}
+    return bars(name, title, axis, whole, sorted(int(kind) for kind in kinds), colours=COLOURS)
 
 
 def _kinds(name: str, title: str, axis: str, sides: Mapping[str, Any]) -> Plot | None:

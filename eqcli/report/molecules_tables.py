@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
 from eqcli.report.html import Markup, table, tag
-from eqcli.report.molecules_words import METHODS, SET_TITLES, WAYS, title_of
+from eqcli.report.molecules_words import METHODS, SET_TITLES, STRAIN, WAYS, title_of
 from eqcli.report.numbers import show
 
 Figures = Mapping[str, Any]
@@ -34,26 +34,33 @@ def stability_table(sets: Mapping[str, Any], ways: Sequence[str]) -> Markup:
     return tag("div", tag("table", head, tag("tbody", *body), cls="tight"), cls="scroll")
 
 
-def figures_table(columns: Mapping[str, Figures | None]) -> Markup | None:
-    """A row for each figure and a column for each set that has any; None where none has."""
+def figures_table(
+    columns: Mapping[str, Figures | None],
+    *,
+    sets: Mapping[str, str] = SET_TITLES,
+    titles: Mapping[str, str] | None = None,
+) -> Markup | None:
+    """A row for each figure and a column for each set that has any; None where none has.
+
+    `sets` and `titles` are the words for sets and figures that are not called what they usually are.
+    """
     known = {name: figures for name, figures in columns.items() if figures}
     if not known:
         return None
-    rows = [[title_of(key), *(figure_cell(f.get(key)) for f in known.values())] for key in _keys(known.values())]
-    header = ["Figure", *(SET_TITLES.get(name, name) for name in known)]
-    return table(header, rows, numbers=range(1, len(known) + 1))
-
-
-def strain_columns(sets: Mapping[str, Any], method: str) -> dict[str, Figures | None]:
-    """The figures of strain by one method, by set."""
-    return {name: (found.get("strain") or {}).get(method) for name, found in sets.items()}
+    words = titles or {}
+    rows = [
+        [words.get(key) or title_of(key), *(figure_cell(figures.get(key)) for figures in known.values())]
+        for key in _keys(known.values())
+    ]
+    return table(["Figure", *(sets.get(name, name) for name in known)], rows, numbers=range(1, len(known) + 1))
 
 
 def strain_tables(sets: Mapping[str, Any]) -> Iterator[Markup]:
     """One table for each method with which strain was measured."""
     methods = dict.fromkeys(method for found in sets.values() for method in found.get("strain") or {})
     for method in methods:
-        written = figures_table(strain_columns(sets, method))
+        columns = {name: (found.get("strain") or {}).get(method) for name, found in sets.items()}
+        written = figures_table(columns, titles=STRAIN)
         if written is not None:
             yield tag("h3", f"Strain, {METHODS.get(method, method)}")
             yield written
@@ -65,10 +72,11 @@ def types_table(types: Mapping[str, Any], most: int) -> Markup | None:
     for kind, found in types.items():
         worst = sorted(found.items(), key=lambda item: (-(item[1].get("js") or 0.0), item[0]))[:most]
         rows += [
-            [name, kind, show(one.get("js"), 3), show(one.get("generated")), show(one.get("reference"))]
+            [name, kind, *(show(one.get(key)) for key in ("js", "floor", "generated", "reference"))]
             for name, one in worst
         ]
-    return table(["Type", "Kind", "JS", "Generated", "Reference"], rows, numbers=(2, 3, 4)) if rows else None
+    header = ["Type", "Kind", "JS", "Floor", "Generated", "Reference"]
+    return table(header, rows, numbers=range(2, len(header))) if rows else None
 
 
 def reasons_table(reasons: Mapping[str, Mapping[str, int]], ways: Sequence[str], most: int) -> Markup | None:

@@ -12,6 +12,9 @@ SET_TITLES: Final = {REFERENCE: "reference (data ceiling)"}
 WAYS: Final = {"rule": "by the bond rule", "own": "by own bonds"}
 METHODS: Final = {"mmff": "MMFF94s", "xtb": "GFN2-xTB"}
 
+FLOOR_TITLES: Final = {REFERENCE: "reference (floor)"}
+"""Where the reference is compared with itself."""
+
 MAIN: Final = (
     "atom_stability", "molecule_stability", "valid", "valid_and_connected", "unique", "novel",
 )  # fmt: skip
@@ -35,11 +38,20 @@ TITLES: Final = {
     "js_elements": "JS elements",
     "js_bond_orders": "JS bond orders",
     "js_sizes": "JS sizes",
-    "js_n_atoms": "JS sizes",
     "js_rings": "JS rings",
     "js_ring_sizes": "JS ring sizes",
     "js_hybridisations": "JS hybridisations",
 }
+
+STRAIN: Final = {
+    "mean": "mean (eV)",
+    "median": "median (eV)",
+    "per_atom": "mean for each atom (eV)",
+    "rmsd": "RMSD of heavy atoms (Å)",
+    "graph_kept": "bonds unchanged",
+    "converged": "came to rest",
+}
+"""Figures of strain."""
 
 PROPERTIES: Final = {
     "molecular_weight": ("molecular weight", "g/mol"),
@@ -63,7 +75,6 @@ PROPERTIES: Final = {
 """Name of a property -> words and unit."""
 
 _PREFIXES: Final = {
-    "distance_": "distance, ",
     "mean_": "mean ",
     "median_": "median ",
     "mae_of_shuffled_": "MAE of any molecule, ",
@@ -80,9 +91,13 @@ SET_MEANINGS: Final = (
 
 MEANINGS: Final = (
     ("valence errors", "atoms per molecule whose valence RDKit refuses"),
-    ("JS …", "Jensen-Shannon between the histograms of a set and of the reference, base 2: 0 alike, 1 nothing shared"),
-    ("floor", "what the same figure is between two random halves of the reference: less cannot be seen"),
-    ("strain", "energy of a molecule as it is less that after relaxing it where it is, eV"),
+    (
+        "JS …",
+        "Jensen-Shannon distance (base 2) of histograms of a set and of the reference: 0 is alike, 1 shares nothing",
+    ),
+    ("floor", "the same figure of samples of the reference itself, as large as that of the generated: no less is seen"),
+    ("strain", "energy of a molecule as it is less that of the nearest minimum; of molecules valid and connected"),
+    ("bonds unchanged", "share of molecules whose atoms have the same neighbours after the relaxation"),
     ("passes all checks", "share of molecules that pass every check of PoseBusters"),
     ("distance, …", "Wasserstein-1 to the reference in standard deviations of the reference: 0 is alike"),
     ("MAE of wanted …", "mean distance of a property from the one that was asked for; beside it that of any molecule"),
@@ -94,8 +109,8 @@ FAULTS: Final = (
     "It knows no formal charges: zwitterions, nitro groups and salts cannot be right.",
     "Sulphur has four bonds in the published valences: thiols, sulphides and sulphones count as unstable.",
     "It has no lower limit: atoms on top of each other have the bond of the highest order.",
-    "Valid keeps the largest fragment, so that loose pieces count as valid: see valid and connected beside it.",
-    "An atom with too few bonds passes as valid, as if hydrogens were there.",
+    "Loose pieces count as valid, and uniqueness looks at the largest alone: see valid and connected beside it.",
+    "An atom with too few bonds passes as valid, as if hydrogens were there: see closed shell beside it.",
 )
 """Of the bond rule; see `metrics.molecules.bond_rule`."""
 
@@ -104,6 +119,10 @@ def title_of(key: str) -> str:
     """The words of a figure's name."""
     if key in TITLES:
         return TITLES[key]
+    if key.startswith("distance_"):
+        # In standard deviations of the reference, whatever the unit.
+        name = key.removeprefix("distance_")
+        return f"distance, {PROPERTIES.get(name, (name.replace('_', ' '), ''))[0]}"
     for prefix, words in _PREFIXES.items():
         if key.startswith(prefix):
             return words + property_title(key.removeprefix(prefix))

@@ -43,7 +43,7 @@ def test_what_the_caller_says_goes_first_and_numbers_of_the_generation_are_kept(
     (row,) = complete([given], [{"smiles": "OC", "valid": True, "strain_mmff": 0.25}], MOLECULES)
     assert (row["smiles"], row["sample"], row["wanted_gap"], row["strain_mmff"]) == ("OC", 7, 3.5, 0.25)
     headings = [column.heading for column in columns([row], MOLECULES)]
-    assert headings[:3] == ["Rank", "SMILES", "Formula"]
+    assert headings[:3] == ["No.", "SMILES", "Formula"]
     assert "Strain, MMFF (eV)" in headings
 
 
@@ -117,6 +117,7 @@ def test_rows_of_an_evaluation_show_the_bonds_that_were_chosen() -> None:
         "own_connected": True,
         "own_stable": True,
         "own_reason": "",
+        "own_radicals": 2,
         "unique": False,
         "novel": True,
         "posebusters": False,
@@ -126,7 +127,7 @@ def test_rows_of_an_evaluation_show_the_bonds_that_were_chosen() -> None:
     }
     (own,), (rule,) = rows_of_evaluation([row], "own"), rows_of_evaluation([row], "rule")
     assert (own["smiles"], own["valid"], own["n_atoms"], own["qed"]) == ("CO", True, 6, 0.4)
-    assert own["flags"] == "bond_lengths; repeats an earlier one"
+    assert own["flags"] == "bond_lengths; 2 unpaired electrons; repeats an earlier one"
     assert (rule["smiles"], rule["valid"]) == ("C", False)
     assert rule["flags"].startswith("no; ")
     assert not {"file", "own_smiles", "rule_smiles", "failure"} & set(own)
