@@ -39,9 +39,7 @@ class FixedSchedule(Schedule):
         self._gamma = torch.log1p(-alpha_bar) - torch.log(alpha_bar)
 
     def table(self, device: torch.device) -> Tensor:
-        if self._gamma.device != device:
-            self._gamma = self._gamma.to(device)
-        return self._gamma
+        return self._gamma.to(device)
 
 
 class LearnedSchedule(Schedule):
