@@ -173,8 +173,10 @@ def _rank(symbol: str) -> tuple[bool, bool, str]:
 
 def _between(places: FloatArray, rows: Sequence[tuple[int, ...]], start: int, end: int) -> FloatArray:
     """Vectors from one column of atoms to another, `[n, 3]`."""
-    atoms = np.array(rows, dtype=np.int64).reshape(len(rows), -1)
-    return places[atoms[:, end]] - places[atoms[:, start]] if len(rows) else np.zeros((0, 3))
+    if not rows:
+        return np.zeros((0, 3))
+    atoms = np.array(rows, dtype=np.int64)
+    return places[atoms[:, end]] - places[atoms[:, start]]
 
 
 def _angles(first: FloatArray, second: FloatArray) -> FloatArray:
