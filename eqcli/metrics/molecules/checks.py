@@ -1,8 +1,8 @@
 """PoseBusters' checks of single molecules (Buttenschoen, Morris, Deane, Chem. Sci. 15, 3130 (2024)), as they are.
 
 They need bonds: a molecule from a model without bonds is given perceived ones first. The check `internal_energy`
-compares UFF energies as a ratio; that of conformers of molecules as small as methane is near zero, so that these
-fail it for no fault of theirs.
+divides a UFF energy by the mean of relaxed conformers, which is zero where UFF has no strain: methane, water, ammonia,
+formaldehyde and hydrogen cyanide fail it for no fault of theirs.
 """
 
 from __future__ import annotations

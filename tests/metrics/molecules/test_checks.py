@@ -47,6 +47,14 @@ def test_checks_of_an_invalid_molecule_that_cannot_be_made_are_none_and_do_not_p
     assert {"sanitization", "bond_lengths"} <= set(found.failed)
 
 
+def test_the_smallest_molecules_fail_the_ratio_of_energies_alone() -> None:
+    assert [checks_of(embedded(smiles)).failed for smiles in ("C", "O", "CC")] == [
+        ("internal_energy",),
+        ("internal_energy",),
+        (),
+    ]
+
+
 def test_a_batch_never_raises() -> None:
     good = embedded("CCO")
     rows = checks([good, boneless(good), Structure(np.zeros(0), np.zeros((0, 3)))], workers=1)
