@@ -34,6 +34,10 @@ class Format(StrEnum):
     ASE_LMDB = "ase-lmdb"
     CIF_ZIP = "cif-zip"
     POSCAR_ZIP = "poscar-zip"
+    TAR = "tar"
+    GEOM_MSGPACK = "geom-msgpack"
+    GEOM_PICKLE = "geom-pickle"
+    GEOM_ARRAY = "geom-npy"
 
 
 @dataclass(frozen=True)
@@ -55,6 +59,8 @@ class FormatSpec:
     cell
         Whether the cell and its periodicity are kept; `needed` where every structure has a cell and
         reads back as periodic, `lost` where there is no place for one.
+    bonds
+        Whether bonds that make a molecule are needed of every structure.
     gzip
         Whether it is also read compressed (`.gz`).
     description
@@ -68,6 +74,7 @@ class FormatSpec:
     many: bool = True
     labels: bool = False
     cell: Literal["kept", "needed", "lost"] = "kept"
+    bonds: bool = False
     gzip: bool = False
     description: str = ""
 
@@ -99,9 +106,9 @@ FORMATS: dict[Format, FormatSpec] = {
     Format.SMILES: FormatSpec(
         (".smi", ".smiles"),
         "eqcli.io.smiles",
-        writes=False,
         cell="lost",
-        description="SMILES; conformers are generated (RDKit)",
+        bonds=True,
+        description="SMILES; read: conformers are generated (RDKit); written: from bonds",
     ),
     Format.DATASET: FormatSpec(
         (".h5", ".hdf5"), "eqcli.io.store_format", labels=True, description="eqcli dataset (HDF5)"
@@ -161,6 +168,32 @@ FORMATS: dict[Format, FormatSpec] = {
         cell="needed",
         description="archive with a POSCAR per structure; read as above",
     ),
+    Format.TAR: FormatSpec(
+        (".tar.xz", ".tar.gz", ".tgz", ".tar"),
+        "eqcli.io.tar_archive",
+        writes=False,
+        labels=True,
+        description="archive of .xyz files, or of GEOM's files",
+    ),
+    Format.GEOM_MSGPACK: FormatSpec(
+        (".msgpack",),
+        "eqcli.io.geom_msgpack",
+        writes=False,
+        labels=True,
+        cell="lost",
+        description="GEOM, crude archive (MessagePack)",
+    ),
+    Format.GEOM_PICKLE: FormatSpec(
+        (".pickle",),
+        "eqcli.io.geom_pickle",
+        writes=False,
+        labels=True,
+        cell="lost",
+        description="GEOM, a molecule of rdkit_folder; read without unpickling",
+    ),
+    Format.GEOM_ARRAY: FormatSpec(
+        (".npy",), "eqcli.io.geom_array", writes=False, cell="lost", description="GEOM, rows of atoms (NumPy)"
+    ),
 }
 """Every format."""
 
@@ -172,7 +205,9 @@ _VASP_NAMES = ("POSCAR", "CONTCAR")
 def format_of(path: str | Path) -> Format:
     """The format of a file, by its name. Raises InputError that lists the known endings."""
     name = Path(path).name
-    plain = name[:-3] if name.lower().endswith(".gz") else name
+    # An ending such as .tar.gz is one of its own; .gz after any other is compression.
+    compressed = name.lower().endswith(".gz") and _by_ending(name.lower()) is None
+    plain = name[:-3] if compressed else name
     found = _by_ending(plain.lower())
     if found is None and plain.upper().startswith(_VASP_NAMES):
         found = Format.POSCAR

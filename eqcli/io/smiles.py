@@ -1,7 +1,7 @@
 """SMILES files: one molecule per line, given a three-dimensional conformer by RDKit.
 
 Conformers come from ETKDGv3 with a fixed seed, so that the same line always gives the same
-structure, and are then relaxed with the MMFF force field where it knows the molecule.
+structure, and are then relaxed with the MMFF force field where it knows the molecule. SMILES are written from bonds.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from typing import Any
 from eqcli.errors import InputError, Where
 from eqcli.io.frame import Frame, Items
 from eqcli.io.sdf import frame_of
+from eqcli.io.smiles_writer import write as write
 from eqcli.io.text import Lines, is_text, not_text, open_text
 
 SEED = 61453

@@ -30,10 +30,14 @@ def fitting(
         yield from structures
         return
     found = writable_format(output)
-    cell, name = FORMATS[found].cell, found.upper()
+    spec, name = FORMATS[found], found.upper()
+    cell = spec.cell
     changed = 0
     for structure in structures:
         if cell == "needed" and (error := _without_cell(structure, name)) is not None:
+            on_failure(Failure.of(structure.name, error))
+            continue
+        if spec.bonds and (error := _without_bonds(structure, name)) is not None:
             on_failure(Failure.of(structure.name, error))
             continue
         changed += not structure.pbc.all() if cell == "needed" else bool(structure.pbc.any())
@@ -54,6 +58,16 @@ def _without_cell(structure: Structure, name: str) -> InputError | None:
         require_cell(structure, name)
     except InputError as error:
         return error
+    return None
+
+
+def _without_bonds(structure: Structure, name: str) -> InputError | None:
+    from eqcli.io.rdkit_molecule import molecule_of, sanitised
+
+    try:
+        sanitised(molecule_of(structure))
+    except InputError as error:
+        return InputError(f"a {name} file has no place for it: {error.message}", structure.where, error.hint)
     return None
 
 

@@ -139,13 +139,16 @@ def test_a_search_without_end_is_given_up() -> None:
     molecule = made("CN(Cc1cnc2nc(N)nc(N)c2n1)c1ccc(C(=O)N[C@@H](CCC(=O)O)C(=O)O)cc1")
     structure = structure_of(molecule)
     rng = np.random.default_rng(0)
+    reasons = []
     started = time.monotonic()
     for _ in range(20):
         moved = Structure(structure.numbers, structure.positions + rng.normal(size=structure.positions.shape) * 0.2)
         try:
             with_bonds(moved, timeout=0.1)
         except InputError as error:
-            assert "atom" in error.message or "search" in error.message
+            reasons.append(error.message)
+    assert reasons
+    assert all("atom" in reason or "search" in reason for reason in reasons)
     assert time.monotonic() - started < 10
 
 
@@ -195,9 +198,9 @@ def test_molecules_without_bonds() -> None:
 def test_hydrogens_are_never_invented() -> None:
     carbon = methane([0, 1, 1], [0, 2, 1], [0, 3, 1])
     assert smiles_of(sanitised(molecule_of(carbon))) == "[CH3].[H]"
+    lacking = Chem.MolFromSmiles("CC")
+    AllChem.EmbedMolecule(lacking, randomSeed=1)
     with pytest.raises(InputError, match="hydrogens that are no atoms"):
-        lacking = Chem.MolFromSmiles("CC")
-        AllChem.EmbedMolecule(lacking, randomSeed=1)
         structure_of(lacking)
     with pytest.raises(InputError, match="no positions"):
         structure_of(Chem.AddHs(Chem.MolFromSmiles("CC")))
@@ -217,25 +220,27 @@ def test_hybridisations() -> None:
 
 @pytest.mark.shared
 def test_qm7_gets_bonds(shared: Path) -> None:
-    structures = list(read_structures(shared / "molecules" / "qm7" / "qm7_xyz.tar.xz"))
-    assert len(structures) == 7101
-    found = 0
+    structures = list(read_structures(shared / "molecules" / "qm7" / "qm7_xyz.tar.xz", index="::3"))
+    assert len(structures) == 2367
+    found, places = 0, []
     for structure in structures:
         try:
             found += len(with_bonds(structure).info["bonds"]) >= len(structure) - 1
         except InputError as error:
-            assert error.where.file == structure.where.file
+            places.append(str(error.where.file))
     assert found / len(structures) > 0.99
+    assert all(".xyz" in place for place in places)
 
 
 @pytest.mark.shared
 def test_the_same_smiles_from_positions_and_from_smiles(shared: Path) -> None:
     structures = list(read_structures(shared / "molecules" / "gdb1k" / "gdb1k.sdf"))
-    found = []
+    found, reasons = [], []
     for structure in structures:
         try:
             found.append(smiles_of(sanitised(molecule_of(structure))))
         except InputError as error:
-            assert "(N) has the valence 4" in error.message
+            reasons.append(error.message)
     assert len(found) == 991
+    assert all("(N) has the valence 4" in reason for reason in reasons)
     assert found == [Chem.CanonSmiles(smiles) for smiles in found]

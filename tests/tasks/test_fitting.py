@@ -84,3 +84,12 @@ def test_a_trajectory_that_cannot_hold_a_structure_costs_no_work(
     result = relax(model, [tmp_path / "in.extxyz"], tmp_path / "r.extxyz", trajectory=tmp_path / "t.cif", steps=2)
     assert (len(result.rows), len(result.failures)) == (1, 1)
     assert result.trajectory == tmp_path / "t.cif"
+
+
+def test_smiles_files_take_molecules_with_bonds_that_make_one() -> None:
+    bonded = Structure(MOLECULE.numbers, MOLECULE.positions, info={"bonds": [[0, 1, 1]]})
+    twice = Structure(MOLECULE.numbers, MOLECULE.positions, info={"bonds": [[0, 1, 4]]})
+    count, failures, warnings = fits("x.smi", MOLECULE, bonded, twice, CRYSTAL)
+    assert (count, warnings) == (1, [])
+    assert ["no bonds" in failures[0].reason, "(O) has the valence 4" in failures[1].reason] == [True, True]
+    assert len(failures) == 3
