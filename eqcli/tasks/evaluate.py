@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from eqcli.models.potentials.properties import Property
     from eqcli.report.svg import Plot
     from eqcli.tasks.evaluate_dynamics import DynamicsEvaluation
+    from eqcli.tasks.evaluate_generator import GeneratorEvaluation
 
 CANDIDATES = 64
 """Structures kept from the data, drawn at random, for the audit to choose from."""
@@ -56,11 +57,12 @@ def evaluate(
     predictions: bool = False,
     overwrite: bool = False,
     report: Reporter | None = None,
-) -> EvaluateResult | DynamicsEvaluation:
+) -> EvaluateResult | DynamicsEvaluation | GeneratorEvaluation:
     """Compares a model with labelled structures and audits it on a few of them.
 
     Without data the model is audited alone, on structures made for its elements.
-    Models of motion take files of trajectories in place of structures.
+    Models of motion take files of trajectories in place of structures, generators of molecules files of molecules:
+    they say how likely these are.
 
     Parameters
     ----------
@@ -103,7 +105,14 @@ def evaluate(
     groups = None if isinstance(audit, bool) else chosen_groups(audit)
     if not data and audit is False:
         raise InputError("there is nothing to do: no data, and no audit", hint="Name data, or leave out --no-audit.")
-    if family_of(model) == "dynamics":
+    family = family_of(model)
+    if family == "molecules":
+        from eqcli.tasks.evaluate_generator import evaluate_generator, refuse_audit
+
+        refuse_audit(audit)
+        loaded = load_for_inference(model, device, precision, model_arguments, report)
+        return evaluate_generator(loaded, data, output, labels=labels, seed=seed, report=report)
+    if family == "dynamics":
         from eqcli.tasks.evaluate_dynamics import evaluate_dynamics
 
         loaded = load_for_inference(model, device, precision, model_arguments, report)
