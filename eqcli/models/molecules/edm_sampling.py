@@ -26,9 +26,9 @@ class Walk:
     """One sampling: the steps that it takes, and how.
 
     Every step goes through the data that the network's noise stands for, which is
-    kept near that of training: single steps change nothing by that, strides do.
-    Where hardly any signal is left, a small error of the noise is a huge one of
-    the data. Given atoms stand in for predicted ones there.
+    kept near that of training, as an exact prediction would be. Where hardly any
+    signal is left, a small error of the noise is a huge one of the data: strides
+    from there diverge without it. Given atoms stand in for predicted ones there.
 
     Parameters
     ----------
