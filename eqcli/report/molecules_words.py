@@ -58,7 +58,6 @@ PROPERTIES: Final = {
     "log_p": ("logP", ""),
     "tpsa": ("polar surface", "Å²"),
     "qed": ("QED", ""),
-    "sa_score": ("synthetic accessibility", ""),
     "fraction_sp3": ("fraction of sp³ carbon", ""),
     "rings": ("rings", ""),
     "aromatic_rings": ("aromatic rings", ""),

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from functools import cache, partial
-from importlib.util import module_from_spec, spec_from_file_location
-from pathlib import Path
+from collections.abc import Sequence
+from functools import partial
 from typing import Any, Literal
 
 import numpy as np
@@ -26,7 +24,6 @@ UNITS = {
     "log_p": "",
     "tpsa": "Angstrom^2",
     "qed": "",
-    "sa_score": "",
     "fraction_sp3": "",
     "rings": "",
     "aromatic_rings": "",
@@ -40,7 +37,7 @@ UNITS = {
     "dipole_debye": "Debye",
     "energy_per_atom": "eV",
 }
-"""Every property and its unit; `sa_score` is from 1, easy to make, to 10."""
+"""Every property and its unit."""
 COUNTS = frozenset(
     {"rings", "aromatic_rings", "rotatable_bonds", "hydrogen_bond_donors", "hydrogen_bond_acceptors",
      "formal_charge", "heavy_atoms"}
@@ -52,8 +49,7 @@ def descriptors_of(structure: Structure) -> Values:
     """RDKit's descriptors of a molecule with the bonds of `info["bonds"]`, in the order of `UNITS`.
 
     log_p and tpsa are the atom contributions of Wildman and Crippen (1999) and Ertl et al. (2000), qed is the
-    estimate of Bickerton et al. (2012), sa_score that of Ertl and Schuffenhauer (2009), left out where RDKit was
-    installed without its contributions.
+    estimate of Bickerton et al. (2012). RDKit's score of synthetic accessibility is left out: its table is a pickle.
 
     Raises
     ------
@@ -84,25 +80,7 @@ def descriptors_of(structure: Structure) -> Values:
             "formal_charge": Chem.GetFormalCharge(plain),
             "heavy_atoms": plain.GetNumHeavyAtoms(),
         }
-        score = synthetic_accessibility()
-        if score is not None:
-            values["sa_score"] = score(plain)
     return {name: float(values[name]) for name in UNITS if name in values}
-
-
-@cache
-def synthetic_accessibility() -> Callable[[Any], float] | None:
-    """The score of RDKit's contributed module `sascorer`; None where the installation lacks it."""
-    from rdkit.Chem import RDConfig
-
-    path = Path(RDConfig.RDContribDir) / "SA_Score" / "sascorer.py"
-    spec = spec_from_file_location("sascorer", path) if path.is_file() else None
-    if spec is None or spec.loader is None:
-        return None
-    module: Any = module_from_spec(spec)
-    spec.loader.exec_module(module)
-    score: Callable[[Any], float] = module.calculateScore
-    return score
 
 
 def xtb_properties_of(structure: Structure) -> Values:
