@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 PAIRS = {"cpu": 65_536, "cuda": 1_000_000}
 """Ordered pairs of atoms in a batch, those filled up counted, unless it is told; one molecule always fits."""
 
+WINDOW = {"cpu": 512, "cuda": 8192}
+"""Molecules among which those of like size are computed together; what a stopped run loses at most."""
+
 FARTHEST = 1e3
 """Å from the centre; beyond, nothing came out."""
 
@@ -90,28 +93,45 @@ class MoleculeSampler:
     def sample(
         self, wishes: Sequence[MoleculeWish], on_failure: Callable[[Failure], None], *, after: int = -1
     ) -> Iterator[list[Structure]]:
-        """The molecules, a list for each batch. Those without finite positions are failures.
+        """The molecules in their order, a list for each window. Those without finite positions are failures.
 
         Samples up to the number `after` are not wanted any more. Batches are what they would be with them, so that
         the others come out the same to the last bit.
         """
-        for batch in self.batches(wishes):
-            if all(wish.sample <= after for wish in batch):
+        for window in self.windows(wishes):
+            if window[-1].sample <= after:
                 continue
-            request = self.request(batch)
-            samples = torch.tensor([wish.sample for wish in batch], device=self.device)
-            noise = seeded_noise(self.settings.seed, samples, request.width, self.model.dtype)
-            with torch.inference_mode():
-                made = self.model.sample(request, noise, self.settings.sampling, guidance=self.settings.guidance)
-            self.calls = made.calls
-            yield list(self._structures(batch, made.molecules.to("cpu"), on_failure, after))
+            found: dict[int, Structure] = {}
+            for batch in self.batches(window):
+                if all(wish.sample <= after for wish in batch):
+                    continue
+                made = self._made(batch)
+                found |= {
+                    structure.info["sample"]: structure
+                    for structure in self._structures(batch, made, on_failure, after)
+                }
+            yield [found[sample] for sample in sorted(found)]
+
+    def windows(self, wishes: Sequence[MoleculeWish]) -> Iterator[Sequence[MoleculeWish]]:
+        """Wishes in their order, so many that those of like size make full batches."""
+        length = WINDOW.get(self.device.type, 512)
+        return (wishes[first : first + length] for first in range(0, len(wishes), length))
+
+    def _made(self, batch: Sequence[MoleculeWish]) -> MoleculeBatch:
+        request = self.request(batch)
+        samples = torch.tensor([wish.sample for wish in batch], device=self.device)
+        noise = seeded_noise(self.settings.seed, samples, request.width, self.model.dtype)
+        with torch.inference_mode():
+            made = self.model.sample(request, noise, self.settings.sampling, guidance=self.settings.guidance)
+        self.calls = made.calls
+        return made.molecules.to("cpu")
 
     def batches(self, wishes: Sequence[MoleculeWish]) -> Iterator[list[MoleculeWish]]:
-        """Wishes in their order, as many at a time as a batch holds."""
+        """Wishes by their size, as many at a time as a batch holds."""
         limit = PAIRS.get(self.device.type, 65_536)
         batch: list[MoleculeWish] = []
         width = 0
-        for wish in wishes:
+        for wish in sorted(wishes, key=lambda wish: wish.atoms):
             wider, count = max(width, wish.atoms), len(batch) + 1
             given = self.settings.batch_atoms
             full = count * wider > given if given is not None else count * wider**2 > limit
@@ -166,6 +186,8 @@ class MoleculeSampler:
                 arrays["formal_charge"] = charges
         if wish.scaffold is not None:
             arrays["scaffold"] = np.arange(n) < len(wish.scaffold)
+            # To the last digit of the file, whatever the precision of the model.
+            positions = np.concatenate([wish.scaffold.positions, positions[len(wish.scaffold) :]])
         charge = float(arrays["formal_charge"].sum()) if "formal_charge" in arrays else 0.0
         return Structure(made.numbers[row, :n].numpy(), positions, charge=charge, info=info, arrays=arrays)
 

@@ -36,6 +36,10 @@ class FlowMatching(JointGenerator):
     def step_weights(self, time: Tensor) -> Tensor:
         return torch.ones_like(time)
 
+    def position_weights(self, time: Tensor) -> Tensor:
+        # What is left of the way is divided out: the error of the velocity, as far as `latest`.
+        return (1.0 - time.clamp(max=self.config.latest)).square().reciprocal()
+
     def noised_positions(self, clean: Tensor, batch: MoleculeBatch, time: Tensor, noise: DenseNoise) -> Tensor:
         start = self.spread * self.base(batch, noise)
         if self.config.transport:

@@ -111,6 +111,10 @@ class JointGenerator(MoleculeGenerator):
     def step_weights(self, time: Tensor) -> Tensor:
         """Weight of each molecule in the loss by its time, `[B]`."""
 
+    def position_weights(self, time: Tensor) -> Tensor:
+        """Weight of the positions of each molecule by its time, `[B]`."""
+        return self.step_weights(time)
+
     @property
     def makes_bonds(self) -> bool:
         return BONDS in self.kinds
@@ -140,7 +144,8 @@ class JointGenerator(MoleculeGenerator):
         seen = self._seen_before(batch, state, time, withheld, noise)
         found = self.look(batch, state, time, withheld, seen)
         weights = self.step_weights(time)
-        terms = {"positions": (weights * self._position_error(found.positions, data, batch)).mean()}
+        errors = self._position_error(found.positions, data, batch)
+        terms = {"positions": (self.position_weights(time) * errors).mean()}
         for name in self.kinds:
             where = batch.pairs if name == BONDS else batch.mask
             each = self.kind(name).loss(found.logits[name], clean[name], where.to(self.dtype))

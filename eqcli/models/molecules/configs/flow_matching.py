@@ -50,10 +50,18 @@ class FlowMatchingConfig(MoleculeSection):
     time_exponent: float = Field(
         2.0, gt=0, description="Training times are Beta(a, 1): above 1 the later ones are more frequent."
     )
+    latest: float = Field(
+        0.9,
+        ge=0,
+        lt=1,
+        description="Errors of positions are divided by the square of the time left, up to this time; 0 means no.",
+    )
     self_conditioning: bool = Field(
         True, description="Whether the network sees its previous prediction, in training half of the time."
     )
-    weights: CategoryWeights = Field(default_factory=CategoryWeights, description="Weights of the terms of the loss.")
+    weights: CategoryWeights = Field(
+        default_factory=lambda: CategoryWeights(positions=0.3), description="Weights of the terms of the loss."
+    )
     conditions: MoleculeConditionsConfig = Field(
         default_factory=MoleculeConditionsConfig, description="What steers the generation."
     )
