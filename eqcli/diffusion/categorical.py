@@ -47,7 +47,7 @@ def posterior_probabilities(
     """p(z_s | z_t) where the clean category is known by its probabilities, `[B, ..., S]`; alpha_bar_s >= alpha_bar_t.
 
     The sum over x of q(z_s | z_t, x) p(x), by Bayes' rule; one pass over the S states instead of S squared, since the
-    kernel is a multiple of one plus a constant row.
+    kernel is a multiple of one plus a constant row. States that no x of `clean` can have led to stay as they are.
 
     Parameters
     ----------
@@ -56,17 +56,20 @@ def posterior_probabilities(
     clean
         Probabilities of what is behind them, `[B, ..., S]`; zero for the mask.
     """
-    late, early = (along(value, clean).to(clean.dtype) for value in (alpha_bar_t, alpha_bar_s))
-    kept = late / early.clamp(min=TINY)
+    precise = [along(value, clean) for value in (alpha_bar_t, alpha_bar_s)]
+    precise.append(precise[0] / precise[1].clamp(min=TINY))
+    late, early, kept = (value.to(clean.dtype) for value in precise)
+    lost_late, lost_early, lost = ((1 - value).to(clean.dtype) for value in precise)
     here = torch.nn.functional.one_hot(z, len(prior)).to(clean.dtype)
     prior = prior.to(clean.dtype)
     prior_here = (here * prior).sum(dim=-1, keepdim=True)
     # q(z_t | x) for every x, the denominator of Bayes' rule.
-    seen = late * here + (1 - late) * prior_here
-    weight = torch.where(clean > 0, clean / seen.clamp(min=TINY), 0.0)
-    source = early * weight + (1 - early) * prior * weight.sum(dim=-1, keepdim=True)
-    found = (kept * here + (1 - kept) * prior_here) * source
-    return found / found.sum(dim=-1, keepdim=True).clamp(min=TINY)
+    seen = late * here + lost_late * prior_here
+    weight = torch.where((clean > 0) & (seen > 0), clean / seen.clamp(min=TINY), 0.0)
+    source = early * weight + lost_early * prior * weight.sum(dim=-1, keepdim=True)
+    found = (kept * here + lost * prior_here) * source
+    total = found.sum(dim=-1, keepdim=True)
+    return torch.where(total > 0, found / total.clamp(min=TINY), here)
 
 
 def reverse_categories(

@@ -23,7 +23,7 @@ LEAST_KEPT = 0.05
 """No step keeps less of the signal of the one before."""
 
 FIRST_SIGNAL = 1.0 - 1e-5
-"""Signal of the positions at the data: the ratio of signal to noise is finite."""
+"""Largest signal of noisy positions: the ratio of signal to noise is finite."""
 
 
 class EQGATDiff(JointGenerator):
@@ -44,13 +44,15 @@ class EQGATDiff(JointGenerator):
     def __init__(self, config: EQGATDiffConfig, *, vocabulary: Vocabulary, sizes: Sequence[int]) -> None:
         super().__init__(config, vocabulary=vocabulary, sizes=sizes)
         exponents = {"positions": config.positions_exponent, BONDS: config.bonds_exponent}
-        for name in ("positions", *self.kinds):
-            table = adaptive_cosine(config.timesteps, exponents.get(name, config.categories_exponent))
-            self.register_buffer(f"{name}_signal", table, False)
+        # No buffers: they would lose their digits where the model is cast to single precision.
+        self._tables = {
+            name: adaptive_cosine(config.timesteps, exponents.get(name, config.categories_exponent))
+            for name in ("positions", *self.kinds)
+        }
+        self._tables["positions"] = self._tables["positions"].clamp(max=FIRST_SIGNAL)
 
     def signal(self, name: str, time: Tensor) -> Tensor:
-        table: Tensor = getattr(self, f"{name}_signal")
-        return table.to(time.device)[self.step_of(time)].to(time.dtype)
+        return self._tables[name].to(time.device)[self.step_of(time)].to(time.dtype)
 
     def step_of(self, time: Tensor) -> Tensor:
         """The step, from 0 at the data to `timesteps`, of times that run from 0 to 1 at the data."""
@@ -107,5 +109,4 @@ def adaptive_cosine(steps: int, exponent: float) -> Tensor:
     signal = torch.cos(0.5 * math.pi * (share + OFFSET) / (1.0 + OFFSET)).square()
     signal = (signal / signal[0]).clamp(min=1e-12)
     kept = (signal[1:] / signal[:-1]).clamp(min=LEAST_KEPT, max=1.0)
-    table = torch.cat([signal[:1], kept.cumprod(dim=0)])
-    return table.clamp(max=FIRST_SIGNAL)
+    return torch.cat([signal[:1], kept.cumprod(dim=0)])
