@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from eqcli.errors import InputError
 from eqcli.progress import Reporter
 from eqcli.tasks.pipeline_state import PlannedStep
 
@@ -50,7 +51,7 @@ def _crystals(task: str, arguments: dict[str, Any], folder: Path, resume: bool, 
         from eqcli.tasks.screen import screen
 
         inputs, output = _paths(arguments.pop("inputs")), folder / arguments.pop("output")
-        return screen(inputs, output, known=_paths(arguments.pop("known")), **arguments, **common)
+        return _kept(screen(inputs, output, known=_paths(arguments.pop("known")), **arguments, **common))
     if task == "rank":
         from eqcli.tasks.rank import rank
 
@@ -86,16 +87,25 @@ def _molecules(task: str, arguments: dict[str, Any], folder: Path, resume: bool,
         output = folder / arguments.pop("output")
         if not resume:
             start_over(output)
-        return relax_molecules(inputs, output, **arguments, **common)
+        return _kept(relax_molecules(inputs, output, **arguments, **common))
     common.pop("device")
     if task == "sanitise":
         from eqcli.tasks.sanitise import sanitise
 
         output = folder / arguments.pop("output")
-        return sanitise(inputs, output, known=_paths(arguments.pop("known")), **arguments, **common)
+        return _kept(sanitise(inputs, output, known=_paths(arguments.pop("known")), **arguments, **common))
     from eqcli.tasks.rank_molecules import rank_molecules
 
     return rank_molecules(inputs, folder, earlier=_paths(arguments.pop("earlier")), **arguments, **common)
+
+
+def _kept(result: Any) -> Any:
+    """The result of a step that drops structures. Raises InputError where it kept none, for no step can go on then."""
+    if result.output is None:
+        dropped = ", ".join(f"{count} {kind}" for kind, count in result.counts.items())
+        hint = f"{result.table} has the reason of each."
+        raise InputError(f"none of {result.total} structures was kept ({dropped})", hint=hint)
+    return result
 
 
 def _potentials(task: str, arguments: dict[str, Any], folder: Path, common: dict[str, Any]) -> Any:

@@ -21,6 +21,7 @@ from eqcli.tasks.pipeline import PipelineResult, run_pipeline
 class Done:
     exit_code: ExitCode = ExitCode.OK
     failures: list[Failure] = field(default_factory=list)
+    output: str = "written"
 
     def as_dict(self) -> dict[str, Any]:
         return {}
