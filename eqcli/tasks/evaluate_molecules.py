@@ -65,11 +65,12 @@ def evaluate_molecules(
     baselines
         Whether training molecules drawn anew, and embedded SMILES of the training set, are measured too.
     posebusters, posebusters_limit
-        Whether PoseBusters checks molecules, and how many of each set (200).
+        Whether PoseBusters checks molecules, and how many of the generated ones (200); half as many of other sets.
     xtb
         Whether strain, gap and dipole are computed by GFN2-xTB too.
     workers, timeout
-        Processes, and seconds that one molecule may take in one measurement.
+        Processes, and seconds that one molecule may take in one measurement; PoseBusters and GFN2-xTB may take
+        six times as long.
     bootstrap
         Resamples of the 95 % intervals.
     limit

@@ -39,7 +39,7 @@ def compare_sets(result: MoleculeEvaluation, sets: Sequence[JudgedSet], scoring:
         valid = one.valid(result.main)
         outcomes = geometries([s for _, s in valid], **scoring.options(len(valid)))
         shapes[one.name] = [outcome.value for outcome in outcomes if outcome.value is not None]
-        found[one.name] = measured(one.bonded(result.main), valid, scoring)
+        found[one.name] = measured(one.bonded(result.main), valid, scoring, scoring.checked(one.name))
         found[one.name].failures += [
             (index, f"no geometry: {outcome.failure}")
             for (index, _), outcome in zip(valid, outcomes, strict=True)

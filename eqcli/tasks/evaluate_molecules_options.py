@@ -13,17 +13,19 @@ from eqcli.errors import InputError
 from eqcli.metrics.statistics import Interval, mean_of_known_interval
 from eqcli.progress import Reporter
 from eqcli.tasks.evaluate_molecules_input import WAYS
-from eqcli.tasks.evaluate_molecules_result import OWN, Figure
+from eqcli.tasks.evaluate_molecules_result import GENERATED, OWN, Figure
 
 ValenceName = Literal["published", "sulphur-246", "charged"]
 STRAIN_LIMIT: Final = 500
 """Molecules of each set whose strain is measured."""
 POSEBUSTERS_LIMIT: Final = 200
-"""Molecules of each set that PoseBusters checks, where not stated."""
+"""Generated molecules that PoseBusters checks, where not stated."""
 XTB_LIMIT: Final = 100
 """Molecules of each set that GFN2-xTB computes."""
 MOST_REFERENCE: Final = 3000
 """Molecules of the reference that are measured; a sample where it has more."""
+SLOW, SLOW_FACTOR = 100.0, 6.0
+"""What takes so many milliseconds for a molecule, PoseBusters and GFN2-xTB, may take so many times as long."""
 WORTH_PROCESSES: Final = 4.0
 """Seconds of work below which starting processes takes longer than it saves."""
 
@@ -37,7 +39,7 @@ class Scoring:
     valences
         The table, or None: that of the bonds.
     posebusters, xtb
-        How many molecules of each set PoseBusters and GFN2-xTB get; 0 for none.
+        How many generated molecules PoseBusters and GFN2-xTB get; 0 for none.
     """
 
     valences: ValenceName | None
@@ -56,7 +58,13 @@ class Scoring:
     def options(self, items: int, milliseconds: float = 2.0) -> dict[str, Any]:
         """Workers, limit of time and reporter for items that take so long each."""
         few = self.workers is None and items * milliseconds / 1000 < WORTH_PROCESSES
-        return {"workers": 1 if few else self.workers, "timeout": self.timeout, "report": self.report}
+        slow = SLOW_FACTOR if milliseconds >= SLOW else 1.0
+        timeout = None if self.timeout is None else slow * self.timeout
+        return {"workers": 1 if few else self.workers, "timeout": timeout, "report": self.report}
+
+    def checked(self, name: str) -> int:
+        """How many molecules of a set PoseBusters checks; half as many of those that are only compared with."""
+        return self.posebusters if name == GENERATED else (self.posebusters + 1) // 2
 
     def mean(self, values: ArrayLike) -> Figure:
         """The mean over molecules that have a value; NaN marks the others."""

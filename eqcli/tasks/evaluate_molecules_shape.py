@@ -37,7 +37,7 @@ class Measured:
         return self.columns.setdefault(index, {})
 
 
-def measured(everyone: Places, valid: Places, scoring: Scoring) -> Measured:
+def measured(everyone: Places, valid: Places, scoring: Scoring, checked: int) -> Measured:
     """What is measured of a set.
 
     Parameters
@@ -46,12 +46,14 @@ def measured(everyone: Places, valid: Places, scoring: Scoring) -> Measured:
         All molecules: PoseBusters judges the first of them, invalid ones too.
     valid
         Those that are valid and in one piece, which alone have strain and properties.
+    checked
+        How many PoseBusters gets.
     """
     found = Measured()
     _strain(found, valid[:STRAIN_LIMIT], "mmff", scoring)
     _properties(found, valid, scoring)
-    if scoring.posebusters:
-        _checks(found, everyone[: scoring.posebusters], scoring)
+    if checked:
+        _checks(found, everyone[:checked], scoring)
     if scoring.xtb:
         _strain(found, valid[: scoring.xtb], "xtb", scoring)
         _xtb_properties(found, valid[: scoring.xtb], scoring)

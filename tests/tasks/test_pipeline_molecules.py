@@ -1,145 +1,65 @@
-"""The steps of pipelines that choose among molecules: what they are called with, and a chain of the real ones."""
+"""The step of a pipeline that evaluates molecules; the task is a stand-in."""
 
 from __future__ import annotations
 
 import sys
+from dataclasses import dataclass, field
 from pathlib import Path
+from types import ModuleType
+from typing import Any
 
 import pytest
 
-from eqcli.errors import ErrorGroup, ExitCode
-from eqcli.io import read_structures, write_structures
+from eqcli.errors import ExitCode, Failure
 from eqcli.recipe.load import load_pipeline
 from eqcli.recipe.plan import plan
+from eqcli.recipe.steps import ARGUMENTS, outputs
 from eqcli.tasks.pipeline import run_pipeline
-from tests.molecules import embedded, shaken, with_order
-from tests.tasks.pipeline_case import World, interrupt
 
 RECIPE = """
 task: pipeline
 name: p
 steps:
-  - id: sanitise
-    task: sanitise
-    with: {inputs: made.sdf, known: known.sdf, n: 3}
-  - id: relax
-    task: relax-molecules
-    with: {inputs: "${sanitise.output}", relaxer: "ase:ase.calculators.emt:EMT", relaxer_arguments: {}, workers: 1}
-  - id: rank
-    task: rank-molecules
-    with:
-      inputs: "${relax.output}"
-      by: log_p
-      best: nearest
-      target: 1
-      posebusters: false
-      earlier: ["${sanitise.dropped}", "${relax.dropped}"]
+  - id: check
+    task: evaluate-molecules
+    with: {generated: made.sdf, reference: test.sdf, training: train.sdf, bonds: own, limit: 5}
 """
-MADE = {
-    "sanitise": ("sanitised.h5", "dropped.csv"),
-    "relax_molecules": ("relaxed.h5", "dropped.csv"),
-    "rank_molecules": ("index.html", "ranked.sdf", "ranked.csv", "dropped.csv"),
-}
-STEPS = {"sanitise": "sanitise", "relax_molecules": "relax", "rank_molecules": "rank"}
-ALL = list(STEPS)
-GFN2 = ["steps.relax.with.relaxer=ase:tblite.ase:TBLite", "steps.relax.with.relaxer_arguments={method: GFN2-xTB}"]
 
 
-@pytest.fixture
-def folder(tmp_path: Path) -> Path:
-    made = [shaken(embedded(smiles, sample=k), k, 0.02) for k, smiles in enumerate(("CO", "C=O", "O", "CF", "OCC"))]
-    write_structures(tmp_path / "made.sdf", [*made[:3], with_order(made[4], 0, 3), *made[3:]])
-    write_structures(tmp_path / "known.sdf", [embedded("O")])
-    (tmp_path / "p.yaml").write_text(RECIPE, encoding="utf-8")
-    return tmp_path
+@dataclass
+class Done:
+    exit_code: ExitCode = ExitCode.OK
+    failures: list[Failure] = field(default_factory=list)
+
+    def as_dict(self) -> dict[str, Any]:
+        return {}
 
 
-@pytest.fixture
-def world(folder: Path, monkeypatch: pytest.MonkeyPatch) -> World:
-    world = World(folder, MADE)
-    world.replace_tasks(STEPS, monkeypatch)
-    module = sys.modules["eqcli.tasks.relax_molecules"]
-    monkeypatch.setattr(module, "start_over", lambda output: world.calls.update(over={}), raising=False)
-    return world
+def test_arguments_arrive_and_outputs_are_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("made.sdf", "test.sdf", "train.sdf"):
+        (tmp_path / name).touch()
+    (tmp_path / "recipe.yaml").write_text(RECIPE, encoding="utf-8")
+    calls: list[tuple[Any, ...]] = []
+    folder = tmp_path / "out" / "check"
+
+    def stand_in(*args: Any, **options: Any) -> Done:
+        calls.append((args, options))
+        for name in ("index.html", "report.json", "molecules.csv"):
+            (folder / name).write_text(name, encoding="utf-8")
+        return Done()
+
+    module = ModuleType("eqcli.tasks.evaluate_molecules")
+    module.evaluate_molecules = stand_in  # type: ignore[attr-defined]
+    monkeypatch.setitem(sys.modules, module.__name__, module)
+    recipe = load_pipeline(tmp_path / "recipe.yaml")
+    result = run_pipeline(recipe.name, plan(recipe), tmp_path / "out")
+    assert result.exit_code is ExitCode.OK
+    (((generated, reference, output), options),) = calls
+    assert [path.name for path in (*generated, reference, options["training"])] == ["made.sdf", "test.sdf", "train.sdf"]
+    assert output == folder
+    assert (options["bonds"], options["limit"], options["valences"], options["overwrite"]) == ("own", 5, None, True)
 
 
-def called(world: World, *changes: str) -> list[str]:
-    return [name for name in world.run(*changes)[1] if name in MADE]
-
-
-def test_each_step_gets_its_arguments_and_files_of_earlier_ones(world: World) -> None:
-    assert called(world) == ALL
-    out = world.folder / "out"
-    sanitise, relax, rank = (world.calls[task] for task in ALL)
-    assert sanitise["args"] == ([world.folder / "made.sdf"], out / "sanitise" / "sanitised.h5")
-    assert (sanitise["known"], sanitise["n"], sanitise["overwrite"]) == ([world.folder / "known.sdf"], 3, True)
-    assert relax["args"] == ([out / "sanitise" / "sanitised.h5"], out / "relax" / "relaxed.h5")
-    assert (relax["relaxer"], relax["workers"]) == ("ase:ase.calculators.emt:EMT", 1)
-    assert rank["args"] == ([out / "relax" / "relaxed.h5"], out / "rank")
-    assert rank["earlier"] == [out / "sanitise" / "dropped.csv", out / "relax" / "dropped.csv"]
-    assert (rank["by"], rank["best"], rank["target"], rank["max_strain"]) == ("log_p", "nearest", 1, 5)
-    assert called(world) == []
-
-
-@pytest.mark.parametrize(
-    ("change", "redone"),
-    [
-        ("steps.sanitise.with.charged=true", ALL),
-        ("steps.relax.with.fmax=0.1", ALL[1:]),
-        ("steps.relax.with.relaxer_arguments={asap_cutoff: true}", ALL[1:]),
-        ("steps.rank.with.target=2", ALL[2:]),
-    ],
-)
-def test_a_change_redoes_what_depends_on_it(world: World, change: str, redone: list[str]) -> None:
-    world.run()
-    assert called(world, change) == redone
-
-
-def test_interrupted_relaxations_go_on_and_changed_ones_start_over(world: World) -> None:
-    world.before["relax_molecules"] = interrupt
-    with pytest.raises(OSError, match="No space"):
-        world.run()
-    assert "over" in world.calls
-    world.before.clear()
-    world.run()
-    assert "over" not in world.calls
-    world.run("steps.relax.with.fmax=0.1")
-    assert "over" in world.calls
-
-
-@pytest.mark.parametrize(
-    ("change", "words"),
-    [
-        ("steps.rank.with.target=null", "give both or neither"),
-        ("steps.relax.with.output=relaxed.sdf", "the name of an .h5 file"),
-        ("steps.rank.with.best=largest", "highest"),
-    ],
-)
-def test_mistakes_are_found_before_any_step_runs(world: World, change: str, words: str) -> None:
-    with pytest.raises(ErrorGroup, match=words):
-        world.run(change)
-    assert world.calls == {}
-
-
-def test_arguments_of_a_relaxer_are_for_calculators(world: World) -> None:
-    (world.folder / "m.safetensors").touch()
-    with pytest.raises(ErrorGroup, match="not of a file"):
-        world.run("steps.relax.with.relaxer=m.safetensors", "steps.relax.with.relaxer_arguments={a: 1}")
-
-
-def test_from_generated_to_ranked_molecules(folder: Path) -> None:
-    pytest.importorskip("tblite", reason="tblite relaxes molecules: pip install eqcli[data]")
-
-    def run(*changes: str) -> tuple[list[str], ExitCode]:
-        recipe = load_pipeline(folder / "p.yaml", [*GFN2, *changes])
-        result = run_pipeline(recipe.name, plan(recipe), folder / "out")
-        return [step.id for step in result.steps if not step.unchanged], result.exit_code
-
-    assert run() == (["sanitise", "relax", "rank"], ExitCode.OK)
-    ranked = list(read_structures(folder / "out" / "rank" / "ranked.sdf"))
-    assert [s.info["smiles"] for s in ranked] == ["CF", "C=O", "CO"]
-    page = (folder / "out" / "rank" / "index.html").read_text(encoding="utf-8")
-    assert "of 6 molecules" in page
-    assert run()[0] == []
-    assert run("steps.rank.with.target=-1")[0] == ["rank"]
-    assert next(iter(read_structures(folder / "out" / "rank" / "ranked.sdf"))).info["smiles"] == "CO"
+def test_its_table_can_be_referred_to() -> None:
+    made = outputs("evaluate-molecules", ARGUMENTS["evaluate-molecules"].model_construct())
+    assert made == {"report": "index.html", "figures": "report.json", "table": "molecules.csv", "output": "."}
