@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from numbers import Real
 from typing import Any
 
 import numpy as np
@@ -79,13 +80,22 @@ def fractional_of(positions: NDArray[np.float64], cell: NDArray[np.float64]) -> 
 
 
 def value_of(structure: Structure, name: str | None) -> float:
-    """A number of a structure by its name in `info`, or `energy_per_atom` (eV); NaN where there is none."""
+    """A number of a structure by its name in `info`, or `energy_per_atom` (eV); NaN where there is none.
+
+    A text that is a number, as the data items of SD files are, is taken as that.
+    """
     if name is None:
         return np.nan
     if name == "energy_per_atom" and structure.energy is not None:
         return structure.energy / len(structure)
     found = structure.info.get(name)
-    return float(found) if isinstance(found, int | float) and not isinstance(found, bool) else np.nan
+    if isinstance(found, str):
+        # Files such as SDF have texts alone.
+        try:
+            return float(found)
+        except ValueError:
+            return np.nan
+    return float(found) if isinstance(found, Real) and not isinstance(found, bool) else np.nan
 
 
 @dataclass(frozen=True)

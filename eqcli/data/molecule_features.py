@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from eqcli.data.molecules import BOND_CODES
 from eqcli.errors import InputError
 from eqcli.io.structure import Structure
 
@@ -41,6 +42,9 @@ def featured(structure: Structure, *, bonds: bool, aromatic: bool = False) -> St
     molecule = sanitised(molecule_of(given, bonds=given.info.get("bonds") or ()))
     kinds = np.array([int(atom.GetHybridization()) for atom in molecule.GetAtoms()], dtype=np.int64)
     made = structure_of(molecule, aromatic=aromatic)
+    if odd := [bond for bond in made.info["bonds"] if bond[2] not in BOND_CODES]:
+        i, j, order = odd[0]
+        raise InputError(f"the bond of atoms {i + 1} and {j + 1} has the order {order:g}", structure.where)
     info = {**structure.info, "bonds": made.info["bonds"]}
     made = replace(made, info=info, energy=structure.energy, where=structure.where)
     made.arrays["hybridisation"] = kinds
