@@ -23,7 +23,7 @@ help:
 	@echo "make test    lint, type check and run the whole test suite"
 	@echo "make lint    ruff, mypy and the import contracts alone"
 	@echo "make docs    build the documentation into site/"
-	@echo "make data    make the shipped data again (about 15 minutes)"
+	@echo "make data    make the shipped data again (about 20 minutes)"
 	@echo "make peers   environments with mace-torch and torchmd-net, for the comparisons with them"
 	@echo "make clean   remove what the other targets made"
 
@@ -50,6 +50,7 @@ data: $(VENV)/.ready-test
 	$(ONE_THREAD) $(BIN)/python data/make_molecules.py
 	$(ONE_THREAD) $(BIN)/python data/make_diamond.py
 	$(ONE_THREAD) $(BIN)/python data/make_intermetallics.py
+	$(ONE_THREAD) $(BIN)/python data/make_small_molecules.py
 
 # torch comes first and alone, so that its build is chosen before anything that depends on it.
 $(VENV)/.ready: constraints.txt pyproject.toml
