@@ -51,7 +51,7 @@ class FlowMatchingConfig(MoleculeSection):
         2.0, gt=0, description="Training times are Beta(a, 1): above 1 the later ones are more frequent."
     )
     latest: float = Field(
-        0.9,
+        0.6,
         ge=0,
         lt=1,
         description="Errors of positions are divided by the square of the time left, up to this time; 0 means no.",
@@ -60,7 +60,7 @@ class FlowMatchingConfig(MoleculeSection):
         True, description="Whether the network sees its previous prediction, in training half of the time."
     )
     weights: CategoryWeights = Field(
-        default_factory=lambda: CategoryWeights(positions=0.3), description="Weights of the terms of the loss."
+        default_factory=lambda: CategoryWeights(positions=1.0), description="Weights of the terms of the loss."
     )
     conditions: MoleculeConditionsConfig = Field(
         default_factory=MoleculeConditionsConfig, description="What steers the generation."
