@@ -64,7 +64,9 @@ class RankMoleculesStep(Section):
     """Check relaxed molecules, compute their properties, and write the best first: an SD file, tables and a page."""
 
     inputs: Files = Field(description="Files of relaxed molecules, e.g. `${relax.output}`.")
-    by: str = Field("qed", description="Property or figure that molecules are ranked by, e.g. `qed`, `log_p`, `strain`.")
+    by: str = Field(
+        "qed", description="Property or figure that molecules are ranked by, e.g. `qed`, `log_p`, `strain`."
+    )
     best: Literal["highest", "lowest", "nearest"] = Field(
         "highest", description="Which value is the best; `nearest` to `target`."
     )
