@@ -62,6 +62,12 @@ def generators_recipe() -> str:
     return "\n\n".join(sections(GeneratorRecipe, ""))
 
 
+def molecules_recipe() -> str:
+    from eqcli.recipe.molecules import MoleculesRecipe
+
+    return "\n\n".join(sections(MoleculesRecipe, ""))
+
+
 def pipeline_recipe() -> str:
     from eqcli.recipe.schema import PipelineRecipe
 
@@ -231,6 +237,7 @@ PARTS: dict[str, Callable[[], str]] = {
     "train-recipe": train_recipe,
     "dynamics-recipe": dynamics_recipe,
     "generators-recipe": generators_recipe,
+    "molecules-recipe": molecules_recipe,
     "pipeline-recipe": pipeline_recipe,
     "pipeline-steps": pipeline_steps,
     "label-names": label_names,

@@ -6,6 +6,7 @@ from typing import Any
 
 from eqcli.recipe.dynamics import ParticleDataSection
 from eqcli.recipe.generators import CrystalDataSection
+from eqcli.recipe.molecules import MoleculeDataSection
 from eqcli.recipe.schema import BatchSection, DataSection, PipelineRecipe, TrainRecipe
 from eqcli.recipe.training import TrainingRecipe
 from eqcli.tasks.pipeline_state import REFERENCE
@@ -37,7 +38,7 @@ def _loss(recipe: TrainRecipe) -> dict[str, Any]:
     return {"loss": {"kind": recipe.loss.kind, **terms}}
 
 
-def _data(data: DataSection | ParticleDataSection | CrystalDataSection) -> dict[str, Any]:
+def _data(data: DataSection | ParticleDataSection | CrystalDataSection | MoleculeDataSection) -> dict[str, Any]:
     """The files of each part, or how much of it is simulated."""
     parts = {part: value for part in ("train", "valid", "test") if (value := getattr(data, part))}
     if isinstance(data, ParticleDataSection) and data.system is not None:

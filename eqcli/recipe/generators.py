@@ -29,9 +29,7 @@ class CrystalDataSection(Section):
     valid: Files | None = Field(None, description="Validation structures; drawn from `train` if absent.")
     test: Files | None = Field(None, description="Test structures; drawn from `train` if `split.test`.")
     max_train: int | None = Field(None, ge=1, description="Use at most this many training structures, drawn at random.")
-    split: SplitSection = Field(
-        default_factory=SplitSection, description="The draw of validation and test structures."
-    )
+    split: SplitSection = Field(default_factory=SplitSection, description="The draw of validation and test structures.")
     niggli: bool = Field(True, description="Whether cells are brought to Niggli's reduced form.")
     primitive: bool = Field(False, description="Whether cells are brought to the smallest that repeats.")
     max_atoms: int | None = Field(None, ge=1, description="Leave out structures with more atoms in their cell.")
