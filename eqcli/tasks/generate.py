@@ -105,7 +105,8 @@ def generate(
     if loaded.header.get("family") == "molecules":
         crystal = {
             "--formula": formulas, "--formula-units": formula_units != 1, "--composition-of": composition_of,
-            "--system": system, "--value": value is not None, "--refine": refine,
+            "--system": system is not None, "--value": value is not None, "--refine": refine,
+            "--strength": strength != 0.3,
         }  # fmt: skip
         asked = MoleculeRequest(n, atoms, scaffold, dict(condition or {}), guidance, seed, limit)
         asked.refuse_others([name for name, given in crystal.items() if given])

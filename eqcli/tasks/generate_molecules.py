@@ -147,6 +147,8 @@ def scaffold_of(structure: Structure, model: MoleculeGenerator, atoms: int | Non
 
     if structure.pbc.any():
         raise InputError("a periodic structure, and no molecule", structure.where)
+    if not np.isfinite(structure.positions).all():
+        raise InputError("positions are not finite", structure.where)
     known = model.vocabulary
     if model.makes_bonds and not structure.info.get("bonds") and int((structure.numbers > 1).sum()) > 1:
         raise InputError(
@@ -161,14 +163,28 @@ def scaffold_of(structure: Structure, model: MoleculeGenerator, atoms: int | Non
     if strangers := sorted(set(core.numbers.tolist()) - set(known.elements)):
         names, seen = (", ".join(SYMBOLS[z] for z in zs) for zs in (strangers, known.elements))
         raise InputError(f"the model was not trained on {names}", structure.where, f"It knows {seen}.")
-    charges = core.arrays.get("formal_charge", np.zeros(len(core), dtype=np.int64))
-    if model.makes_bonds and (odd := sorted(set(charges.tolist()) - set(known.charges))):
-        raise InputError(f"the model was not trained on atoms of the formal charge {odd[0]:+d}", structure.where)
+    if model.makes_bonds:
+        _refuse_unknown_bonds(core, model)
     if atoms is not None and atoms <= len(core):
         raise InputError(
             f"--atoms {atoms}: the scaffold alone has {len(core)} heavy atoms", structure.where, "Hydrogens count too."
         )
     return core
+
+
+def _refuse_unknown_bonds(core: Structure, model: MoleculeGenerator) -> None:
+    """Raises InputError for bonds and formal charges that no training molecule had."""
+    from eqcli.data.molecules import BOND_CODES, BOND_ORDERS
+
+    known = model.vocabulary
+    if odd := [order for *_, order in core.info["bonds"] if BOND_CODES.get(order) not in known.bonds]:
+        seen = ", ".join(f"{BOND_ORDERS[code]:g}" for code in known.bonds if code)
+        raise InputError(
+            f"the model was not trained on bonds of the order {odd[0]:g}", core.where, f"It knows {seen or 'none'}."
+        )
+    charges = core.arrays.get("formal_charge", np.zeros(len(core), dtype=np.int64))
+    if odd := sorted(set(charges.tolist()) - set(known.charges)):
+        raise InputError(f"the model was not trained on atoms of the formal charge {odd[0]:+d}", core.where)
 
 
 def _heavy(structure: Structure, bonds: Sequence[Sequence[float]]) -> Structure:
