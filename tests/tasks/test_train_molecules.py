@@ -89,7 +89,7 @@ def test_a_property_of_an_sd_file_steers(trained: Path, tmp_path: Path) -> None:
     assert float(model.conditions.mean[0]) == pytest.approx(np.mean(train_values), rel=1e-5)
     expected = np.abs(np.array(train_values) - np.mean(train_values)).mean()
     assert float(model.conditions.spread[0]) == pytest.approx(expected, rel=1e-5)
-    # Five atoms are methane, with one heavy atom, or nothing: wishes for one and two heavy atoms tell elements apart.
+    # Four atoms are ammonia (9) or formaldehyde (8).
     made = {}
     for gap in (9.0, 8.0):
         output = tmp_path / f"{gap}.h5"
