@@ -7,8 +7,9 @@ formaldehyde and hydrogen cyanide fail it for no fault of theirs.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from contextlib import suppress
+import logging
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
@@ -85,9 +86,22 @@ def checks_of(structure: Structure) -> Checks:
     with suppress(InputError):
         # Radicals are known only of a sanitised molecule.
         molecule = sanitised(molecule)
-    with rdBase.BlockLogs():
-        row = _posebusters().bust([molecule]).iloc[0].to_dict()
+    busters = _posebusters()
+    with rdBase.BlockLogs(), _silent_logger():
+        row = busters.bust([molecule]).iloc[0].to_dict()
     return Checks({str(name): _verdict(value) for name, value in row.items()})
+
+
+@contextmanager
+def _silent_logger() -> Iterator[None]:
+    """PoseBusters sends RDKit's messages to a logger of Python's, and turns on again what was blocked."""
+    logger = logging.getLogger("rdkit")
+    before = logger.disabled
+    logger.disabled = True
+    try:
+        yield
+    finally:
+        logger.disabled = before
 
 
 def checks(
