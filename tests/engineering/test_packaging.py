@@ -18,6 +18,11 @@ PINS = dict(
     line.split("==") for line in (ROOT / "constraints.txt").read_text("utf-8").splitlines() if not line.startswith("#")
 )
 RECIPES = sorted((ROOT / "recipes").rglob("*.yaml"))
+def _stand_in(path: Path) -> str:
+    molecules = "family: molecules" in path.read_text("utf-8")
+    return "data/small_molecules/train.sdf" if molecules else "data/intermetallics/train.extxyz"
+
+
 NEEDS_DATA = {
     **{
         path.name: ["data.train=data/ethanol/train.extxyz", "data.test=data/ethanol/test.extxyz"]
@@ -27,9 +32,9 @@ NEEDS_DATA = {
     "mace-mlearn.yaml": ["data.train=data/diamond/train.extxyz"],
     "egnn-qm9.yaml": ["data.train=data/ethanol/train.extxyz"],
     **{
-        path.name: ["data.train=data/intermetallics/train.extxyz"]
+        path.name: [f"data.train={_stand_in(path)}"]
         for path in RECIPES
-        if path.parent.name == "generators" and "intermetallics" not in path.name
+        if path.parent.name == "generators" and not path.name.endswith(("intermetallics.yaml", "small-molecules.yaml"))
     },
 }
 """Recipes whose data are not shipped, and overrides that stand in for the user's."""
