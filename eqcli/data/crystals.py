@@ -80,14 +80,14 @@ def fractional_of(positions: NDArray[np.float64], cell: NDArray[np.float64]) -> 
 
 
 def value_of(structure: Structure, name: str | None) -> float:
-    """A number of a structure by its name in `info`, or `energy_per_atom` (eV); NaN where there is none.
+    """A number of a structure by its name in `info`, or `energy` or `energy_per_atom` (eV); NaN where none.
 
     A text that is a number, as the data items of SD files are, is taken as that.
     """
     if name is None:
         return np.nan
-    if name == "energy_per_atom" and structure.energy is not None:
-        return structure.energy / len(structure)
+    if name in ("energy", "energy_per_atom") and structure.energy is not None:
+        return structure.energy / (len(structure) if name == "energy_per_atom" else 1)
     found = structure.info.get(name)
     if isinstance(found, str):
         # Files such as SDF have texts alone.

@@ -19,10 +19,10 @@ from eqcli.io.structure import Structure
 if TYPE_CHECKING:
     from eqcli.models.molecules.base import MoleculeGenerator
 
-PAIRS = {"cpu": 65_536, "cuda": 1_000_000}
+PAIRS = {"cpu": 32_768, "cuda": 1_000_000}
 """Ordered pairs of atoms in a batch, those filled up counted, unless it is told; one molecule always fits."""
 
-WINDOW = {"cpu": 512, "cuda": 8192}
+WINDOW = {"cpu": 256, "cuda": 8192}
 """Molecules among which those of like size are computed together; what a stopped run loses at most."""
 
 FARTHEST = 1e3
@@ -114,7 +114,7 @@ class MoleculeSampler:
 
     def windows(self, wishes: Sequence[MoleculeWish]) -> Iterator[Sequence[MoleculeWish]]:
         """Wishes in their order, so many that those of like size make full batches."""
-        length = WINDOW.get(self.device.type, 512)
+        length = WINDOW.get(self.device.type, 256)
         return (wishes[first : first + length] for first in range(0, len(wishes), length))
 
     def _made(self, batch: Sequence[MoleculeWish]) -> MoleculeBatch:
@@ -128,7 +128,7 @@ class MoleculeSampler:
 
     def batches(self, wishes: Sequence[MoleculeWish]) -> Iterator[list[MoleculeWish]]:
         """Wishes by their size, as many at a time as a batch holds."""
-        limit = PAIRS.get(self.device.type, 65_536)
+        limit = PAIRS.get(self.device.type, 32_768)
         batch: list[MoleculeWish] = []
         width = 0
         for wish in sorted(wishes, key=lambda wish: wish.atoms):

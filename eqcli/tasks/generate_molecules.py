@@ -143,21 +143,18 @@ def scaffold_of(structure: Structure, model: MoleculeGenerator, atoms: int | Non
 
     Raises InputError for what the model cannot take.
     """
-    from eqcli.io.rdkit_molecule import molecule_of, structure_of
-
     if structure.pbc.any():
         raise InputError("a periodic structure, and no molecule", structure.where)
     if not np.isfinite(structure.positions).all():
         raise InputError("positions are not finite", structure.where)
+    from eqcli.models.molecules.vocabulary import AROMATIC
+
     known = model.vocabulary
     if model.makes_bonds and not structure.info.get("bonds") and int((structure.numbers > 1).sum()) > 1:
         raise InputError(
             "this model makes bonds, and the scaffold states none", structure.where, "Give an SDF file with bonds."
         )
-    bonds = structure.info.get("bonds") or []
-    if any(order == 1.5 for *_, order in bonds) and 4 not in known.bonds:
-        bonds = structure_of(molecule_of(structure)).info["bonds"]
-    core = _heavy(structure, bonds)
+    core = _heavy(structure, _in_form(structure, aromatic=AROMATIC in known.bonds))
     if not len(core):
         raise InputError("the scaffold has no heavy atoms", structure.where)
     if strangers := sorted(set(core.numbers.tolist()) - set(known.elements)):
@@ -170,6 +167,21 @@ def scaffold_of(structure: Structure, model: MoleculeGenerator, atoms: int | Non
             f"--atoms {atoms}: the scaffold alone has {len(core)} heavy atoms", structure.where, "Hydrogens count too."
         )
     return core
+
+
+def _in_form(structure: Structure, *, aromatic: bool) -> Sequence[Sequence[float]]:
+    """The bonds with aromatic rings as the model learned them; those that RDKit refuses as they are."""
+    from eqcli.io.rdkit_molecule import molecule_of, sanitised, structure_of
+
+    bonds: Sequence[Sequence[float]] = structure.info.get("bonds") or []
+    if not bonds:
+        return bonds
+    try:
+        molecule = molecule_of(structure)
+        found = structure_of(sanitised(molecule) if aromatic else molecule, aromatic=aromatic).info["bonds"]
+    except InputError:
+        return bonds
+    return list(found)
 
 
 def _refuse_unknown_bonds(core: Structure, model: MoleculeGenerator) -> None:

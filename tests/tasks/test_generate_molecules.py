@@ -14,13 +14,14 @@ import torch
 from eqcli.engine import molecule_sampler
 from eqcli.engine.model_file import load_model, save_model
 from eqcli.engine.molecule_sampler import MoleculeSampler, MoleculeSettings, MoleculeWish, drawn_atoms
-from eqcli.errors import ExitCode, InputError
+from eqcli.errors import ExitCode, InputError, Where
 from eqcli.files import sha256
 from eqcli.io import DatasetFile, read_structures, write_structures
 from eqcli.io.structure import Structure
 from eqcli.models.molecules.base import MoleculeGenerator
 from eqcli.models.molecules.flow_matching import FlowMatching
 from eqcli.tasks.generate import generate
+from eqcli.tasks.generate_molecules import _in_form
 from tests.listener import Listener
 from tests.molecule_case import NETWORKS, SIZES, generator
 from tests.molecules import boneless, embedded
@@ -388,3 +389,14 @@ def test_batches_hold_as_much_as_they_may() -> None:
         assert sorted(w.sample for batch in found for w in batch) == list(range(8))
         for batch in found:
             assert len(batch) == 1 or len(batch) * max(w.atoms for w in batch) <= limit
+
+
+def test_aromatic_rings_of_a_scaffold_take_the_form_of_the_model() -> None:
+    from eqcli.io.smiles import embed
+
+    frame = embed("c1ccoc1", "", Where())
+    furan = Structure(frame.numbers, frame.positions, info={"bonds": frame.info["bonds"]})
+    orders = {form: sorted(order for *_, order in _in_form(furan, aromatic=form)) for form in (True, False)}
+    assert orders[True].count(1.5) == 5
+    assert orders[False].count(2) == 2
+    assert 1.5 not in orders[False]
