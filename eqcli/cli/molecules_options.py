@@ -47,7 +47,7 @@ MOLECULES: dict[str, tuple[Any, str, dict[str, Any], str]] = {
         int | None,
         "--posebusters-limit",
         {"min": 1},
-        "Generated molecules that PoseBusters checks, and half as many of other sets, 0.15 s each; 200 by default.",
+        "Generated molecules that PoseBusters checks, and a quarter as many of other sets, 0.15 s each; 200 if absent.",
     ),
 }
 """Argument -> type, option, settings of the option, help."""

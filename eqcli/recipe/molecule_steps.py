@@ -27,7 +27,9 @@ class EvaluateMoleculesStep(Section):
     baselines: bool = Field(True, description="Whether null baselines are made and measured too.")
     posebusters: bool = Field(True, description="Whether PoseBusters checks molecules.")
     posebusters_limit: int | None = Field(
-        None, ge=1, description="Generated molecules that PoseBusters checks (200), and half as many of other sets."
+        None,
+        ge=1,
+        description="Generated molecules that PoseBusters checks (200), and a quarter as many of other sets.",
     )
     xtb: bool = Field(False, description="Whether strain, gap and dipole are computed by GFN2-xTB too.")
     workers: int | None = Field(None, ge=1, description="Processes that measure; by default one per core.")

@@ -65,7 +65,7 @@ def evaluate_molecules(
     baselines
         Whether training molecules drawn anew, and embedded SMILES of the training set, are measured too.
     posebusters, posebusters_limit
-        Whether PoseBusters checks molecules, and how many of the generated ones (200); half as many of other sets.
+        Whether PoseBusters checks molecules, and how many of the generated ones (200); a quarter as many of other sets.
     xtb
         Whether strain, gap and dipole are computed by GFN2-xTB too.
     workers, timeout

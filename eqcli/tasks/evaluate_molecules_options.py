@@ -63,8 +63,8 @@ class Scoring:
         return {"workers": 1 if few else self.workers, "timeout": timeout, "report": self.report}
 
     def checked(self, name: str) -> int:
-        """How many molecules of a set PoseBusters checks; half as many of those that are only compared with."""
-        return self.posebusters if name == GENERATED else (self.posebusters + 1) // 2
+        """How many molecules of a set PoseBusters checks; a quarter as many of those that are only compared with."""
+        return self.posebusters if name == GENERATED else -(-self.posebusters // 4)
 
     def mean(self, values: ArrayLike) -> Figure:
         """The mean over molecules that have a value; NaN marks the others."""
