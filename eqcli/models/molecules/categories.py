@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy, one_hot
 
-from eqcli.diffusion.categorical import noised_categories, reverse_categories
+from eqcli.diffusion.categorical import from_probabilities, noised_categories, reverse_categories
 
 
 class Categories(nn.Module):
@@ -70,6 +70,15 @@ class Categories(nn.Module):
         if self.states > self.count:
             clean = torch.cat([clean, clean.new_zeros(*clean.shape[:-1], 1)], dim=-1)
         return reverse_categories(states, clean, now, later, self.prior, uniform)
+
+    def drawn_anew(self, logits: Tensor, later: float, uniform: Tensor) -> Tensor:
+        """States of the share `later` of the signal, whatever they were before; `uniform` `[B, ..., 3]`.
+
+        The data are drawn, then made noisy: the states of each atom are distributed as after `stepped`, and nothing
+        that was drawn wrongly earlier stays.
+        """
+        clean = from_probabilities(logits.softmax(dim=-1), uniform[..., 2])
+        return self.noised(clean, uniform.new_full((len(uniform),), later), uniform[..., :2])
 
     def loss(self, logits: Tensor, target: Tensor, weights: Tensor) -> Tensor:
         """Mean cross entropy of each molecule, `[B]`; `weights` `[B, ...]` are 1 where there is something to say."""

@@ -25,6 +25,14 @@ FIELDS = {"elements": "numbers", "charges": "charges", "hybridisations": "hybrid
 """Where a batch holds the codes of each kind of category."""
 
 
+UNDECIDED = 0.5
+"""Until this time, atoms of a scaffold are dealt out anew."""
+
+
+UNLIKE = 2.0
+"""Å^2 that a unit of the logarithm of a probability weighs, where atoms are dealt out."""
+
+
 @dataclass(frozen=True)
 class State:
     """Molecules on the way: positions `[B, N, 3]` without drift, and the states of each kind of category."""
@@ -177,17 +185,30 @@ class JointGenerator(MoleculeGenerator):
         state = State(self.spread * self.base(request, noise), self._drawn(noise))
         seen: Clean | None = None
         times, looks = self.times(settings), self.shown(request, guidance)
-        for number, (now, later) in enumerate(pairwise(times)):
+        way = list(pairwise(times))
+        again = [] if scaffold is None else [step for step in way if step[0] >= settings.scaffold_from]
+        for number, (now, later) in enumerate(way + settings.scaffold_rounds * again):
+            if number >= len(way) and now == again[0][0]:
+                state = self._back(request, state, now, noise)
             seen = self._guided(request, state, now, looks, seen)
             if scaffold is not None:
+                if now < UNDECIDED:
+                    state, seen = self._dealt(state, seen, scaffold)
                 seen = self._given(seen, scaffold)
             positions = self.stepped_positions(state.positions, seen.positions, request, (now, later), noise, settings)
-            state = State(positions, self._stepped(state, seen, (now, later), noise, settings.temperature))
+            state = State(positions, self._stepped(state, seen, (now, later), noise, settings))
             if on_step is not None:
                 on_step(number + 1)
         assert seen is not None
         made = self._made(request, state)
-        return Sampled(made if scaffold is None else scaffold.placed(made), (len(times) - 1) * len(looks))
+        calls = (len(way) + settings.scaffold_rounds * len(again)) * len(looks)
+        return Sampled(made if scaffold is None else scaffold.placed(made), calls)
+
+    def _back(self, request: MoleculeBatch, state: State, time: float, noise: DenseNoise) -> State:
+        """A finished molecule made noisy again as at a time."""
+        times = torch.full((len(request),), time, dtype=torch.float64, device=request.counts.device)
+        positions = self.noised_positions(state.positions, request, times.to(self.dtype), noise)
+        return State(positions, self._noised(state.categories, times, noise))
 
     def _seen_before(
         self, batch: MoleculeBatch, state: State, time: Tensor, withheld: Tensor | None, noise: DenseNoise
@@ -253,14 +274,21 @@ class JointGenerator(MoleculeGenerator):
         return {name: self.kind(name).drawn(self._uniform(name, noise, 2)) for name in self.kinds}
 
     def _stepped(
-        self, state: State, seen: Clean, span: tuple[float, float], noise: DenseNoise, temperature: float
+        self, state: State, seen: Clean, span: tuple[float, float], noise: DenseNoise, settings: Any
     ) -> dict[str, Tensor]:
         found = {}
         for name, states in state.categories.items():
-            now, later = (float(self.signal(name, torch.tensor([t], dtype=torch.float64))) for t in span)
-            uniform = self._uniform(name, noise, 1).squeeze(-1)
-            found[name] = self.kind(name).stepped(states, seen.logits[name] / temperature, now, later, uniform)
+            now, later = (self._signal_at(name, t) for t in span)
+            logits = seen.logits[name] / settings.temperature
+            if settings.categories == "fresh":
+                found[name] = self.kind(name).drawn_anew(logits, later, self._uniform(name, noise, 3))
+            else:
+                uniform = self._uniform(name, noise, 1).squeeze(-1)
+                found[name] = self.kind(name).stepped(states, logits, now, later, uniform)
         return found
+
+    def _signal_at(self, name: str, time: float) -> float:
+        return float(self.signal(name, torch.tensor([time], dtype=torch.float64)))
 
     def _guided(
         self,
@@ -282,6 +310,21 @@ class JointGenerator(MoleculeGenerator):
         }
         return Clean(positions, logits)
 
+    def _dealt(self, state: State, seen: Clean, scaffold: Scaffold) -> tuple[State, Clean]:
+        """The same with atoms renumbered, so that those of the scaffold are what looks most like them."""
+        elements = self.kind("elements").index(scaffold.request.numbers)
+        logits = seen.logits["elements"].log_softmax(dim=-1)
+        unlikely = -logits.gather(2, elements.unsqueeze(1).expand(-1, logits.shape[1], -1)).transpose(1, 2)
+        order, mirrored = scaffold.dealt(seen.positions, UNLIKE * unlikely)
+        # Mirror images are equally likely, and so are their predictions.
+        sign = torch.where(mirrored, -1.0, 1.0).to(self.dtype)[:, None, None]
+        categories = {name: renumbered(states, order, name == BONDS) for name, states in state.categories.items()}
+        said = {name: renumbered(values, order, name == BONDS) for name, values in seen.logits.items()}
+        return (
+            State(sign * renumbered(state.positions, order, False), categories),
+            Clean(sign * renumbered(seen.positions, order, False), said),
+        )
+
     def _given(self, seen: Clean, scaffold: Scaffold) -> Clean:
         """The prediction with what is given in place of what is predicted of it."""
         logits = {
@@ -295,3 +338,11 @@ class JointGenerator(MoleculeGenerator):
             for name, states in state.categories.items()
         }
         return request.with_molecules(positions=state.positions, **codes)
+
+
+def renumbered(values: Tensor, order: Tensor, pairs: bool) -> Tensor:
+    """Rows of `[B, N, ...]` in an order `[B, N]`; rows and columns of `[B, N, N, ...]` for pairs."""
+    molecule = torch.arange(len(order), device=order.device)
+    if pairs:
+        return values[molecule[:, None, None], order.unsqueeze(2), order.unsqueeze(1)]
+    return values[molecule.unsqueeze(1), order]

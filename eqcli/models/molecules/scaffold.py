@@ -10,6 +10,9 @@ from eqcli.geometry.kabsch import align
 from eqcli.graph.molecule_batch import MoleculeBatch
 from eqcli.models.molecules.categories import Categories
 
+ROUNDS = 5
+"""How often points are dealt out, and the given atoms laid onto theirs."""
+
 CERTAIN = 30.0
 """Logit of what is given, against zero."""
 
@@ -32,6 +35,48 @@ class Scaffold:
         self.request = request
         self.known = request.known & request.mask
         self.weights = self.known.to(request.positions.dtype)
+
+    def dealt(self, predicted: Tensor, unlikely: Tensor) -> tuple[Tensor, Tensor]:
+        """An order of the atoms of each molecule, `[B, N]`, by which the given ones take the places of those like them.
+
+        Besides, whether the mirror image of the prediction is more like them, `[B]` bool.
+
+        All atoms that are to be made are alike, so a model decides early, from the noise alone, which of them become
+        what. Whatever looks most like the scaffold in its prediction had better be the scaffold.
+
+        Parameters
+        ----------
+        predicted
+            Positions, `[B, N, 3]`.
+        unlikely
+            How little each atom (last axis) looks like each given one, beside its place, in Å^2, `[B, N, N]`.
+        """
+        orders, mirrored = [], []
+        for row in range(len(predicted)):
+            left, right = (self._dealt(row, points, unlikely[row]) for points in (predicted[row], -predicted[row]))
+            mirrored.append(right[1] < left[1])
+            orders.append(right[0] if mirrored[-1] else left[0])
+        return torch.stack(orders), torch.tensor(mirrored, device=predicted.device)
+
+    def _dealt(self, row: int, points: Tensor, unlikely: Tensor) -> tuple[Tensor, float]:
+        """The order, and how unlike the chosen atoms are."""
+        from scipy.optimize import linear_sum_assignment
+
+        n, known = int(self.request.counts[row]), self.known[row]
+        core, other = self.request.positions[row, known].unsqueeze(0), unlikely[known, :n]
+        chosen = known.nonzero().squeeze(1)
+        for _ in range(ROUNDS):
+            placed = align(core, points[chosen].unsqueeze(0)).apply(core)
+            costs = torch.cdist(placed[0], points[:n]).square() + other
+            rows, columns = linear_sum_assignment(costs.double().cpu().numpy())
+            chosen = torch.from_numpy(columns).to(points.device)
+        order = torch.arange(len(points), device=points.device)
+        taken = torch.zeros(len(points), dtype=torch.bool, device=points.device)
+        taken[chosen] = True
+        free = order[~taken]
+        order[known] = chosen
+        order[~known] = free
+        return order, float(costs[torch.from_numpy(rows).to(points.device), chosen].sum())
 
     def fitted(self, predicted: Tensor) -> Tensor:
         """Predicted positions `[B, N, 3]` with the given atoms in place, without drift."""

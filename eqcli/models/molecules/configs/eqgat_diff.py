@@ -21,7 +21,18 @@ class EQGATDiffSampling(MoleculeSection):
 
     steps: int = Field(500, ge=1, description="Steps; fewer than `timesteps` take evenly spaced ones of them.")
     eta: float = Field(1.0, ge=0, le=1, description="Noise of the steps of positions: 1 ancestral, 0 none (DDIM).")
+    categories: Literal["posterior", "fresh"] = Field(
+        "posterior",
+        description="How categories step: by the posterior of their last state, or drawn anew from the prediction and "
+        "made noisy, which forgets earlier mistakes.",
+    )
     temperature: float = Field(1.0, gt=0, description="Categories: below 1 the likelier ones become likelier still.")
+    scaffold_rounds: int = Field(
+        5,
+        ge=0,
+        description="How often a molecule around a scaffold is made noisy again and finished anew, to fit it better.",
+    )
+    scaffold_from: float = Field(0.4, ge=0, lt=1, description="The time, from 0 to 1, that it is taken back to.")
 
 
 class EQGATDiffConfig(MoleculeSection):

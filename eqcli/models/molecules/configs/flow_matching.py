@@ -23,9 +23,20 @@ class FlowSampling(MoleculeSection):
     spacing: Literal["uniform", "late"] = Field(
         "late", description="Where steps lie: evenly, or the closer the nearer the data (1 - (1 - t)^2)."
     )
+    categories: Literal["posterior", "fresh"] = Field(
+        "fresh",
+        description="How categories step: by the posterior of their last state, or drawn anew from the prediction and "
+        "made noisy, which forgets earlier mistakes.",
+    )
     temperature: float = Field(1.0, gt=0, description="Categories: below 1 the likelier ones become likelier still.")
+    scaffold_rounds: int = Field(
+        5,
+        ge=0,
+        description="How often a molecule around a scaffold is made noisy again and finished anew, to fit it better.",
+    )
+    scaffold_from: float = Field(0.4, ge=0, lt=1, description="The time, from 0 to 1, that it is taken back to.")
     jitter: float = Field(
-        0.0, ge=0, description="Noise put back into the positions at every step, as a share of what is left of it."
+        1.0, ge=0, description="Noise put back into the positions at every step, as a share of what is left of it."
     )
 
 
