@@ -8,8 +8,8 @@ from torch import Tensor
 from eqcli.geometry.kabsch import align
 
 
-def assigned(mobile: Tensor, target: Tensor, counts: Tensor) -> Tensor:
-    """`mobile` `[B, N, 3]` permuted within the first `counts` `[B]` rows to be nearest to `target` row by row.
+def assigned(mobile: Tensor, target: Tensor, mask: Tensor) -> Tensor:
+    """`mobile` `[B, N, 3]` permuted within the rows of the mask `[B, N]` to be nearest to `target` row by row.
 
     The sum of squared distances is the least of all permutations (the Hungarian algorithm, as in scipy).
     """
@@ -17,13 +17,15 @@ def assigned(mobile: Tensor, target: Tensor, counts: Tensor) -> Tensor:
 
     inner = torch.einsum("bnd,bmd->bnm", target.detach(), mobile.detach()).double().cpu().numpy()
     order = torch.arange(mobile.shape[1]).repeat(len(mobile), 1)
-    for row, n in enumerate(counts.tolist()):
+    for row, rows in enumerate(mask.cpu().numpy()):
+        here = rows.nonzero()[0]
         # Squared lengths are the same in all permutations.
-        order[row, :n] = torch.from_numpy(linear_sum_assignment(inner[row, :n, :n], maximize=True)[1])
+        chosen = linear_sum_assignment(inner[row][here[:, None], here], maximize=True)[1]
+        order[row, torch.from_numpy(here)] = torch.from_numpy(here[chosen])
     return mobile.gather(1, order.to(mobile.device).unsqueeze(-1).expand_as(mobile))
 
 
-def transported(mobile: Tensor, target: Tensor, counts: Tensor, mask: Tensor, rounds: int = 1) -> Tensor:
+def transported(mobile: Tensor, target: Tensor, mask: Tensor, rounds: int = 1) -> Tensor:
     """`mobile` permuted, then turned, to lie near `target`; both `[B, N, 3]` without drift, `mask` `[B, N]`.
 
     Equivariant optimal transport by alternation (Klein et al., NeurIPS 2023; Song et al., NeurIPS 2023): each round
@@ -31,7 +33,7 @@ def transported(mobile: Tensor, target: Tensor, counts: Tensor, mask: Tensor, ro
     it still.
     """
     for _ in range(rounds):
-        mobile = assigned(mobile, target, counts)
+        mobile = assigned(mobile, target, mask)
         turn = align(mobile, target, weights=mask.to(mobile.dtype)).rotation
         mobile = torch.einsum("bij,bnj->bni", turn, mobile) * mask.unsqueeze(-1)
     return mobile

@@ -67,6 +67,16 @@ class MoleculeBatch:
         """Pairs of given atoms, `[B, N, N]` bool."""
         return None if self.known is None else self.known.unsqueeze(2) & self.known.unsqueeze(1) & self.pairs
 
+    @property
+    def unknown(self) -> Tensor:
+        """Atoms that are to be made, `[B, N]` bool."""
+        return self.mask if self.known is None else self.mask & ~self.known
+
+    @property
+    def unknown_pairs(self) -> Tensor:
+        """Pairs of atoms that are not both given, `[B, N, N]` bool."""
+        return self.pairs if self.known_pairs is None else self.pairs & ~self.known_pairs
+
     def to(self, device: torch.device | str) -> MoleculeBatch:
         """The same on a device."""
         tensors: dict[str, Tensor | None] = {field.name: getattr(self, field.name) for field in fields(self)}

@@ -145,6 +145,11 @@ class MoleculeGenerator(nn.Module, ABC):
             return [(1.0, hidden if guidance == 0 else ~hidden)]
         return [(guidance, ~hidden), (1.0 - guidance, hidden)]
 
+    def holds(self, batch: MoleculeBatch) -> bool:
+        """Whether the atoms that a batch gives stay where they are, as the model was trained to."""
+        return False
+
     def base(self, batch: MoleculeBatch, noise: DenseNoise) -> Tensor:
-        """Standard normal positions without drift, `[B, N, 3]`."""
-        return centred(noise.normal_atoms(3), batch.mask)
+        """Standard normal positions, `[B, N, 3]`: without drift, or of the atoms alone that are not given."""
+        drawn = noise.normal_atoms(3)
+        return drawn * batch.unknown.unsqueeze(-1) if self.holds(batch) else centred(drawn, batch.mask)

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from eqcli.diffusion.dense_noise import DenseNoise
-from eqcli.geometry.assignment import transported
+from eqcli.geometry.assignment import assigned, transported
 from eqcli.graph.molecule_batch import MoleculeBatch
 from eqcli.models.molecules.configs.flow_matching import FlowMatchingConfig
 from eqcli.models.molecules.joint import JointGenerator
@@ -42,8 +42,11 @@ class FlowMatching(JointGenerator):
 
     def noised_positions(self, clean: Tensor, batch: MoleculeBatch, time: Tensor, noise: DenseNoise) -> Tensor:
         start = self.spread * self.base(batch, noise)
-        if self.config.transport:
-            start = transported(start, clean, batch.counts, batch.mask)
+        if self.config.transport and self.holds(batch):
+            # What is given fixes the frame: the rest may change places, not turn.
+            start = assigned(start, clean, batch.unknown)
+        elif self.config.transport:
+            start = transported(start, clean, batch.mask)
         return torch.lerp(start, clean, time[:, None, None])
 
     def stepped_positions(

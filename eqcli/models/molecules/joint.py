@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import Any
 
@@ -17,7 +17,7 @@ from eqcli.graph.molecule_batch import MoleculeBatch
 from eqcli.models.molecules.base import CONTEXT, MoleculeGenerator, Sampled
 from eqcli.models.molecules.categories import Categories
 from eqcli.models.molecules.denoiser import DenoiserInput, DenoiserSizes, make_denoiser
-from eqcli.models.molecules.scaffold import Scaffold
+from eqcli.models.molecules.scaffold import Scaffold, drawn_scaffolds
 from eqcli.models.molecules.vocabulary import MoleculeStatistics, Vocabulary
 
 BONDS = "bonds"
@@ -78,7 +78,7 @@ class JointGenerator(MoleculeGenerator):
         self.denoiser = make_denoiser(
             config.denoiser,
             DenoiserSizes(
-                atoms=states + (counts if again else 0),
+                atoms=states + (counts if again else 0) + (config.scaffolds > 0),
                 pairs=sum(k.states + (k.count if again else 0) for k in bonds) + (2 if again else 0),
                 context=CONTEXT,
                 atoms_out=counts,
@@ -145,17 +145,20 @@ class JointGenerator(MoleculeGenerator):
 
     def losses(self, batch: MoleculeBatch, noise: DenseNoise, withheld: Tensor | None = None) -> dict[str, Tensor]:
         withheld = self.withheld(batch, noise) if withheld is None else withheld
+        if self.config.scaffolds > 0 and float(noise.uniform_molecules(1)[0, 0]) < self.config.scaffolds:
+            batch = replace(batch, known=drawn_scaffolds(batch, noise))
         time = self.draw_times(noise.uniform_molecules(1).squeeze(1))
         clean = {name: self.kind(name).index(getattr(batch, FIELDS[name])) for name in self.kinds}
-        data = centred(batch.positions, batch.mask)
+        data = self._framed(batch)
         state = State(self.noised_positions(data, batch, time, noise), self._noised(clean, time, noise))
+        state = self._held(batch, state, State(data, clean))
         seen = self._seen_before(batch, state, time, withheld, noise)
         found = self.look(batch, state, time, withheld, seen)
         weights = self.step_weights(time)
         errors = self._position_error(found.positions, data, batch)
         terms = {"positions": (self.position_weights(time) * errors).mean()}
         for name in self.kinds:
-            where = batch.pairs if name == BONDS else batch.mask
+            where = batch.unknown_pairs if name == BONDS else batch.unknown
             each = self.kind(name).loss(found.logits[name], clean[name], where.to(self.dtype))
             terms[name] = (weights * each).mean()
         loss = torch.stack([getattr(self.config.weights, name) * term for name, term in terms.items()]).sum()
@@ -170,7 +173,8 @@ class JointGenerator(MoleculeGenerator):
         logits = dict(zip(self.atom_kinds, out.atoms.split(sizes, dim=-1), strict=True))
         if out.pairs is not None:
             logits[BONDS] = out.pairs
-        return Clean(centred(state.positions + out.vectors, batch.mask), logits)
+        moved = state.positions + out.vectors * batch.unknown.unsqueeze(-1)
+        return Clean(moved if self.holds(batch) else centred(state.positions + out.vectors, batch.mask), logits)
 
     def sample(
         self,
@@ -181,6 +185,8 @@ class JointGenerator(MoleculeGenerator):
         guidance: float = 1.0,
         on_step: Callable[[int], None] | None = None,
     ) -> Sampled:
+        if self.holds(request):
+            return self._completed(request, noise, settings, guidance, on_step)
         scaffold = Scaffold(request) if request.known is not None else None
         state = State(self.spread * self.base(request, noise), self._drawn(noise))
         seen: Clean | None = None
@@ -204,6 +210,63 @@ class JointGenerator(MoleculeGenerator):
         calls = (len(way) + settings.scaffold_rounds * len(again)) * len(looks)
         return Sampled(made if scaffold is None else scaffold.placed(made), calls)
 
+    def holds(self, batch: MoleculeBatch) -> bool:
+        return self.config.scaffolds > 0 and batch.known is not None
+
+    def _completed(
+        self,
+        request: MoleculeBatch,
+        noise: DenseNoise,
+        settings: Any,
+        guidance: float,
+        on_step: Callable[[int], None] | None,
+    ) -> Sampled:
+        """Molecules around given atoms, by a model that was trained to make them."""
+        given = State(
+            self._framed(request),
+            {name: self.kind(name).index(getattr(request, FIELDS[name])) for name in self.kinds},
+        )
+        state = self._held(request, State(self.spread * self.base(request, noise), self._drawn(noise)), given)
+        seen: Clean | None = None
+        times, looks = self.times(settings), self.shown(request, guidance)
+        for number, (now, later) in enumerate(pairwise(times)):
+            seen = self._guided(request, state, now, looks, seen)
+            positions = self.stepped_positions(state.positions, seen.positions, request, (now, later), noise, settings)
+            categories = self._stepped(state, seen, (now, later), noise, settings)
+            state = self._held(request, State(positions, categories), given)
+            if on_step is not None:
+                on_step(number + 1)
+        return Sampled(Scaffold(request).placed(self._made(request, state)), (len(times) - 1) * len(looks))
+
+    def _framed(self, batch: MoleculeBatch) -> Tensor:
+        """Positions about the centre of the molecule, or about that of what is given and stays."""
+        if not self.holds(batch):
+            return centred(batch.positions, batch.mask)
+        assert batch.known is not None
+        given = batch.known.unsqueeze(-1).to(batch.positions.dtype)
+        centre = (batch.positions * given).sum(dim=1, keepdim=True) / given.sum(dim=1, keepdim=True).clamp(min=1.0)
+        return (batch.positions - centre) * batch.mask.unsqueeze(-1)
+
+    def _held(self, batch: MoleculeBatch, state: State, given: State) -> State:
+        """The state with given atoms, and bonds between them, as they are."""
+        if not self.holds(batch):
+            return state
+        assert batch.known is not None
+        assert batch.known_pairs is not None
+        categories = {
+            name: torch.where(self._told(name, batch), given.categories[name], states)
+            for name, states in state.categories.items()
+        }
+        return State(torch.where(batch.known.unsqueeze(-1), given.positions, state.positions), categories)
+
+    def _told(self, name: str, batch: MoleculeBatch) -> Tensor:
+        """Where a kind of category is given; hybridisations follow from what is still to be made."""
+        assert batch.known is not None
+        assert batch.known_pairs is not None
+        if name == BONDS:
+            return batch.known_pairs
+        return batch.known if name != "hybridisations" else torch.zeros_like(batch.known)
+
     def _back(self, request: MoleculeBatch, state: State, time: float, noise: DenseNoise) -> State:
         """A finished molecule made noisy again as at a time."""
         times = torch.full((len(request),), time, dtype=torch.float64, device=request.counts.device)
@@ -221,12 +284,16 @@ class JointGenerator(MoleculeGenerator):
 
     def _position_error(self, found: Tensor, data: Tensor, batch: MoleculeBatch) -> Tensor:
         """Mean square error of a coordinate in each molecule, Å^2, `[B]`."""
-        each = (found - data).square().sum(dim=(1, 2))
-        return each / (3 * batch.counts.to(each.dtype)).clamp(min=1.0)
+        unknown = batch.unknown.to(found.dtype)
+        each = ((found - data).square().sum(dim=2) * unknown).sum(dim=1)
+        return each / (3 * unknown.sum(dim=1)).clamp(min=1.0)
 
     def _shown(self, batch: MoleculeBatch, state: State, context: Tensor, seen: Clean | None) -> DenoiserInput:
         atoms = [self.kind(name).features(state.categories[name], self.dtype) for name in self.atom_kinds]
         pairs = [self.kind(BONDS).features(state.categories[BONDS], self.dtype)] if self.makes_bonds else []
+        if self.config.scaffolds > 0:
+            known = torch.zeros_like(batch.mask) if batch.known is None else batch.known
+            atoms.append(known.unsqueeze(-1).to(self.dtype))
         vectors = None
         if self.config.self_conditioning:
             atoms += list(self._said(seen, state, self.atom_kinds))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from eqcli.diffusion.dense_noise import DenseNoise
 from eqcli.geometry.centred import centred
 from eqcli.geometry.kabsch import align
 from eqcli.graph.molecule_batch import MoleculeBatch
@@ -12,6 +13,12 @@ from eqcli.models.molecules.categories import Categories
 
 ROUNDS = 5
 """How often points are dealt out, and the given atoms laid onto theirs."""
+
+TWO = 0.3
+"""Share of the molecules of which two fragments are given in training, where these do not touch."""
+
+SLACK = 1.0
+"""Å by which chance changes which atoms count as near."""
 
 CERTAIN = 30.0
 """Logit of what is given, against zero."""
@@ -108,3 +115,20 @@ class Scaffold:
     def _laid(self, mobile: Tensor, target: Tensor) -> Tensor:
         """All of `mobile`, moved as the given atoms of it must be to lie on those of `target`."""
         return align(mobile, target, weights=self.weights).apply(mobile)
+
+
+def drawn_scaffolds(batch: MoleculeBatch, noise: DenseNoise) -> Tensor:
+    """Atoms of each molecule that training gives, `[B, N]` bool: heavy ones about one atom, or about two.
+
+    As many as come, from one to all heavy atoms; the nearest to the chosen ones in space come first.
+    """
+    heavy = batch.mask & (batch.numbers > 1)
+    lots, draws = noise.uniform_atoms(2), noise.uniform_molecules(2)
+    order = lots[..., 0].masked_fill(~heavy, -1.0).argsort(dim=1, descending=True)
+    first, second = order[:, 0], torch.where(draws[:, 0] < TWO, order[:, min(1, order.shape[1] - 1)], order[:, 0])
+    molecule = torch.arange(len(batch), device=order.device)
+    roots = torch.stack([batch.positions[molecule, first], batch.positions[molecule, second]], dim=1)
+    far = torch.cdist(batch.positions, roots).amin(dim=2) + SLACK * lots[..., 1]
+    rank = far.masked_fill(~heavy, torch.inf).argsort(dim=1).argsort(dim=1)
+    wanted = 1 + (draws[:, 1] * heavy.sum(dim=1)).long()
+    return heavy & (rank < wanted.unsqueeze(1))

@@ -52,6 +52,13 @@ class EQGATDiffConfig(MoleculeSection):
     categories_exponent: float = Field(1.0, gt=0, description="Exponent of the schedules of all else.")
     weight_min: float = Field(0.05, ge=0, description="Least weight of a step in the loss.")
     weight_max: float = Field(1.5, gt=0, description="Largest weight of a step: its ratio of signal to noise, clipped.")
+    scaffolds: float = Field(
+        0.0,
+        ge=0,
+        le=1,
+        description="Share of the batches of training in which some atoms of each molecule are given. Scaffolds are "
+        "then completed as learned; with 0 they are put in place of what a model without such training predicts.",
+    )
     self_conditioning: bool = Field(
         False, description="Whether the network sees its previous prediction, in training half of the time."
     )

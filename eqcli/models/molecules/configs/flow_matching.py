@@ -67,6 +67,13 @@ class FlowMatchingConfig(MoleculeSection):
         lt=1,
         description="Errors of positions are divided by the square of the time left, up to this time; 0 means no.",
     )
+    scaffolds: float = Field(
+        0.0,
+        ge=0,
+        le=1,
+        description="Share of the batches of training in which some atoms of each molecule are given. Scaffolds are "
+        "then completed as learned; with 0 they are put in place of what a model without such training predicts.",
+    )
     self_conditioning: bool = Field(
         True, description="Whether the network sees its previous prediction, in training half of the time."
     )
