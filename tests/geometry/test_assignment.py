@@ -83,7 +83,7 @@ def test_turned_together_they_stay_together() -> None:
 def test_transported_noise_is_still_isotropic() -> None:
     """Over turned copies of one target it has no direction, and without a look at the order, the variance it had."""
     rows = 3000
-    counts, mask = torch.full((rows,), 4), torch.ones(rows, 4, dtype=torch.bool)
+    mask = torch.ones(rows, 4, dtype=torch.bool)
     draw = torch.Generator().manual_seed(0)
     noise = centred(torch.randn(rows, 4, 3, generator=draw, dtype=torch.float64), mask)
     one = torch.randn(4, 3, generator=draw, dtype=torch.float64)
