@@ -37,6 +37,7 @@ SYSTEMS: dict[str, dict[str, Any]] = {
         "features": {"charges": False, "hybridisations": False, "prior": "uniform"},
     },
     "flow-absorbing": {"name": "flow-matching", "features": {"prior": "absorbing"}},
+    "flow-scaffolds": {"name": "flow-matching", "scaffolds": 1.0},
     "diffusion": {"name": "eqgat-diff", "timesteps": 30},
     "diffusion-absorbing": {
         "name": "eqgat-diff", "timesteps": 30, "self_conditioning": True, "features": {"prior": "absorbing"}

@@ -358,10 +358,14 @@ def test_the_rest_takes_notice_of_what_is_given(model: MoleculeGenerator) -> Non
 
 @pytest.mark.parametrize("kind", ["rotation of the scaffold", "rotation of the noise"])
 def test_completed_molecules_turn_with_their_scaffold(model: MoleculeGenerator, kind: str) -> None:
-    """And with it alone: however the noise is turned, the rest of the molecule stands where it stood."""
+    """And with it alone, however the noise is turned, where a model is held to it; in its frame they turn together."""
     request = with_core(molecules([5]), [4])
     expected = sampled(model, request, noise_for(request))
     matrix = MAPS["rotation"]
+    if model.holds(request):
+        found = sampled(model, turned(request, matrix), Carried(noise_for(request), matrix=matrix))
+        assert_same(found, turned(expected, matrix), atol=1e-7)
+        return
     if kind == "rotation of the scaffold":
         found = sampled(model, turned(request, matrix), noise_for(request))
         assert_same(found, turned(expected, matrix), atol=1e-7)

@@ -127,7 +127,7 @@ def test_steps_and_settings(files: Path, tmp_path: Path, steps: int) -> None:
     assert result.calls == steps
     with DatasetFile(tmp_path / "o.h5") as file:
         facts = file.provenance
-    assert facts["generation"]["sampling"] == {"steps": steps, "eta": 0.5, "temperature": 1.0}
+    assert facts["generation"]["sampling"].items() >= {"steps": steps, "eta": 0.5, "temperature": 1.0}.items()
     assert facts["generation"]["condition"] == {}
     assert facts["model"]["sha256"] == sha256(files / "steered.safetensors")
 

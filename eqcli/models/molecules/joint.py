@@ -236,16 +236,22 @@ class JointGenerator(MoleculeGenerator):
             state = self._held(request, State(positions, categories), given)
             if on_step is not None:
                 on_step(number + 1)
-        return Sampled(Scaffold(request).placed(self._made(request, state)), (len(times) - 1) * len(looks))
+        # The frame is that of the scaffold: a shift takes it back, where turns would be free about one or two atoms.
+        made = self._made(request, state)
+        made = made.with_molecules(positions=(made.positions + self._centre(request)) * request.mask.unsqueeze(-1))
+        return Sampled(Scaffold(request).restored(made), (len(times) - 1) * len(looks))
 
     def _framed(self, batch: MoleculeBatch) -> Tensor:
         """Positions about the centre of the molecule, or about that of what is given and stays."""
         if not self.holds(batch):
             return centred(batch.positions, batch.mask)
+        return (batch.positions - self._centre(batch)) * batch.mask.unsqueeze(-1)
+
+    def _centre(self, batch: MoleculeBatch) -> Tensor:
+        """The centre of what is given, `[B, 1, 3]`."""
         assert batch.known is not None
         given = batch.known.unsqueeze(-1).to(batch.positions.dtype)
-        centre = (batch.positions * given).sum(dim=1, keepdim=True) / given.sum(dim=1, keepdim=True).clamp(min=1.0)
-        return (batch.positions - centre) * batch.mask.unsqueeze(-1)
+        return (batch.positions * given).sum(dim=1, keepdim=True) / given.sum(dim=1, keepdim=True).clamp(min=1.0)
 
     def _held(self, batch: MoleculeBatch, state: State, given: State) -> State:
         """The state with given atoms, and bonds between them, as they are."""

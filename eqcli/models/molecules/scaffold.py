@@ -102,8 +102,11 @@ class Scaffold:
 
     def placed(self, made: MoleculeBatch) -> MoleculeBatch:
         """Finished molecules in the frame of what was given, the given atoms exactly as they were."""
-        positions = self._laid(made.positions, self.request.positions)
-        positions = torch.where(self.known.unsqueeze(-1), self.request.positions, positions)
+        return self.restored(made.with_molecules(positions=self._laid(made.positions, self.request.positions)))
+
+    def restored(self, made: MoleculeBatch) -> MoleculeBatch:
+        """Molecules that are in the frame of what was given, with the given atoms and bonds exactly as they were."""
+        positions = torch.where(self.known.unsqueeze(-1), self.request.positions, made.positions)
         numbers, charges = (
             torch.where(self.known, getattr(self.request, name), getattr(made, name)) for name in ("numbers", "charges")
         )
