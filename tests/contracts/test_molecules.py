@@ -461,16 +461,17 @@ def test_properties_are_hidden_as_often_as_the_recipe_says() -> None:
 
 
 @pytest.mark.parametrize("system", [name for name in SYSTEMS if "absorbing" in name])
-def test_nothing_stays_masked(system: str) -> None:
+def test_nothing_stays_masked(system: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """At the end of the way every category is one that there is, in the few steps that are taken."""
     model = generator(VARIANTS[f"{system}-egnn"])
     assert isinstance(model, JointGenerator)
-    ends = []
-    made = model._made
-    model._made = lambda request, state: (ends.append(state), made(request, state))[1]  # type: ignore[method-assign,func-returns-value]
+    ends: list[State] = []
+    read = Walk._read
+    monkeypatch.setattr(Walk, "_read", lambda walk, state: (ends.append(state), read(walk, state))[1])  # type: ignore[func-returns-value]
     request = wanted([5] * 60)
     for steps in (1, 7):
         sampled(model, request, noise_for(request), steps=steps)
+    assert len(ends) == 2
     for state in ends:
         for name, states in state.categories.items():
             assert int(states.max()) < model.kind(name).count, name

@@ -13,7 +13,8 @@ from eqcli.diffusion.dense_noise import DenseNoise
 from eqcli.diffusion.gaussian import ancestral_step, posterior
 from eqcli.graph.molecule_batch import MoleculeBatch
 from eqcli.models.molecules.configs.eqgat_diff import EQGATDiffConfig
-from eqcli.models.molecules.joint import BONDS, JointGenerator
+from eqcli.models.molecules.joint import JointGenerator
+from eqcli.models.molecules.joint_states import BONDS
 from eqcli.models.molecules.vocabulary import Vocabulary
 
 OFFSET = 0.008

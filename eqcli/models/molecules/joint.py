@@ -1,11 +1,10 @@
-"""What flow matching and diffusion of positions and categories share: the states, the network, the loss, the loop."""
+"""What flow matching and diffusion of positions and categories share: the network and the loss."""
 
 from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
-from itertools import pairwise
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -17,36 +16,9 @@ from eqcli.graph.molecule_batch import MoleculeBatch
 from eqcli.models.molecules.base import CONTEXT, MoleculeGenerator, Sampled
 from eqcli.models.molecules.categories import Categories
 from eqcli.models.molecules.denoiser import DenoiserInput, DenoiserSizes, make_denoiser
-from eqcli.models.molecules.scaffold import Scaffold, drawn_scaffolds
+from eqcli.models.molecules.joint_states import BONDS, FIELDS, Clean, State
+from eqcli.models.molecules.scaffold import drawn_scaffolds
 from eqcli.models.molecules.vocabulary import MoleculeStatistics, Vocabulary
-
-BONDS = "bonds"
-FIELDS = {"elements": "numbers", "charges": "charges", "hybridisations": "hybridisations", BONDS: "bonds"}
-"""Where a batch holds the codes of each kind of category."""
-
-
-UNDECIDED = 0.5
-"""Until this time, atoms of a scaffold are dealt out anew."""
-
-
-UNLIKE = 2.0
-"""Å^2 that a unit of the logarithm of a probability weighs, where atoms are dealt out."""
-
-
-@dataclass(frozen=True)
-class State:
-    """Molecules on the way: positions `[B, N, 3]` without drift, and the states of each kind of category."""
-
-    positions: Tensor
-    categories: dict[str, Tensor]
-
-
-@dataclass(frozen=True)
-class Clean:
-    """The data as predicted: positions without drift, and logits of each kind of category, `[B, ..., K]`."""
-
-    positions: Tensor
-    logits: dict[str, Tensor]
 
 
 class JointGenerator(MoleculeGenerator):
@@ -149,9 +121,9 @@ class JointGenerator(MoleculeGenerator):
             batch = replace(batch, known=drawn_scaffolds(batch, noise))
         time = self.draw_times(noise.uniform_molecules(1).squeeze(1))
         clean = {name: self.kind(name).index(getattr(batch, FIELDS[name])) for name in self.kinds}
-        data = self._framed(batch)
-        state = State(self.noised_positions(data, batch, time, noise), self._noised(clean, time, noise))
-        state = self._held(batch, state, State(data, clean))
+        data = self.framed(batch)
+        state = State(self.noised_positions(data, batch, time, noise), self.noised(clean, time, noise))
+        state = self.held(batch, state, State(data, clean))
         seen = self._seen_before(batch, state, time, withheld, noise)
         found = self.look(batch, state, time, withheld, seen)
         weights = self.step_weights(time)
@@ -185,75 +157,27 @@ class JointGenerator(MoleculeGenerator):
         guidance: float = 1.0,
         on_step: Callable[[int], None] | None = None,
     ) -> Sampled:
-        if self.holds(request):
-            return self._completed(request, noise, settings, guidance, on_step)
-        scaffold = Scaffold(request) if request.known is not None else None
-        state = State(self.spread * self.base(request, noise), self._drawn(noise))
-        seen: Clean | None = None
-        times, looks = self.times(settings), self.shown(request, guidance)
-        way = list(pairwise(times))
-        again = [] if scaffold is None else [step for step in way if step[0] >= settings.scaffold_from]
-        for number, (now, later) in enumerate(way + settings.scaffold_rounds * again):
-            if number >= len(way) and now == again[0][0]:
-                state = self._back(request, state, now, noise)
-            seen = self._guided(request, state, now, looks, seen)
-            if scaffold is not None:
-                if now < UNDECIDED:
-                    state, seen = self._dealt(state, seen, scaffold)
-                seen = self._given(seen, scaffold)
-            positions = self.stepped_positions(state.positions, seen.positions, request, (now, later), noise, settings)
-            state = State(positions, self._stepped(state, seen, (now, later), noise, settings))
-            if on_step is not None:
-                on_step(number + 1)
-        assert seen is not None
-        made = self._made(request, state)
-        calls = (len(way) + settings.scaffold_rounds * len(again)) * len(looks)
-        return Sampled(made if scaffold is None else scaffold.placed(made), calls)
+        from eqcli.models.molecules.joint_walk import Walk
+
+        walk = Walk(self, request, noise, settings, guidance, on_step)
+        return walk.completed() if self.holds(request) else walk.made()
 
     def holds(self, batch: MoleculeBatch) -> bool:
         return self.config.scaffolds > 0 and batch.known is not None
 
-    def _completed(
-        self,
-        request: MoleculeBatch,
-        noise: DenseNoise,
-        settings: Any,
-        guidance: float,
-        on_step: Callable[[int], None] | None,
-    ) -> Sampled:
-        """Molecules around given atoms, by a model that was trained to make them."""
-        given = State(
-            self._framed(request),
-            {name: self.kind(name).index(getattr(request, FIELDS[name])) for name in self.kinds},
-        )
-        state = self._held(request, State(self.spread * self.base(request, noise), self._drawn(noise)), given)
-        seen: Clean | None = None
-        times, looks = self.times(settings), self.shown(request, guidance)
-        for number, (now, later) in enumerate(pairwise(times)):
-            seen = self._guided(request, state, now, looks, seen)
-            positions = self.stepped_positions(state.positions, seen.positions, request, (now, later), noise, settings)
-            categories = self._stepped(state, seen, (now, later), noise, settings)
-            state = self._held(request, State(positions, categories), given)
-            if on_step is not None:
-                on_step(number + 1)
-        # The frame is that of the scaffold: a shift takes it back, where turns would be free about one or two atoms.
-        made = self._made(request, state)
-        made = made.with_molecules(positions=(made.positions + self._centre(request)) * request.mask.unsqueeze(-1))
-        return Sampled(Scaffold(request).restored(made), (len(times) - 1) * len(looks))
-
-    def _framed(self, batch: MoleculeBatch) -> Tensor:
+    def framed(self, batch: MoleculeBatch) -> Tensor:
         """Positions about the centre of the molecule, or about that of what is given and stays."""
         if not self.holds(batch):
             return centred(batch.positions, batch.mask)
-        return (batch.positions - self._centre(batch)) * batch.mask.unsqueeze(-1)
+        return (batch.positions - self.centre(batch)) * batch.mask.unsqueeze(-1)
 
-    def _centre(self, batch: MoleculeBatch) -> Tensor:
+    def centre(self, batch: MoleculeBatch) -> Tensor:
         """The centre of what is given, `[B, 1, 3]`."""
         assert batch.known is not None
         given = batch.known.unsqueeze(-1).to(batch.positions.dtype)
         return (batch.positions * given).sum(dim=1, keepdim=True) / given.sum(dim=1, keepdim=True).clamp(min=1.0)
 
-    def _held(self, batch: MoleculeBatch, state: State, given: State) -> State:
+    def held(self, batch: MoleculeBatch, state: State, given: State) -> State:
         """The state with given atoms, and bonds between them, as they are."""
         if not self.holds(batch):
             return state
@@ -272,12 +196,6 @@ class JointGenerator(MoleculeGenerator):
         if name == BONDS:
             return batch.known_pairs
         return batch.known if name != "hybridisations" else torch.zeros_like(batch.known)
-
-    def _back(self, request: MoleculeBatch, state: State, time: float, noise: DenseNoise) -> State:
-        """A finished molecule made noisy again as at a time."""
-        times = torch.full((len(request),), time, dtype=torch.float64, device=request.counts.device)
-        positions = self.noised_positions(state.positions, request, times.to(self.dtype), noise)
-        return State(positions, self._noised(state.categories, times, noise))
 
     def _seen_before(
         self, batch: MoleculeBatch, state: State, time: Tensor, withheld: Tensor | None, noise: DenseNoise
@@ -334,88 +252,14 @@ class JointGenerator(MoleculeGenerator):
         distance = (squared + 1e-8).sqrt()
         return torch.stack([1.0 / (1.0 + distance), torch.exp(-squared / 4.0)], dim=-1) * batch.pairs.unsqueeze(-1)
 
-    def _uniform(self, name: str, noise: DenseNoise, width: int) -> Tensor:
+    def uniform(self, name: str, noise: DenseNoise, width: int) -> Tensor:
         return noise.uniform_pairs(width) if name == BONDS else noise.uniform_atoms(width)
 
-    def _noised(self, clean: dict[str, Tensor], time: Tensor, noise: DenseNoise) -> dict[str, Tensor]:
+    def noised(self, clean: dict[str, Tensor], time: Tensor, noise: DenseNoise) -> dict[str, Tensor]:
         return {
-            name: self.kind(name).noised(states, self.signal(name, time), self._uniform(name, noise, 2))
+            name: self.kind(name).noised(states, self.signal(name, time), self.uniform(name, noise, 2))
             for name, states in clean.items()
         }
 
-    def _drawn(self, noise: DenseNoise) -> dict[str, Tensor]:
-        return {name: self.kind(name).drawn(self._uniform(name, noise, 2)) for name in self.kinds}
-
-    def _stepped(
-        self, state: State, seen: Clean, span: tuple[float, float], noise: DenseNoise, settings: Any
-    ) -> dict[str, Tensor]:
-        found = {}
-        for name, states in state.categories.items():
-            now, later = (self._signal_at(name, t) for t in span)
-            logits = seen.logits[name] / settings.temperature
-            if settings.categories == "fresh":
-                found[name] = self.kind(name).drawn_anew(logits, later, self._uniform(name, noise, 3))
-            else:
-                uniform = self._uniform(name, noise, 1).squeeze(-1)
-                found[name] = self.kind(name).stepped(states, logits, now, later, uniform)
-        return found
-
-    def _signal_at(self, name: str, time: float) -> float:
+    def signal_at(self, name: str, time: float) -> float:
         return float(self.signal(name, torch.tensor([time], dtype=torch.float64)))
-
-    def _guided(
-        self,
-        request: MoleculeBatch,
-        state: State,
-        time: float,
-        looks: list[tuple[float, Tensor | None]],
-        seen: Clean | None,
-    ) -> Clean:
-        """The weighted mean of what the network says with and without its conditions."""
-        times = torch.full((len(request),), time, dtype=self.dtype, device=request.counts.device)
-        found = [(weight, self.look(request, state, times, hidden, seen)) for weight, hidden in looks]
-        if len(found) == 1:
-            return found[0][1]
-        positions = torch.stack([weight * clean.positions for weight, clean in found]).sum(dim=0)
-        logits = {
-            name: torch.stack([weight * clean.logits[name].log_softmax(dim=-1) for weight, clean in found]).sum(dim=0)
-            for name in self.kinds
-        }
-        return Clean(positions, logits)
-
-    def _dealt(self, state: State, seen: Clean, scaffold: Scaffold) -> tuple[State, Clean]:
-        """The same with atoms renumbered, so that those of the scaffold are what looks most like them."""
-        elements = self.kind("elements").index(scaffold.request.numbers)
-        logits = seen.logits["elements"].log_softmax(dim=-1)
-        unlikely = -logits.gather(2, elements.unsqueeze(1).expand(-1, logits.shape[1], -1)).transpose(1, 2)
-        order, mirrored = scaffold.dealt(seen.positions, UNLIKE * unlikely)
-        # Mirror images are equally likely, and so are their predictions.
-        sign = torch.where(mirrored, -1.0, 1.0).to(self.dtype)[:, None, None]
-        categories = {name: renumbered(states, order, name == BONDS) for name, states in state.categories.items()}
-        said = {name: renumbered(values, order, name == BONDS) for name, values in seen.logits.items()}
-        return (
-            State(sign * renumbered(state.positions, order, False), categories),
-            Clean(sign * renumbered(seen.positions, order, False), said),
-        )
-
-    def _given(self, seen: Clean, scaffold: Scaffold) -> Clean:
-        """The prediction with what is given in place of what is predicted of it."""
-        logits = {
-            name: scaffold.certain(name, FIELDS[name], self.kind(name), values) for name, values in seen.logits.items()
-        }
-        return Clean(scaffold.fitted(seen.positions), logits)
-
-    def _made(self, request: MoleculeBatch, state: State) -> MoleculeBatch:
-        codes = {
-            FIELDS[name]: self.kind(name).code(states) * (request.pairs if name == BONDS else request.mask)
-            for name, states in state.categories.items()
-        }
-        return request.with_molecules(positions=state.positions, **codes)
-
-
-def renumbered(values: Tensor, order: Tensor, pairs: bool) -> Tensor:
-    """Rows of `[B, N, ...]` in an order `[B, N]`; rows and columns of `[B, N, N, ...]` for pairs."""
-    molecule = torch.arange(len(order), device=order.device)
-    if pairs:
-        return values[molecule[:, None, None], order.unsqueeze(2), order.unsqueeze(1)]
-    return values[molecule.unsqueeze(1), order]

@@ -48,7 +48,7 @@ def test_given_atoms_are_not_part_of_the_loss(name: str, network: str) -> None:
     options = {"name": name, "scaffolds": 1.0, "denoiser": NETWORKS[network]}
     model = generator(options)
     batch = with_core(molecules([6]), [5])
-    state = model._framed(batch)  # type: ignore[operator]
+    state = model.framed(batch)  # type: ignore[operator]
     assert state[0, :5].mean(dim=0).abs().max() < 1e-12
     found = state.clone()
     found[:, :5] += 7.0

@@ -27,12 +27,6 @@ class EQGATDiffSampling(MoleculeSection):
         "made noisy, which forgets earlier mistakes.",
     )
     temperature: float = Field(1.0, gt=0, description="Categories: below 1 the likelier ones become likelier still.")
-    scaffold_rounds: int = Field(
-        5,
-        ge=0,
-        description="How often a molecule around a scaffold is made noisy again and finished anew, to fit it better.",
-    )
-    scaffold_from: float = Field(0.4, ge=0, lt=1, description="The time, from 0 to 1, that it is taken back to.")
 
 
 class EQGATDiffConfig(MoleculeSection):

@@ -29,12 +29,6 @@ class FlowSampling(MoleculeSection):
         "made noisy, which forgets earlier mistakes.",
     )
     temperature: float = Field(1.0, gt=0, description="Categories: below 1 the likelier ones become likelier still.")
-    scaffold_rounds: int = Field(
-        5,
-        ge=0,
-        description="How often a molecule around a scaffold is made noisy again and finished anew, to fit it better.",
-    )
-    scaffold_from: float = Field(0.4, ge=0, lt=1, description="The time, from 0 to 1, that it is taken back to.")
     jitter: float = Field(
         1.0, ge=0, description="Noise put back into the positions at every step, as a share of what is left of it."
     )
