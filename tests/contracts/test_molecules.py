@@ -19,7 +19,9 @@ from eqcli.models.molecules.base import MoleculeGenerator
 from eqcli.models.molecules.config import MOLECULE_DENOISERS, MOLECULE_GENERATORS
 from eqcli.models.molecules.edm import EDM
 from eqcli.models.molecules.eqgat import EQGAT
-from eqcli.models.molecules.joint import Clean, JointGenerator, State
+from eqcli.models.molecules.joint import JointGenerator
+from eqcli.models.molecules.joint_states import Clean, State
+from eqcli.models.molecules.joint_walk import Walk
 from eqcli.models.molecules.scaffold import Scaffold
 from tests.molecule_case import (
     COUNTS,
