@@ -18,6 +18,8 @@ PINS = dict(
     line.split("==") for line in (ROOT / "constraints.txt").read_text("utf-8").splitlines() if not line.startswith("#")
 )
 RECIPES = sorted((ROOT / "recipes").rglob("*.yaml"))
+
+
 def _stand_in(path: Path) -> str:
     molecules = "family: molecules" in path.read_text("utf-8")
     return "data/small_molecules/train.sdf" if molecules else "data/intermetallics/train.extxyz"
