@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from numbers import Real
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -96,22 +95,3 @@ def value_of(structure: Structure, name: str | None) -> float:
         except ValueError:
             return np.nan
     return float(found) if isinstance(found, Real) and not isinstance(found, bool) else np.nan
-
-
-@dataclass(frozen=True)
-class PreparedCrystals:
-    """The parts of a data set, and where they come from.
-
-    Attributes
-    ----------
-    parts
-        `train`, `valid` and perhaps `test`.
-    settings
-        The `data` section of the recipe and the seed.
-    inputs
-        Path and SHA-256 of every file that was read.
-    """
-
-    parts: dict[str, CrystalSet]
-    settings: dict[str, Any]
-    inputs: list[dict[str, str]]

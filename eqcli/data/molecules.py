@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -121,25 +121,6 @@ def molecule_set(structures: Sequence[Structure], values: Sequence[str] = ()) ->
             len(structures), len(values)
         ),
     )
-
-
-@dataclass(frozen=True)
-class PreparedMolecules:
-    """The parts of a data set, and where they come from.
-
-    Attributes
-    ----------
-    parts
-        `train`, `valid` and perhaps `test`.
-    settings
-        The `data` section of the recipe and the seed.
-    inputs
-        Path and SHA-256 of every file that was read.
-    """
-
-    parts: dict[str, MoleculeSet]
-    settings: dict[str, Any]
-    inputs: list[dict[str, str]]
 
 
 def _bonds(structure: Structure) -> list[tuple[int, int, int]]:

@@ -14,7 +14,8 @@ from eqcli.tasks.check import CheckReport
 from eqcli.tasks.training_parts import Parts, left_out, read_parts, store, stored
 
 if TYPE_CHECKING:
-    from eqcli.data.crystals import PreparedCrystals
+    from eqcli.data.crystals import CrystalSet
+    from eqcli.data.prepared_sets import PreparedSets
     from eqcli.engine.training_generator import TrainableGenerator
     from eqcli.engine.training_run import RunFolder
     from eqcli.io.structure import Structure
@@ -87,9 +88,10 @@ def describe_crystals(parts: Parts, failures: Sequence[Failure]) -> CheckReport:
     )
 
 
-def _prepared(recipe: GeneratorRecipe, parts: Parts, inputs: list[dict[str, str]]) -> PreparedCrystals:
-    from eqcli.data.crystals import PreparedCrystals, crystal_set
+def _prepared(recipe: GeneratorRecipe, parts: Parts, inputs: list[dict[str, str]]) -> PreparedSets[CrystalSet]:
+    from eqcli.data.crystals import crystal_set
+    from eqcli.data.prepared_sets import PreparedSets
 
     settings: dict[str, Any] = {"data": recipe.data.model_dump(mode="json"), "seed": recipe.seed}
     name = recipe.model.conditions.value
-    return PreparedCrystals({part: crystal_set(rows, name) for part, rows in parts.items()}, settings, inputs)
+    return PreparedSets({part: crystal_set(rows, name) for part, rows in parts.items()}, settings, inputs)

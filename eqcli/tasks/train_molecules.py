@@ -15,7 +15,8 @@ from eqcli.tasks.check import CheckReport
 from eqcli.tasks.training_parts import Parts, left_out, read_parts, store, stored
 
 if TYPE_CHECKING:
-    from eqcli.data.molecules import PreparedMolecules
+    from eqcli.data.molecules import MoleculeSet
+    from eqcli.data.prepared_sets import PreparedSets
     from eqcli.engine.training_molecules import TrainableMolecules
     from eqcli.engine.training_run import RunFolder
     from eqcli.io.structure import Structure
@@ -90,9 +91,10 @@ def describe_molecules(parts: Parts, failures: Sequence[Failure]) -> CheckReport
     )
 
 
-def _prepared(recipe: MoleculesRecipe, parts: Parts, inputs: list[dict[str, str]]) -> PreparedMolecules:
-    from eqcli.data.molecules import PreparedMolecules, molecule_set
+def _prepared(recipe: MoleculesRecipe, parts: Parts, inputs: list[dict[str, str]]) -> PreparedSets[MoleculeSet]:
+    from eqcli.data.molecules import molecule_set
+    from eqcli.data.prepared_sets import PreparedSets
 
     settings: dict[str, Any] = {"data": recipe.data.model_dump(mode="json"), "seed": recipe.seed}
     names = recipe.model.conditions.values
-    return PreparedMolecules({part: molecule_set(rows, names) for part, rows in parts.items()}, settings, inputs)
+    return PreparedSets({part: molecule_set(rows, names) for part, rows in parts.items()}, settings, inputs)

@@ -224,11 +224,12 @@ def test_nothing_to_train_on(tmp_path: Path, structures: list[Structure], change
 
 def test_figures_of_held_out_molecules_are_the_same_each_time(data: Path) -> None:
     """The noise is fixed: figures of epochs can be compared."""
-    from eqcli.data.molecules import PreparedMolecules, molecule_set
+    from eqcli.data.molecules import molecule_set
+    from eqcli.data.prepared_sets import PreparedSets
 
     recipe = make_recipe(data, model={"conditions": {"values": ["gap"]}})
     parts, _ = read_molecules(recipe, Listener())
-    prepared = PreparedMolecules({name: molecule_set(rows, ["gap"]) for name, rows in parts.items()}, {}, [])
+    prepared = PreparedSets({name: molecule_set(rows, ["gap"]) for name, rows in parts.items()}, {}, [])
     made = TrainableMolecules(recipe, prepared)
     model = made.new_model()
     indices = [[0, 1, 2], [3, 4, 5, 6, 7, 8, 9, 10, 11]]
