@@ -12,6 +12,7 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
+from eqcli.data.prepared_sets import PreparedSets
 from eqcli.errors import InputError, Where
 from eqcli.files import atomic_path
 
@@ -75,23 +76,8 @@ def kind(systems: ParticleSet) -> tuple[int, ...]:
     return (*systems.positions.shape[1:], systems.charges is not None, systems.features.shape[2])
 
 
-@dataclass(frozen=True)
-class PreparedParticles:
-    """The parts of a data set, and where they come from.
-
-    Attributes
-    ----------
-    parts
-        `train`, `valid` and perhaps `test`.
-    settings
-        The `data` section of the recipe and the seed.
-    inputs
-        Path and SHA-256 of every file that was read.
-    """
-
-    parts: dict[str, ParticleSet]
-    settings: dict[str, Any]
-    inputs: list[dict[str, str]]
+PreparedParticles = PreparedSets[ParticleSet]
+"""Systems of particles in parts, and where they come from."""
 
 
 def save_particles(path: Path, prepared: PreparedParticles, provenance: dict[str, Any]) -> None:

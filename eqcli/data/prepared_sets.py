@@ -1,4 +1,4 @@
-"""The parts of a data set of structures that lie in memory, and where they come from."""
+"""The parts of a data set that lies in memory, and where they come from."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ S = TypeVar("S")
 
 @dataclass(frozen=True)
 class PreparedSets(Generic[S]):
-    """Crystals or molecules to train a generator on.
+    """Crystals, molecules or systems of particles to train on.
 
     Attributes
     ----------

@@ -6,6 +6,7 @@ import numpy as np
 
 from eqcli.errors import InputError
 from eqcli.io.structure import Structure
+from eqcli.metrics.molecules.fragments import fragments
 
 OVERLAP = 0.5
 """Å. No two atoms of a molecule are so near: the bond of H2 is 0.74 Å long."""
@@ -33,18 +34,3 @@ def flags_of(structure: Structure) -> list[str]:
     except InputError:
         found.append("valence")
     return found
-
-
-def fragments(atoms: int, bonds: list[list[float]]) -> int:
-    """Parts of a molecule that no bond connects."""
-    parent = list(range(atoms))
-
-    def root(i: int) -> int:
-        while parent[i] != i:
-            parent[i] = parent[parent[i]]
-            i = parent[i]
-        return i
-
-    for i, j, _ in bonds:
-        parent[root(int(i))] = root(int(j))
-    return len({root(i) for i in range(atoms)})

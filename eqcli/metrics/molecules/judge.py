@@ -20,6 +20,7 @@ from eqcli.io.rdkit_build import AROMATIC, molecule_of
 from eqcli.io.rdkit_molecule import sanitised, smiles_of
 from eqcli.io.structure import Structure
 from eqcli.metrics.molecules.bond_rule import bonds_by_rule
+from eqcli.metrics.molecules.fragments import fragments
 from eqcli.metrics.molecules.valence import ValenceTable, stable_atoms
 
 if TYPE_CHECKING:
@@ -129,7 +130,7 @@ def _bonds(structure: Structure, source: BondSource) -> tuple[Bonds, Structure]:
 def _without_verdict(structure: Structure, bonds: Bonds) -> Judgement:
     """What can be said of any molecule; it counts as invalid and unstable."""
     charges = structure.arrays.get("formal_charge")
-    pieces = _fragments(len(structure), bonds)
+    pieces = fragments(len(structure), bonds)
     return Judgement(
         n_atoms=len(structure),
         n_stable=0,
@@ -143,22 +144,6 @@ def _without_verdict(structure: Structure, bonds: Bonds) -> Judgement:
         valence_errors=0,
         reason="",
     )
-
-
-def _fragments(n: int, bonds: Bonds) -> int:
-    """Number of pieces that bonds join `n` atoms to."""
-    parent = list(range(n))
-
-    def root(i: int) -> int:
-        while parent[i] != i:
-            parent[i] = parent[parent[i]]
-            i = parent[i]
-        return i
-
-    for i, j, order in bonds:
-        if order and 0 <= i < n and 0 <= j < n:
-            parent[root(int(i))] = root(int(j))
-    return sum(parent[i] == i for i in range(n))
 
 
 def _kekulised(molecule: Mol, bonds: Bonds) -> Bonds:
