@@ -1,0 +1,1 @@
+"""Docking: where and how a ligand binds to a receptor."""
