@@ -1,0 +1,1 @@
+"""Figures of docked poses: errors against the crystal, symmetry included, clashes, validity."""
