@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
@@ -74,8 +74,3 @@ def distinct(poses: Sequence[PoseResult], heavy: NDArray[np.bool_], count: int, 
         if len(kept) == count:
             break
     return kept
-
-
-def moved(pose: PoseResult, positions: FloatArray, score: float) -> PoseResult:
-    """The pose at other positions."""
-    return replace(pose, positions=positions, score=score)
