@@ -14,7 +14,7 @@ import numpy as np
 from eqcli.errors import InputError, Where
 from eqcli.io.cells import cell_matrix
 from eqcli.io.frame import Item, Items, atomic_number, unknown_element
-from eqcli.io.pdb_atoms import Atom, element_from_name, to_frame
+from eqcli.io.pdb_atoms import Atom, Model, element_from_name, to_frame
 from eqcli.io.pdb_writer import write as write
 from eqcli.io.structure import FloatArray
 from eqcli.io.text import Lines, is_text, not_text, open_text
@@ -28,19 +28,25 @@ def read(path: Path) -> Items:
     The atoms of a file are those of the asymmetric unit: only with the space group P 1
     is the cell a period of the structure.
     """
+    for model in read_models(path):
+        yield _frame(model)
+
+
+def read_models(path: Path) -> Iterator[Model | InputError]:
+    """The atoms of each model with all their alternate locations; a model with a bad line becomes that line's error."""
     with open_text(path) as file:
         found = False
-        for item in _models(Lines(path, file)):
+        for model in _models(Lines(path, file)):
             found = True
-            yield item
+            yield model
         if not found:
             raise InputError("the file has no ATOM or HETATM lines", Where(path))
 
 
-def _models(lines: Lines) -> Iterator[Item]:
-    """Goes through the file once; a model with a bad line becomes that line's error."""
+def _models(lines: Lines) -> Iterator[Model | InputError]:
     number = 0
-    cell: tuple[FloatArray | None, str] = (None, "")
+    cell: FloatArray | None = None
+    group = ""
     atoms: list[Atom] = []
     error: InputError | None = None
     while True:
@@ -48,7 +54,7 @@ def _models(lines: Lines) -> Iterator[Item]:
         record = (line or "")[:6].ljust(6)
         if line is None or record in ("ENDMDL", "MODEL ", "END   "):
             if atoms or error:
-                yield error or _frame(atoms, cell, Where(lines.path, number, atoms[0].line))
+                yield error or Model(atoms, cell, group, Where(lines.path, number, atoms[0].line))
                 number, atoms, error = number + 1, [], None
             if line is None:
                 return
@@ -57,14 +63,14 @@ def _models(lines: Lines) -> Iterator[Item]:
             if record in ATOMS:
                 atoms.append(_atom(line, Where(lines.path, number, lines.number)))
             elif record == "CRYST1":
-                cell = _cryst1(line, Where(lines.path, number, lines.number))
+                cell, group = _cryst1(line, Where(lines.path, number, lines.number))
         except InputError as bad:
             error = error or bad
 
 
-def _frame(atoms: list[Atom], cell: tuple[FloatArray | None, str], where: Where) -> Item:
+def _frame(model: Model | InputError) -> Item:
     try:
-        return to_frame(atoms, *cell, where)
+        return model if isinstance(model, InputError) else to_frame(model)
     except InputError as error:
         return error
 
@@ -131,6 +137,12 @@ def _cell(lengths: list[float], angles: list[float]) -> FloatArray | None:
 
 def read_mmcif(path: Path, text: str) -> Items:
     """A structure per model of each data block of an mmCIF text."""
+    for model in read_mmcif_models(path, text):
+        yield _frame(model)
+
+
+def read_mmcif_models(path: Path, text: str) -> Iterator[Model | InputError]:
+    """As `read_models`, of an mmCIF text; a data block with a bad row becomes that row's error."""
     from eqcli.io.cif import parse_document
 
     number = 0
@@ -145,7 +157,7 @@ def read_mmcif(path: Path, text: str) -> Items:
             number += 1
             continue
         for atoms in models:
-            yield _frame(atoms, cell, Where(path, number))
+            yield Model(atoms, *cell, Where(path, number))
             number += 1
     if number == 0:
         raise InputError("no data block of this mmCIF has atoms (_atom_site.Cartn_x)", Where(path))

@@ -36,6 +36,16 @@ class Atom:
         return self.chain, self.sequence, self.insertion
 
 
+@dataclass(frozen=True)
+class Model:
+    """The atoms of one model in the file's order, with all alternate locations; its cell and space group."""
+
+    atoms: list[Atom]
+    cell: FloatArray | None
+    group: str
+    where: Where
+
+
 _BIOPOLYMER = frozenset(
     (
         *("ALA", "ARG", "ASN", "ASP", "CYS", "GLN", "GLU", "GLY", "HIS", "ILE", "LEU", "LYS", "MET", "PHE", "PRO"),
@@ -102,11 +112,12 @@ def _one_conformation(members: list[Atom]) -> list[Atom]:
     return kept
 
 
-def to_frame(atoms: list[Atom], cell: FloatArray | None, group: str, where: Where) -> Frame:
+def to_frame(model: Model) -> Frame:
     """The frame of one model. Periodic only in P 1, see `pdb.read`."""
-    chosen = choose_conformation(atoms)
+    chosen = choose_conformation(model.atoms)
+    cell, group = model.cell, model.group
     if not chosen:
-        raise InputError("a model without atoms", where)
+        raise InputError("a model without atoms", model.where)
     symmetric = cell is not None and group.replace(" ", "").upper() not in ("", "P1")
     frame = Frame(
         numbers=np.array([a.number for a in chosen], dtype=np.int64),
@@ -114,7 +125,7 @@ def to_frame(atoms: list[Atom], cell: FloatArray | None, group: str, where: Wher
         cell=cell,
         pbc=np.zeros(3, dtype=bool) if symmetric or cell is None else None,
         info={"spacegroup": group} if symmetric else {},
-        where=where,
+        where=model.where,
         angstrom=True,
     )
     frame.arrays = {
