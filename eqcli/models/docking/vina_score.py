@@ -13,7 +13,9 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor
 
+from eqcli.models.docking.affinity_maps import AffinityMaps
 from eqcli.models.docking.site import Site
+from eqcli.models.docking.vina_pairs import PairTable
 from eqcli.models.docking.vina_terms import (
     TERMS,
     TORSION_WEIGHT,
@@ -60,6 +62,8 @@ class VinaScore:
     binned
         Whether `terms`, `energy` and `affinity` use distances rounded as in the table of the `vina` package. Steps, so
         for comparison only: gradients stay those of the smooth terms.
+    maps
+        Grids of the receptor: with them `energy_and_gradient` interpolates, everything else stays exact.
     """
 
     def __init__(
@@ -71,6 +75,7 @@ class VinaScore:
         *,
         cap: float | None = None,
         binned: bool = False,
+        maps: AffinityMaps | None = None,
     ) -> None:
         device, dtype = site.positions.device, site.positions.dtype
         types, pairs = types.to(device), pairs.to(device)
@@ -85,12 +90,22 @@ class VinaScore:
         self._intra = pair_kind(self.types[self.pairs[:, 0]], self.types[self.pairs[:, 1]], dtype)
         self._pair_terms = binned_terms if binned else pair_terms
         self._binned = binned
+        self.maps = None if maps is None else maps.covering(self.types)
+        self._table = None if maps is None else PairTable(self.types, self.pairs, dtype, cap)
 
     @classmethod
-    def of(cls, site: Site, topology: Topology, *, cap: float | None = None, binned: bool = False) -> VinaScore:
+    def of(
+        cls,
+        site: Site,
+        topology: Topology,
+        *,
+        cap: float | None = None,
+        binned: bool = False,
+        maps: AffinityMaps | None = None,
+    ) -> VinaScore:
         """The score of a ligand given by its topology (arrays of numpy)."""
         types, pairs = torch.as_tensor(topology.types), torch.as_tensor(topology.pairs)
-        return cls(site, types, pairs, topology.torsion_count, cap=cap, binned=binned)
+        return cls(site, types, pairs, topology.torsion_count, cap=cap, binned=binned, maps=maps)
 
     def terms(self, positions: Tensor) -> dict[str, Tensor]:
         """Each weighted term, kcal/mol `[P]`: `gauss1` ... with the receptor, `intra_gauss1` ... in the ligand, `wall`.
@@ -129,8 +144,10 @@ class VinaScore:
         return self.inter(positions) / (1 + TORSION_WEIGHT * self.torsion_count)
 
     def energy_and_gradient(self, positions: Tensor) -> tuple[Tensor, Tensor]:
-        """The smooth energy `[P]` and its gradient `[P, N, 3]` (kcal/mol/Å), without autograd."""
+        """The energy `[P]` and its gradient `[P, N, 3]` (kcal/mol/Å), without autograd: from the maps or else exact."""
         with torch.no_grad():
+            if self.maps is not None and self._table is not None:
+                return self._interpolated(positions, self.maps, self._table)
             heavy = positions[:, self.heavy]
             energy, slope = self._receptor(heavy)
             wall, wall_slope = self.site.wall(heavy)
@@ -138,6 +155,23 @@ class VinaScore:
             gradient = torch.zeros_like(positions)
             gradient[:, self.heavy] = slope + wall_slope + own_slope
             return energy + wall.sum(1) + own, gradient
+
+    def _interpolated(self, positions: Tensor, maps: AffinityMaps, table: PairTable) -> tuple[Tensor, Tensor]:
+        """Energy `[P]` and gradient `[P, N, 3]` from the grids and the table of pairs."""
+        coordinates = positions.permute(2, 1, 0)
+        if self.heavy.numel() < positions.shape[1]:
+            coordinates = coordinates[:, self.heavy]
+        coordinates = coordinates.contiguous()  # [3, H, P]: the poses side by side
+        atoms, slope = maps.energy_and_gradient(coordinates, self.types)
+        if self.cap is not None:
+            slope = slope * capped_slope(atoms, self.cap)
+            atoms = capped(atoms, self.cap)
+        own, own_slope = table.energy_and_gradient(coordinates)
+        wall, wall_slope = self.site.wall(coordinates.movedim(0, -1))
+        heavy = slope.add_(own_slope).add_(wall_slope.movedim(-1, 0))
+        gradient = positions.new_zeros(3, positions.shape[1], positions.shape[0])
+        gradient[:, self.heavy] = heavy
+        return atoms.add_(wall).sum(0).add_(own), gradient.permute(2, 1, 0).contiguous()
 
     def _receptor(self, heavy: Tensor) -> tuple[Tensor, Tensor]:
         """Energy `[P]` and gradient `[P, H, 3]` of the terms with the receptor."""
