@@ -44,8 +44,8 @@ class AffinityMaps:
     channels
         `[types]` int64: the grid of each atom type, -1 where none was made.
     coefficients
-        `[grids * cells, 8]`, kcal/mol: the factor of x^i y^j z^k in the cell, with x, y, z from 0 to 1 across it, in the
-        order ijk = 000, 001, 010, ...
+        `[grids * cells, 8]`, kcal/mol: the factor of x^i y^j z^k in the cell, with x, y, z from 0 to 1 across it, in
+        the order ijk = 000, 001, 010, ...
     """
 
     site: Site
