@@ -34,7 +34,7 @@ def read(path: Path) -> Items:
 def _frames(path: Path) -> Items:
     with open_text(path) as file:
         number = 0
-        for start, record in _records(Lines(path, file)):
+        for start, record in records_in(Lines(path, file)):
             where = Where(path, number, start)
             number += 1
             try:
@@ -45,7 +45,7 @@ def _frames(path: Path) -> Items:
             raise InputError("the file is empty", Where(path))
 
 
-def _records(lines: Lines) -> Iterator[tuple[int, list[str]]]:
+def records_in(lines: Lines) -> Iterator[tuple[int, list[str]]]:
     """First line number and lines of each record, the last one also without its end mark."""
     record: list[str] = []
     start = 1
@@ -60,6 +60,20 @@ def _records(lines: Lines) -> Iterator[tuple[int, list[str]]]:
 
 
 def _frame(record: list[str], where: Where) -> Frame:
+    molecule, items, drawn = molfile_of(record, where)
+    if drawn:
+        raise InputError("this record is a drawing (2D), not a structure", where, "Make conformers first.")
+    frame = frame_of(molecule, where)
+    title = record[0].strip()
+    frame.info = {**({"name": title} if title else {}), **frame.info, **items}
+    return frame
+
+
+def molfile_of(record: list[str], where: Where) -> tuple[Any, dict[str, str], bool]:
+    """The molecule of a record, not sanitised; its data items; and whether it says that it is a drawing (2D).
+
+    Raises InputError where it is no molfile.
+    """
     from rdkit import Chem, rdBase
 
     start = where.line or 1
@@ -76,12 +90,7 @@ def _frame(record: list[str], where: Where) -> Frame:
             molecule = None
     if molecule is None:
         raise InputError("RDKit cannot read this molfile", Where(where.file, where.frame, start + 3))
-    if record[1][_DIMENSION] == "2D":
-        raise InputError("this record is a drawing (2D), not a structure", where, "Make conformers first.")
-    frame = frame_of(molecule, where)
-    title = record[0].strip()
-    frame.info = {**({"name": title} if title else {}), **frame.info, **_items(record[ends[0] + 1 :])}
-    return frame
+    return molecule, items_of(record[ends[0] + 1 :]), record[1][_DIMENSION] == "2D"
 
 
 def frame_of(molecule: Any, where: Where) -> Frame:
@@ -111,7 +120,7 @@ def frame_of(molecule: Any, where: Where) -> Frame:
     )
 
 
-def _items(lines: list[str]) -> dict[str, str]:
+def items_of(lines: list[str]) -> dict[str, str]:
     """The data items of a record: `> <name>`, then lines of text up to a blank one."""
     items: dict[str, str] = {}
     name = None
