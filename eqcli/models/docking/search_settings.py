@@ -1,0 +1,50 @@
+"""How much work a search for poses does, and how it moves."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class SearchSettings:
+    """Settings of `eqcli.models.docking.search.search`; the numbers of chains and steps grow with the torsions.
+
+    Attributes
+    ----------
+    effort
+        Factor on the number of starts and of steps; 1 is meant for a known pocket.
+    chains
+        Poses that are moved at once.
+    temperature
+        Of the Metropolis test, kcal/mol.
+    shift
+        Longest random translation of one step, Å.
+    evaluations
+        Calls of the score in the local search of one step.
+    polish
+        Calls of the score in the last local search of the best poses.
+    poses
+        Poses handed back, at most.
+    apart
+        Poses nearer than this root mean square distance in Å count as one.
+    window
+        Poses worse than the best by more than this many kcal/mol are left out.
+    """
+
+    effort: float = 1.0
+    chains: int = 128
+    temperature: float = 1.2
+    shift: float = 2.0
+    evaluations: int = 20
+    polish: int = 100
+    poses: int = 20
+    apart: float = 1.0
+    window: float = 6.0
+
+    def steps(self, torsions: int) -> int:
+        """Random steps of each chain."""
+        return max(1, round(self.effort * (6 + 3 * torsions)))
+
+    def starts(self, torsions: int) -> int:
+        """Random poses that are scored before the chains begin."""
+        return max(self.chains, round(self.effort * self.chains * (4 + torsions)))
