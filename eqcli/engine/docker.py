@@ -135,7 +135,9 @@ class Docker:
 
         try:
             count = self.settings.conformers if self.settings.search else self.settings.poses
-            return _Job(ligand, topology(ligand), conformers(ligand, count, seed), seed)
+            # Positions that were generated are a conformer like any other; those of a file may be the answer.
+            shapes = conformers(ligand, count, seed, keep_given=not ligand.given)
+            return _Job(ligand, topology(ligand), shapes, seed)
         except Exception as error:  # whatever is wrong with one ligand, the others go on
             return Failure.of(ligand.name, error)
 
@@ -206,7 +208,8 @@ class Docker:
             for k, one in enumerate(boxes)
         ]
         if len(outside):
-            starts.insert(0, physics.Start(_network_box(outside, job.topology), 0, outside, NETWORK_SHARE))
+            where = _network_box(outside, job.topology)
+            starts.insert(0, physics.Start(where, 0, outside, NETWORK_SHARE, lasting=False))
         return starts
 
     def _minimised(self, prepared: PreparedReceptor, job: _Job, poses: list[PoseResult]) -> list[PoseResult]:

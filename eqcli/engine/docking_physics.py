@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -40,12 +40,15 @@ class Start:
         `[S, N, 3]` Å, poses to begin with, beside those that the search draws; may be empty.
     share
         Of the whole effort.
+    lasting
+        Whether the box is that of the next ligands too, so that its maps are worth keeping.
     """
 
     box: Box
     pocket: int
     poses: FloatArray
     share: float
+    lasting: bool = True
 
 
 @dataclass(frozen=True)
@@ -80,12 +83,13 @@ def searched(
     from eqcli.models.docking.search_settings import SearchSettings
 
     generator = torch.Generator().manual_seed(seed)
+    shapes = _single(prepared, conformers)
     found: list[Candidate] = []
     for start in starts:
-        score = _search_score(prepared, start.box, topology)
+        score = _search_score(prepared, start, topology)
         settings = SearchSettings(effort=effort * start.share, poses=count)
-        tensors = [torch.as_tensor(x, dtype=torch.float32, device=prepared.device) for x in (conformers, start.poses)]
-        best = search(score, tensors[0], topology, settings, generator, given=tensors[1])
+        given = _single(prepared, start.poses) if len(start.poses) else None
+        best = search(score, shapes, topology, settings, generator, given=given)
         places = best.positions.cpu().double().numpy()
         affinities = exact_affinities(prepared, topology, places, start.box)
         found += [Candidate(x, a, start.pocket) for x, a in zip(places, affinities, strict=True)]
@@ -120,8 +124,18 @@ def exact_score(
     return VinaScore(site, torch.as_tensor(topology.types), pairs, topology.torsion_count)
 
 
-def _search_score(prepared: PreparedReceptor, box: Box, topology: LigandTopology) -> Any:
-    """What a search minimises: interpolated from maps."""
+def _search_score(prepared: PreparedReceptor, start: Start, topology: LigandTopology) -> VinaScore:
+    """What a search minimises, interpolated from maps."""
+    from eqcli.models.docking.affinity_maps import AffinityMaps
     from eqcli.models.docking.vina_score import VinaScore
 
-    return VinaScore.of(prepared.site(box), topology, cap=CAP)
+    site, types = prepared.site(start.box), torch.as_tensor(topology.types)
+    known = prepared.maps(start.box)
+    maps = AffinityMaps.of(site, types) if known is None else known.covering(types)
+    if start.lasting:
+        prepared.keep_maps(start.box, maps)
+    return VinaScore.of(site, topology, cap=CAP, maps=maps)
+
+
+def _single(prepared: PreparedReceptor, positions: FloatArray) -> torch.Tensor:
+    return torch.as_tensor(positions, dtype=torch.float32, device=prepared.device)

@@ -14,11 +14,12 @@ from eqcli.errors import InputError, Where
 
 if TYPE_CHECKING:
     from eqcli.io.receptor import Receptor
+    from eqcli.models.docking.affinity_maps import AffinityMaps
     from eqcli.models.docking.pockets import Pocket
     from eqcli.models.docking.site import Site
 
-MAP_SITES = 8
-"""Sites whose maps are held at once; one of 25 Å takes some 20 MB."""
+MAP_SITES = 6
+"""Sites whose maps are held at once; one of 25 Å takes some 10 MB for each type of atom."""
 
 
 @dataclass
@@ -40,7 +41,7 @@ class PreparedReceptor:
     device: torch.device = field(default_factory=lambda: torch.device("cpu"))
     _pockets: list[Pocket] | None = None
     _sites: dict[tuple[Box, torch.dtype], Site] = field(default_factory=dict)
-    _maps: dict[Box, Any] = field(default_factory=dict)
+    _maps: dict[Box, AffinityMaps] = field(default_factory=dict)
 
     @property
     def types(self) -> NDArray[np.int64]:
@@ -100,11 +101,11 @@ class PreparedReceptor:
             self._sites.pop(next(iter(self._sites)))
         self._sites[key] = site
 
-    def maps(self, box: Box) -> Any:
+    def maps(self, box: Box) -> AffinityMaps | None:
         """What was put down for this box by `keep_maps`; None before."""
         return self._maps.get(box)
 
-    def keep_maps(self, box: Box, maps: Any) -> None:
+    def keep_maps(self, box: Box, maps: AffinityMaps) -> None:
         """Holds the maps of a box for the next ligand."""
         if box not in self._maps and len(self._maps) >= MAP_SITES:
             self._maps.pop(next(iter(self._maps)))

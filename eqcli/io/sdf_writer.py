@@ -49,6 +49,11 @@ def write(path: Path, structures: Iterable[Structure], provenance: dict[str, Any
     return count
 
 
+def record(structure: Structure) -> str:
+    """The text of one record, `$$$$` included, for files that grow."""
+    return _molblock(structure, "") + _data_items(structure, {}) + "$$$$\n"
+
+
 def _comment(provenance: dict[str, Any] | None) -> str:
     """Version and commit: a molfile has one short line of comment and no data items."""
     return f"eqcli {provenance.get('eqcli', '')} {(provenance.get('commit') or '')[:12]}" if provenance else ""
