@@ -3,24 +3,33 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from eqcli.cli import options
+from eqcli.cli.docking_options import ASKS, RESUME, docking_options, refuse_without_receptor, run_docking
 from eqcli.cli.options import examples, label_options
 from eqcli.cli.session import finish, session
 from eqcli.nn.backend import Backend
 
 
+@docking_options
 @label_options
 def predict(
     model: options.ModelFile,
-    inputs: options.InputFiles,
     labels: options.Labels,
+    docking: dict[str, Any],
+    inputs: Annotated[
+        list[Path] | None, typer.Argument(metavar="FILES", help="Structure files of any known format.")
+    ] = None,
     output: Annotated[
         Path | None,
-        typer.Option("--output", "-o", help="Where results go: .extxyz, .h5, .csv ...; else they are only shown."),
+        typer.Option(
+            "--output",
+            "-o",
+            help="Where results go: .extxyz, .h5, .csv ..., poses to .sdf or a folder; else they are only shown.",
+        ),
     ] = None,
     model_arg: options.ModelArgs = None,
     device: options.Device = "auto",
@@ -35,17 +44,33 @@ def predict(
     quiet: options.Quiet = False,
     json: options.Json = False,
 ) -> None:
-    """Energies, forces and stress of structures.
+    """Energies, forces and stress of structures; or, with --receptor or --table, where ligands bind.
 
-    Structures that cannot be read or computed are listed at the end; the others are done (exit code 3).
+    Structures and pairs that cannot be read or computed are listed at the end; the others are done (exit code 3).
     """
-    with session(quiet=quiet, as_json=json) as console:
+    docks = any(name in docking for name in ASKS)
+    with session(quiet=quiet, as_json=json, on_interrupt=RESUME if docks else "") as console:
         conventions = labels()
+        if docks:
+            others: dict[str, object] = {
+                "FILES": inputs,
+                "--model-arg": model_arg,
+                "--precision": precision,
+                "--stress": stress is not None,
+                "--batch-atoms": batch_atoms,
+                "--compile": compile,
+            }
+            docked = run_docking(
+                model, output, docking, others=others, device=device, overwrite=overwrite, console=console
+            )
+            finish(console, docked)
+            return
+        refuse_without_receptor(docking)
         from eqcli.tasks.predict import predict as run
 
         result = run(
             model,
-            inputs,
+            inputs or [],
             output,
             model_arguments=options.model_arguments(model_arg),
             device=device,
@@ -67,5 +92,8 @@ def add_to(app: typer.Typer) -> None:
         "eqcli predict model.safetensors 'CCO.smi' -o out.csv --json",
         "eqcli predict model.safetensors vasp.extxyz -o out.h5 --stress-unit kbar --stress-sign vasp",
         "eqcli predict ase:tblite.ase:TBLite molecules.sdf -o xtb.extxyz --model-arg method=GFN2-xTB",
+        "eqcli predict dock.safetensors --receptor rec.pdb --ligand lig.sdf -o poses.sdf",
+        "eqcli predict physics --receptor rec.pdb --ligand CCO --pocket 12.1,3.0,-7.7:10 -o poses.sdf",
+        "eqcli predict dock.safetensors --table screen.csv -o out/",
     )
     app.command(epilog=epilog)(predict)

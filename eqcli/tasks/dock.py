@@ -7,11 +7,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from eqcli.errors import InputError, Where
+from eqcli.errors import InputError
 from eqcli.progress import Reporter, Silent
-from eqcli.tasks.dock_pair import Pair, Source, pairs_of, sources_of
-from eqcli.tasks.dock_place import parse_place
-from eqcli.tasks.dock_request import DockRequest, make_docker
+from eqcli.tasks.dock_pair import Pair, pairs_of
+from eqcli.tasks.dock_request import DockRequest, make_docker, requested_sources
 from eqcli.tasks.dock_result import SHOWN, DockResult, ShownPose
 from eqcli.tasks.dock_work import DockedPair, PairDocker
 
@@ -60,19 +59,6 @@ def dock(
 
 def _is_folder(output: Path) -> bool:
     return output.is_dir() or not output.suffix
-
-
-def requested_sources(request: DockRequest) -> Iterator[Source]:
-    """The rows of the table or the ligands of the command line. Raises InputError for what is missing."""
-    place = None if request.pocket is None else parse_place(request.pocket, request.margin)
-    if request.table is not None:
-        from eqcli.tasks.dock_pair import read_table
-
-        return read_table(
-            request.table, margin=request.margin, receptor=request.receptor, place=place, template=request.template
-        )
-    assert request.receptor is not None
-    return iter(list(sources_of(request.receptor, request.ligands, place, request.template)))
 
 
 def _to_file(request: DockRequest, output: Path | None, overwrite: bool, report: Reporter) -> DockResult:
@@ -154,12 +140,3 @@ def shown(rank: int, pose: Structure) -> ShownPose:
         rank, info["name"], info["receptor"], info["rank"], info["method"], info["score"],
         info.get("confidence"), info.get("strain"), info.get("clashes"), info.get("pocket"),
     )  # fmt: skip
-
-
-def refuse_without_receptor(model: Path) -> InputError:
-    """What to say of a docking model that was given structures alone."""
-    return InputError(
-        "this model places ligands in receptors, and no receptor was given",
-        Where(model),
-        "Give --receptor and --ligand, or a table of pairs with --table.",
-    )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 from eqcli.engine.docker import DockSettings, Minimiser
 from eqcli.engine.docking_pose import RankBy
 from eqcli.errors import InputError, Where
+from eqcli.tasks.dock_pair import Source, read_table, sources_of
+from eqcli.tasks.dock_place import parse_place
 
 if TYPE_CHECKING:
     from eqcli.engine.docker import Docker
@@ -113,6 +115,17 @@ class DockRequest:
             **{name: getattr(self, name) for name in names},
             "settings": asdict(self.settings()),
         }
+
+
+def requested_sources(request: DockRequest) -> Iterator[Source]:
+    """The rows of the table or the ligands of the command line. Raises InputError for what is missing."""
+    place = None if request.pocket is None else parse_place(request.pocket, request.margin)
+    if request.table is not None:
+        return read_table(
+            request.table, margin=request.margin, receptor=request.receptor, place=place, template=request.template
+        )
+    assert request.receptor is not None
+    return iter(list(sources_of(request.receptor, request.ligands, place, request.template)))
 
 
 def make_docker(request: DockRequest) -> tuple[Docker, dict[str, Any], str]:

@@ -64,9 +64,11 @@ class PairRow:
 
 
 COLUMNS = tuple(field.name for field in fields(PairRow))
-NUMBERS: dict[str, Any] = dict.fromkeys(
-    ("row", "record", "clashes", "count", "start", "end", "notes"), int
-) | dict.fromkeys(("score", "confidence", "strain", "seconds"), float)
+WHOLE = ("row", "record", "clashes", "count", "start", "end", "notes")
+NUMBERS: dict[str, Any] = {
+    **dict.fromkeys(WHOLE, int),
+    **dict.fromkeys(("score", "confidence", "strain", "seconds"), float),
+}
 
 
 class ResultsFile:

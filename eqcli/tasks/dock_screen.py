@@ -19,7 +19,7 @@ from eqcli.interrupts import uninterrupted
 from eqcli.locks import FolderLock
 from eqcli.progress import Reporter
 from eqcli.tasks.dock_pair import Pair, pairs_of
-from eqcli.tasks.dock_request import DockRequest, make_docker
+from eqcli.tasks.dock_request import DockRequest, make_docker, requested_sources
 from eqcli.tasks.dock_result import SHOWN, DockResult, ShownPose
 from eqcli.tasks.dock_rows import RANKED, RESULTS, PairRow, ResultsFile, best_first, write_ranked
 from eqcli.tasks.dock_shards import PoseFiles
@@ -33,8 +33,6 @@ FAILURES_SHOWN = 50
 
 def screen(request: DockRequest, folder: Path, *, overwrite: bool, resume: bool, report: Reporter) -> DockResult:
     """Docks the pairs of a request that `folder` has no row of; see `dock.dock`."""
-    from eqcli.tasks.dock import requested_sources
-
     refuse_unwritable_folder(folder)
     sources = requested_sources(request)
     with FolderLock(folder):
@@ -144,7 +142,7 @@ def _row(one: DockedPair, file: str, start: int, end: int) -> PairRow:
         reason = one.failure.reason if one.failure else "no pose was found"
         return PairRow(**common, status="failed", reason=" ".join(reason.split()))
     best = one.poses[0].info
-    figures = {name: best.get(name) for name in ("method", "score", "confidence", "clashes", "strain")}
+    figures: dict[str, Any] = {name: best.get(name) for name in ("method", "score", "confidence", "clashes", "strain")}
     return PairRow(**common, **figures, status="ok", count=len(one.poses), poses=file, start=start, end=end)
 
 

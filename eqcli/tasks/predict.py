@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from eqcli.errors import ExitCode, Failure, InputError
+from eqcli.errors import ExitCode, Failure, InputError, Where
 from eqcli.progress import Reporter, Silent
 from eqcli.tasks.fitting import fitting
 from eqcli.tasks.inference import (
+    family_of,
     inference_provenance,
     load_for_inference,
     read_all,
@@ -191,6 +192,8 @@ def predict(
         `failures`; when every structure fails, no output is written.
     """
     report = report or Silent()
+    if not inputs and Path(model).is_file() and family_of(model) == "docking":
+        raise _no_receptor(model)
     sources = readable_files(inputs)
     refuse_unwritable(output, sources, overwrite)
     loaded = load_for_inference(model, device, precision, model_arguments, report)
@@ -216,8 +219,19 @@ def predict(
     return result
 
 
+def _no_receptor(model: Path | None) -> InputError:
+    """What to say of structures that are given to a model which needs a receptor and ligands."""
+    return InputError(
+        "this model places ligands in receptors, and no receptor was given",
+        Where(model),
+        "Give --receptor and --ligand, or a table of pairs with --table.",
+    )
+
+
 def _predictor(loaded: ModelFile, stress: bool | None, batch_atoms: int | None) -> Predictor | LikelihoodPredictor:
     """What a model says of given structures. Raises InputError for one that says nothing."""
+    if loaded.header.get("family") == "docking":
+        raise _no_receptor(loaded.path)
     if loaded.header.get("family") == "generators":
         from eqcli.engine.likelihood_predictor import LikelihoodPredictor
 
