@@ -20,6 +20,7 @@ class Format(StrEnum):
     SDF = "sdf"
     MOL = "mol"
     PDB = "pdb"
+    PDBQT = "pdbqt"
     ASE_DB = "ase-db"
     ASE_TRAJ = "ase-traj"
     SMILES = "smiles"
@@ -101,6 +102,14 @@ FORMATS: dict[Format, FormatSpec] = {
         (".mol",), "eqcli.io.sdf", many=False, cell="lost", description="MDL molfile, V2000 or V3000"
     ),
     Format.PDB: FormatSpec((".pdb", ".ent"), "eqcli.io.pdb", gzip=True, description="Protein Data Bank file"),
+    Format.PDBQT: FormatSpec(
+        (".pdbqt",),
+        "eqcli.io.pdbqt",
+        writes=False,
+        cell="lost",
+        gzip=True,
+        description="AutoDock and Vina: receptor, or poses of a ligand; polar hydrogens alone",
+    ),
     Format.ASE_DB: FormatSpec((".db",), "eqcli.io.ase_db", labels=True, description="ASE database (SQLite)"),
     Format.ASE_TRAJ: FormatSpec((".traj",), "eqcli.io.ase_db", writes=False, labels=True, description="ASE trajectory"),
     Format.SMILES: FormatSpec(

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cache
+from itertools import pairwise
 from typing import Final
 
 AMINO_ACIDS: Final = (
@@ -105,12 +106,22 @@ _CAPS: Final[dict[str, tuple[str, str]]] = {
     "NMA": ("N-CA", "CA H1 H2 H3"),
 }
 
+_BOTH_NITROGENS: dict[str, tuple[str, ...]] = {"ND1": ("HD1",), "NE2": ("HE2",)}
+_DELTA_NITROGEN: dict[str, tuple[str, ...]] = {"ND1": ("HD1",), "NE2": ()}
+_THIOLATE: dict[str, tuple[str, ...]] = {"SG": ()}
+
 STATES: Final[dict[str, dict[str, tuple[str, ...]]]] = {
-    **dict.fromkeys(("HID", "HSD"), {"ND1": ("HD1",), "NE2": ()}),
-    **dict.fromkeys(("HIP", "HSP"), {"ND1": ("HD1",), "NE2": ("HE2",)}),
-    **dict.fromkeys(("CYX", "CYM", "CYS2"), {"SG": ()}),
-    **dict.fromkeys(("ASH", "ASPH"), {"OD2": ("HD2",)}),
-    **dict.fromkeys(("GLH", "GLUH"), {"OE2": ("HE2",)}),
+    "HID": _DELTA_NITROGEN,
+    "HSD": _DELTA_NITROGEN,
+    "HIP": _BOTH_NITROGENS,
+    "HSP": _BOTH_NITROGENS,
+    "CYX": _THIOLATE,
+    "CYM": _THIOLATE,
+    "CYS2": _THIOLATE,
+    "ASH": {"OD2": ("HD2",)},
+    "ASPH": {"OD2": ("HD2",)},
+    "GLH": {"OE2": ("HE2",)},
+    "GLUH": {"OE2": ("HE2",)},
     "LYN": {"NZ": ("HZ2", "HZ3")},
     "TYM": {"OH": ()},
 }
@@ -150,7 +161,7 @@ def _parsed(bonds: str, hydrogens: str) -> Template:
     neighbours: dict[str, list[str]] = {}
     for chain in bonds.split():
         names = chain.split("-")
-        for first, second in zip(names, names[1:], strict=False):
+        for first, second in pairwise(names):
             neighbours.setdefault(first, []).append(second)
             neighbours.setdefault(second, []).append(first)
     carried = [words.split() for words in hydrogens.split(",") if words.strip()]
