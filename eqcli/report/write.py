@@ -28,7 +28,9 @@ def refuse_report(folder: Path, overwrite: bool) -> None:
     refuse_unwritable_folder(folder)
 
 
-def write_report(folder: Path, page: str, data: Mapping[str, Any], plots: Sequence[Plot]) -> None:
+def write_report(
+    folder: Path, page: str, data: Mapping[str, Any], plots: Sequence[Plot], *, data_name: str = DATA
+) -> None:
     """Writes the report into `folder`; plots of an older report that are no longer drawn go away."""
     drawn = folder / PLOTS
     for plot in plots:
@@ -38,7 +40,7 @@ def write_report(folder: Path, page: str, data: Mapping[str, Any], plots: Sequen
     for old in drawn.glob("*"):
         if old.suffix in (".svg", ".png") and old.stem not in {plot.name for plot in plots}:
             old.unlink()
-    _write(folder / DATA, json.dumps(finite(data), indent=1, ensure_ascii=False, allow_nan=False) + "\n")
+    _write(folder / data_name, json.dumps(finite(data), indent=1, ensure_ascii=False, allow_nan=False) + "\n")
     # Last, so that a page that is there is complete.
     _write(folder / PAGE, page)
 
