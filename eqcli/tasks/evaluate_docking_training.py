@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
@@ -39,6 +39,7 @@ class TrainingProteins:
     """
 
     def __init__(self, proteins: Mapping[str, Any] | None) -> None:
+        self._found: dict[tuple[str, ...], tuple[str, float]] = {}
         self.chains = None if proteins is None else {name: chains_of(value) for name, value in proteins.items()}
 
     @property
@@ -52,18 +53,22 @@ class TrainingProteins:
             return Familiarity(UNKNOWN)
         nearest, identity = self._nearest(chains_of(receptor.residues.sequence()))
         if protein in self.chains:
-            return Familiarity(SEEN, protein, max(identity, 1.0 if nearest == protein else identity))
+            return Familiarity(SEEN, nearest or protein, identity)
         return Familiarity(SEEN if identity >= SAME else UNSEEN, nearest, identity)
 
-    def _nearest(self, chains: Sequence[str]) -> tuple[str, float]:
-        best = ("", 0.0)
-        for name, known in (self.chains or {}).items():
+    def _nearest(self, chains: tuple[str, ...]) -> tuple[str, float]:
+        if chains not in self._found:
+            from eqcli.data.sequence_alignment import identities
+
+            owners = [(name, chain) for name, known in (self.chains or {}).items() for chain in known]
+            best = ("", 0.0)
             for mine in chains:
-                for other in known:
-                    identity = identity_of(mine, other, best[1])
-                    if identity > best[1]:
-                        best = (name, identity)
-        return best
+                found = identities(mine, [chain for _, chain in owners])
+                k = int(found.argmax()) if len(found) else -1
+                if k >= 0 and found[k] > best[1]:
+                    best = owners[k][0], float(found[k])
+            self._found[chains] = best
+        return self._found[chains]
 
 
 def chains_of(value: Any) -> tuple[str, ...]:
