@@ -90,10 +90,9 @@ def search(
         walk.step()
         if number % EXCHANGE == EXCHANGE - 1:
             walk.exchange()
-    best = distinct(joined([walk.pool, walk.best]), settings.apart / 2, 2 * settings.poses)
-    best = minimised(_of_heavy(score), best, inner, settings.polish, tolerance=0.02)
-    best = distinct(best, settings.apart, settings.poses)
-    best = best[best.energy <= best.energy[0] + settings.window]
+    best = walk.ended()
+    best = minimised(_of_heavy(score), best, inner, settings.exact)
+    best = best[best.energy.argsort()]
     origin = torch.where(best.origin < len(start), best.origin, len(start) - 1 - best.origin)
     return Found(_all_atoms(best, every, tables, kept, score.heavy), best.energy, origin)
 
@@ -160,6 +159,13 @@ class _Walk:
         turns[worst], origin[worst] = self.pool.turns[:count], self.pool.origin[:count]
         self.chains = Poses(positions, energy, turns, origin)
         self.best = self.chains
+
+    def ended(self) -> Poses:
+        """The best poses that differ, in their minima."""
+        s = self.settings
+        best = distinct(joined([self.pool, self.best]), s.apart / 2, 2 * s.poses)
+        best = distinct(minimised(self.score, best, self.tables, s.polish, tolerance=0.02), s.apart, s.poses)
+        return best[best.energy <= best.energy[0] + s.window]
 
     def _random_step(self, count: int) -> Tensor:
         """One of translation, rotation or a turn, `[count, 6 + T]`."""

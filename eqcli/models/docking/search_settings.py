@@ -23,6 +23,8 @@ class SearchSettings:
         Calls of the score in the local search of one step.
     polish
         Calls of the score in the last local search of the best poses.
+    exact
+        Calls of the exact score after that, where the search went by maps.
     poses
         Poses handed back, at most.
     apart
@@ -36,7 +38,8 @@ class SearchSettings:
     temperature: float = 1.2
     shift: float = 2.0
     evaluations: int = 20
-    polish: int = 100
+    polish: int = 60
+    exact: int = 12
     poses: int = 20
     apart: float = 1.0
     window: float = 6.0
