@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from eqcli.errors import InputError
+from eqcli.geometry.superposed import superposed_rmsds
 from eqcli.io.rdkit_molecule import molecule_of, sanitised
 
 if TYPE_CHECKING:
@@ -121,19 +122,8 @@ def _relax(molecule: Mol) -> None:
 def _distinct(shapes: FloatArray, heavy: NDArray[np.bool_]) -> FloatArray:
     """Those that are not nearly the same as one before, atom by atom after superposition."""
     chosen = shapes[:, heavy if heavy.any() else ~heavy]
-    centred = chosen - chosen.mean(axis=1, keepdims=True)
-    squares = (centred**2).sum(axis=(1, 2))
     kept: list[int] = []
     for k in range(len(shapes)):
-        if not kept or _nearest(centred[k], centred[kept], squares[k], squares[kept]) >= APART:
+        if not kept or superposed_rmsds(chosen[k], chosen[kept]).min() >= APART:
             kept.append(k)
     return shapes[kept]
-
-
-def _nearest(one: FloatArray, others: FloatArray, square: float, squares: FloatArray) -> float:
-    """Least superposed RMSD of `one [n, 3]` and `others [K, n, 3]`."""
-    covariance = np.einsum("ni,knj->kij", one, others)
-    values = np.linalg.svd(covariance, compute_uv=False)
-    values[:, -1] *= np.sign(np.linalg.det(covariance))
-    left = square + squares - 2 * values.sum(axis=1)
-    return float(np.sqrt(np.maximum(left, 0.0) / len(one)).min())

@@ -190,9 +190,9 @@ def _hung_from(root: int, groups: Groups, links: Links) -> RotorTree:
     while waiting:
         group, parent = waiting.pop()
         children = [other for other in links[group] if other != parent]
-        edges = [links[group][child] for child in children]
-        turning += edges
-        pieces.append({*groups[group], *(end for _, end in edges)})
+        turning += [links[group][child] for child in children]
+        # The near ends of the next pieces lie on the axes about which these turn.
+        pieces.append({*groups[group], *(end for _, end in links[group].values())})
         waiting += [(child, group) for child in children]
     return RotorTree(turning, pieces)
 
