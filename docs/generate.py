@@ -68,6 +68,12 @@ def molecules_recipe() -> str:
     return "\n\n".join(sections(MoleculesRecipe, ""))
 
 
+def docking_recipe() -> str:
+    from eqcli.recipe.docking import DockingRecipe
+
+    return "\n\n".join(sections(DockingRecipe, ""))
+
+
 def pipeline_recipe() -> str:
     from eqcli.recipe.schema import PipelineRecipe
 
@@ -238,6 +244,7 @@ PARTS: dict[str, Callable[[], str]] = {
     "dynamics-recipe": dynamics_recipe,
     "generators-recipe": generators_recipe,
     "molecules-recipe": molecules_recipe,
+    "docking-recipe": docking_recipe,
     "pipeline-recipe": pipeline_recipe,
     "pipeline-steps": pipeline_steps,
     "label-names": label_names,

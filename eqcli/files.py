@@ -85,8 +85,12 @@ def _similar(path: Path) -> str:
 
 
 def sha256(path: str | Path) -> str:
-    """Hexadecimal SHA-256 of a file."""
+    """Hexadecimal SHA-256 of a file; of a folder, that of the names and digests of all files in it."""
     digest = hashlib.sha256()
+    if Path(path).is_dir():
+        for name in sorted(p for p in Path(path).rglob("*") if p.is_file()):
+            digest.update(f"{name.relative_to(path).as_posix()} {sha256(name)}\n".encode())
+        return digest.hexdigest()
     with Path(path).open("rb") as file:
         while block := file.read(1 << 20):
             digest.update(block)

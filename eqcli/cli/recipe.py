@@ -32,6 +32,7 @@ class Kind(StrEnum):
     dynamics = "dynamics"
     generators = "generators"
     molecules = "molecules"
+    docking = "docking"
     pipeline = "pipeline"
 
 

@@ -26,6 +26,13 @@ def train(
         Path | None,
         typer.Option("--from", metavar="MODEL", help="Trained model to start from; the same as fine_tune.model=MODEL."),
     ] = None,
+    allow_leak: Annotated[
+        bool,
+        typer.Option(
+            "--allow-leak",
+            help="Docking: allow a random split, which reports remembered pockets; data.split.allow_leak=true.",
+        ),
+    ] = False,
     resume: Annotated[
         bool, typer.Option("--resume", help="Continue the run in the output folder from its last checkpoint.")
     ] = False,
@@ -45,6 +52,7 @@ def train(
 
         changes = [*(overrides or []), *([f"seed={seed}"] if seed is not None else [])]
         changes += [f"fine_tune.model={start_from}"] if start_from is not None else []
+        changes += ["data.split.allow_leak=true"] if allow_leak else []
         # A run keeps its own copy of the data: the files may be gone when it goes on.
         loaded = load_train_recipe(recipe, changes, files_must_exist=not resume)
         folder = output or Path("runs") / loaded.name

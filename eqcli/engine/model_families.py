@@ -13,6 +13,8 @@ from pydantic import BaseModel, ValidationError
 
 from eqcli.elements import SYMBOLS
 from eqcli.errors import InputError, Where
+from eqcli.models.docking.build import make_docking_network
+from eqcli.models.docking.config import DOCKING
 from eqcli.models.dynamics.config import DYNAMICS
 from eqcli.models.generators.build import make_generator
 from eqcli.models.generators.config import GENERATORS
@@ -26,6 +28,7 @@ from eqcli.models.potentials.uncertainty import LastLayerUncertainty
 if TYPE_CHECKING:
     from torch import nn
 
+    from eqcli.models.docking.base import DockingNetwork
     from eqcli.models.dynamics.base import DynamicsModel
     from eqcli.models.generators.base import CrystalGenerator
     from eqcli.models.molecules.base import MoleculeGenerator
@@ -157,10 +160,27 @@ def _molecules(header: Header, source: Path) -> nn.Module:
         raise InputError(f"the header of this model is damaged: {error}", Where(source)) from error
 
 
+def _describe_docking(model: DockingNetwork) -> Header:
+    return {
+        "inputs": {"ligand_codes": list(model.ligand_codes), "receptor_codes": list(model.receptor_codes)},
+        "units": {"length": "Angstrom"},
+    }
+
+
+def _docking(header: Header, source: Path) -> nn.Module:
+    config, inputs = config_in(header, DOCKING, source), header["inputs"]
+    try:
+        codes = {name: tuple(int(n) for n in inputs[name]) for name in ("ligand_codes", "receptor_codes")}
+        return make_docking_network(config, **codes)
+    except (KeyError, TypeError, ValueError) as error:
+        raise InputError(f"the header of this model is damaged: its inputs are {inputs}", Where(source)) from error
+
+
 FAMILIES: dict[str, Family] = {
     "potentials": Family(_describe_potential, _potential, ("elements",)),
     "dynamics": Family(_describe_dynamics, _dynamics, ("inputs",)),
     "generators": Family(_describe_generator, _generator, ("elements", "sizes")),
     "molecules": Family(_describe_molecules, _molecules, ("vocabulary", "sizes")),
+    "docking": Family(_describe_docking, _docking, ("inputs",)),
 }
 """By the `family` of a header."""

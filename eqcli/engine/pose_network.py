@@ -44,10 +44,12 @@ class PoseNetwork(Protocol):
 
 def network_of(loaded: ModelFile) -> PoseNetwork:
     """The network of a model file. Raises InputError for a model of another kind."""
-    if loaded.header.get("family") != "docking" or not isinstance(loaded.model, PoseNetwork):
+    if loaded.header.get("family") != "docking":
         raise InputError(
             f"this model is of the family '{loaded.header.get('family')}' and places no ligands",
             Where(loaded.path),
             "Give the model of a docking recipe, or the word `physics` to search without a network.",
         )
-    return loaded.model
+    from eqcli.engine.docking_network import NetworkPoses
+
+    return NetworkPoses(loaded.model)  # type: ignore[arg-type]

@@ -230,6 +230,9 @@ UNITS = {
     "forces_mae": ("forces MAE", 1e3, "meV/Å"),
     "stress_mae": ("stress MAE", 1e3, "meV/Å^3"),
     "positions_mse": ("positions MSE", 1.0, ""),
+    "rmsd_median": ("median RMSD", 1.0, "Å"),
+    "centroid_median": ("median centroid distance", 1.0, "Å"),
+    "confidence_auc": ("confidence AUC", 1.0, ""),
 }
 """What a figure is called, its factor and its unit, for people; other figures are for files alone."""
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 
@@ -44,5 +45,5 @@ def linear_programme(
     found = linprog(cost.ravel(), A_eq=constraints, b_eq=masses, bounds=(0, None), method="highs")
     if found.x is None:
         raise ValueError(f"no plan was found: {found.message}")
-    plan: np.ndarray[tuple[int, ...], np.dtype[np.float64]] = found.x.reshape(m, n)
+    plan: NDArray[np.float64] = found.x.reshape(m, n)
     return plan

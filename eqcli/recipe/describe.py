@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from eqcli.recipe.docking import DockingDataSection
 from eqcli.recipe.dynamics import ParticleDataSection
 from eqcli.recipe.generators import CrystalDataSection
 from eqcli.recipe.molecules import MoleculeDataSection
@@ -38,7 +39,9 @@ def _loss(recipe: TrainRecipe) -> dict[str, Any]:
     return {"loss": {"kind": recipe.loss.kind, **terms}}
 
 
-def _data(data: DataSection | ParticleDataSection | CrystalDataSection | MoleculeDataSection) -> dict[str, Any]:
+def _data(
+    data: DataSection | ParticleDataSection | CrystalDataSection | MoleculeDataSection | DockingDataSection,
+) -> dict[str, Any]:
     """The files of each part, or how much of it is simulated."""
     parts = {part: value for part in ("train", "valid", "test") if (value := getattr(data, part))}
     if isinstance(data, ParticleDataSection) and data.system is not None:

@@ -55,6 +55,14 @@ def annotation_of(info: FieldInfo) -> Any:
     return Annotated[info.annotation, marks[0]] if marks else info.annotation
 
 
+def takes_folders(annotation: Any) -> bool:
+    """Whether the files of a field may be folders."""
+    if get_origin(annotation) is Annotated:
+        inner, *marks = get_args(annotation)
+        return any(isinstance(mark, IsFile) and mark.folder for mark in marks) or takes_folders(inner)
+    return any(takes_folders(argument) for argument in get_args(annotation))
+
+
 def models(annotation: Any) -> list[Model]:
     """The sections among the alternatives of a type."""
     return [part for part in parts(annotation) if isinstance(part, type) and issubclass(part, BaseModel)]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import get_args
 
 from pydantic.fields import FieldInfo
@@ -13,7 +14,7 @@ from eqcli.engine.guest_name import GuestName, is_guest, version_facts
 from eqcli.errors import EqcliError, InputError
 from eqcli.files import require_file
 from eqcli.names import did_you_mean
-from eqcli.recipe.fields import Model, annotation_of, fields, parts, section_under
+from eqcli.recipe.fields import Model, annotation_of, fields, parts, section_under, takes_folders
 from eqcli.recipe.schema import IsFile
 from eqcli.recipe.step_fields import IsModel
 from eqcli.recipe.tree import KeyPath, Node
@@ -45,9 +46,10 @@ def resolve_paths(
         if names_guest(info, below):
             _check_guest(below, path, errors)
         elif takes_files(annotation_of(info)):
+            folders = takes_folders(annotation_of(info))
             for position, item in below.children() if isinstance(below.value, list) else []:
-                _resolve(item, (*path, position), errors, scope)
-            _resolve(below, path, errors, scope)
+                _resolve(item, (*path, position), errors, scope, folders)
+            _resolve(below, path, errors, scope, folders)
         else:
             _refuse_reference(below, path, errors, scope)
         resolve_paths(below, section_under(model, key, below), errors, prefix=path, scope=scope)
@@ -73,7 +75,7 @@ def takes_files(annotation: object) -> bool:
     return False
 
 
-def _resolve(node: Node, path: KeyPath, errors: list[EqcliError], scope: Scope | None) -> None:
+def _resolve(node: Node, path: KeyPath, errors: list[EqcliError], scope: Scope | None, folders: bool) -> None:
     if not isinstance(node.value, str):
         return
     if scope is not None and "${" in node.value:
@@ -81,7 +83,8 @@ def _resolve(node: Node, path: KeyPath, errors: list[EqcliError], scope: Scope |
         return
     target = os.path.normpath(node.place.folder / node.value)
     try:
-        require_file(target)
+        if not (folders and Path(target).is_dir()):
+            require_file(target)
     except InputError as error:
         message = f"{error.message}: {node.value}" if error.message == "no such file" else error.message
         errors.append(InputError(message, node.place.where(path), error.hint))

@@ -19,10 +19,19 @@ from eqcli.names import did_you_mean
 
 @dataclass(frozen=True)
 class IsFile:
-    """Marks text that names an existing file: relative names are those of the recipe file that states them."""
+    """Marks text that names an existing file: relative names are those of the recipe file that states them.
+
+    Attributes
+    ----------
+    folder
+        Whether it may be a folder too.
+    """
+
+    folder: bool = False
 
 
 InputFile = Annotated[str, IsFile()]
+InputSource = Annotated[str, IsFile(folder=True)]
 
 NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]*$"
 NAME_FORM = {"form": "letters, digits, dots, hyphens and underscores"}

@@ -4,19 +4,21 @@ from __future__ import annotations
 
 from typing import Any
 
+from eqcli.recipe.docking import DockingRecipe
 from eqcli.recipe.dynamics import DynamicsRecipe
 from eqcli.recipe.fields import Model
 from eqcli.recipe.generators import GeneratorRecipe
 from eqcli.recipe.molecules import MoleculesRecipe
 from eqcli.recipe.schema import TrainRecipe
 
-TrainingRecipe = TrainRecipe | DynamicsRecipe | GeneratorRecipe | MoleculesRecipe
+TrainingRecipe = TrainRecipe | DynamicsRecipe | GeneratorRecipe | MoleculesRecipe | DockingRecipe
 
 TRAININGS: dict[str, Model] = {
     "potentials": TrainRecipe,
     "dynamics": DynamicsRecipe,
     "generators": GeneratorRecipe,
     "molecules": MoleculesRecipe,
+    "docking": DockingRecipe,
 }
 """By the `family` of a recipe; potentials where it names none."""
 

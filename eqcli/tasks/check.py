@@ -81,6 +81,10 @@ def check_data(recipe: TrainingRecipe, *, report: Reporter | None = None) -> Che
         from eqcli.tasks.train_molecules import check_molecules
 
         return check_molecules(recipe, report=report)
+    if recipe.family == "docking":
+        from eqcli.tasks.train_docking import check_complexes
+
+        return check_complexes(recipe, report=report)
     return inspect(recipe, report or Silent()).report
 
 

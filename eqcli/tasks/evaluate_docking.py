@@ -129,7 +129,7 @@ def training_of(loaded: ModelFile | None) -> TrainingProteins:
     """What the header of a model says of the proteins that it was trained on."""
     if loaded is None:
         return TrainingProteins(None)
-    stated: dict[str, Any] = loaded.header.get("docking") or {}
+    stated: dict[str, Any] = loaded.header.get("training") or {}
     return TrainingProteins(stated.get("proteins"))
 
 

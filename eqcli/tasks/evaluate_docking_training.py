@@ -33,7 +33,7 @@ class Familiarity:
 
 
 class TrainingProteins:
-    """The proteins that a model was trained on, from `header["docking"]["proteins"]`: name -> sequence.
+    """The proteins that a model was trained on, from `header["training"]["proteins"]`: name -> sequence.
 
     A sequence is text, chains with `/` between, or a mapping from chains to text.
     """

@@ -170,6 +170,10 @@ def _prepare(recipe: TrainingRecipe, folder: RunFolder, resuming: bool, report: 
         from eqcli.tasks.train_molecules import prepare_molecules
 
         return prepare_molecules(recipe, folder, resuming, report)
+    if recipe.family == "docking":
+        from eqcli.tasks.train_docking import prepare_complexes
+
+        return prepare_complexes(recipe, folder, resuming, report)
     from eqcli.tasks.train_potential import prepare_potential
 
     return prepare_potential(recipe, folder, resuming, report)

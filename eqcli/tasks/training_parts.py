@@ -82,28 +82,33 @@ def store(recipe: Any, folder: RunFolder, parts: Parts) -> list[dict[str, str]]:
     Each part is a dataset file of its own in the folder `data`, so that the held-out structures can be given to
     `generate` and `evaluate`.
     """
-    from eqcli.engine.provenance import provenance
-    from eqcli.io import write_structures
-
     files = [
         file
         for name in PARTS
         if (given := getattr(recipe.data, name)) is not None
         for file in ([given] if isinstance(given, str) else given)
     ]
+    return store_parts(folder, parts, files)
+
+
+def store_parts(folder: RunFolder, parts: Parts, sources: Sequence[str]) -> list[dict[str, str]]:
+    """Writes the parts, made from these files or folders, as `store` does."""
+    from eqcli.engine.provenance import provenance
+    from eqcli.io import write_structures
+
     facts = provenance()
     for name, part in parts.items():
         write_structures(part_file(folder, name), part, overwrite=True, provenance={**facts, "part": name})
-    inputs = [{"path": path, "sha256": sha256(path)} for path in files]
+    inputs = [{"path": path, "sha256": sha256(path)} for path in sources]
     write_json(folder.provenance, {**facts, "data": inputs})
     return inputs
 
 
-def stored(folder: RunFolder) -> tuple[Parts, list[dict[str, str]]]:
-    """What `store` wrote. Raises InputError for damaged files."""
+def stored(folder: RunFolder, names: Sequence[str] = PARTS) -> tuple[Parts, list[dict[str, str]]]:
+    """What `store` wrote, of parts with these names. Raises InputError for damaged files."""
     from eqcli.io import read_structures
 
-    parts = {name: list(read_structures(path)) for name in PARTS if (path := part_file(folder, name)).is_file()}
+    parts = {name: list(read_structures(path)) for name in names if (path := part_file(folder, name)).is_file()}
     if not {"train", "valid"} <= set(parts):
         raise InputError("the prepared data of this run are gone", Where(folder.data), "Start again with --overwrite.")
     inputs: list[dict[str, str]] = json.loads(folder.provenance.read_text(encoding="utf-8"))["data"]

@@ -20,12 +20,13 @@ class CodeEmbedding(nn.Module):
 
     def __init__(self, sizes: tuple[int, ...], channels: int) -> None:
         super().__init__()
+        self.sizes = sizes
         self.tables = nn.ModuleList(nn.Embedding(size, channels) for size in sizes)
 
     def forward(self, codes: Tensor) -> Tensor:
         """`[n, F]` -> `[n, C]`."""
         total: Tensor | float = 0.0
-        for column, table in enumerate(self.tables):
-            total = total + table(codes[:, column].clamp(0, table.num_embeddings - 1))
+        for column, (table, size) in enumerate(zip(self.tables, self.sizes, strict=True)):
+            total = total + table(codes[:, column].clamp(0, size - 1))
         assert isinstance(total, Tensor)
         return total

@@ -82,7 +82,7 @@ class SideLayer(nn.Module):
         self.sender, self.receiver = nn.Linear(c, c, bias=False), nn.Linear(c, c)
         self.edge = nn.Linear(edge_features + RADIAL, c, bias=False)
         self.message = nn.Sequential(nn.LayerNorm(c), nn.SiLU(), nn.Dropout(config.dropout), nn.Linear(c, c))
-        self.shift = nn.Sequential(nn.Linear(c, c), nn.SiLU(), nn.Linear(c, 1, bias=False))
+        self.shift = nn.Sequential(nn.Linear(c, c // 4 + 1), nn.SiLU(), nn.Linear(c // 4 + 1, 1, bias=False))
         self.step = nn.Parameter(torch.tensor(0.01))
         self.query, self.key, self.value = (nn.Linear(c, c, bias=False) for _ in range(3))
         self.update = nn.Sequential(

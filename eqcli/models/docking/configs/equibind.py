@@ -31,7 +31,7 @@ class ConfidenceConfig(DockingSection):
     reach: float = Field(6.0, gt=0, le=12, description="Å; receptor atoms within this of a ligand atom are seen.")
     radial: int = Field(16, ge=2, le=128, description="Radial basis functions of distances.")
     near: float = Field(2.0, gt=0, description="Å; poses with a smaller RMSD are near-native.")
-    decoys: int = Field(5, ge=1, le=64, description="Displaced poses of each complex in a step of training.")
+    decoys: int = Field(3, ge=1, le=64, description="Displaced poses of each complex in a step of training.")
 
 
 class EquiBindConfig(DockingSection):
