@@ -230,8 +230,7 @@ class Docker:
         from eqcli.engine.pose_minimise import minimised
 
         box = physics.around(pose.positions[None, job.topology.heavy])
-        score = physics.exact_score(prepared, job.topology, box, contacts_within=False)
-        positions = minimised(field, score, pose.positions)
+        positions = minimised(field, prepared.site(box, torch.float64), job.topology, pose.positions)
         (affinity,) = physics.exact_affinities(prepared, job.topology, positions[None], box)
         return replace(pose, positions=positions, score=affinity)
 

@@ -100,10 +100,12 @@ def exact_affinities(
     prepared: PreparedReceptor, topology: LigandTopology, positions: FloatArray, box: Box | None = None
 ) -> list[float]:
     """The affinity of each pose `[P, N, 3]` in kcal/mol, by sums over all pairs in float64."""
+    from eqcli.models.docking.vina_score import VinaScore
+
     if not len(positions):
         return []
     where = box or around(positions[:, topology.heavy])
-    score = exact_score(prepared, topology, where)
+    score = VinaScore.of(prepared.site(where, torch.float64), topology)
     values = score.affinity(torch.as_tensor(positions, dtype=torch.float64, device=prepared.device))
     return [float(value) for value in values.cpu()]
 
@@ -111,17 +113,6 @@ def exact_affinities(
 def around(heavy: FloatArray) -> Box:
     """A box that holds the heavy atoms of poses `[P, H, 3]`."""
     return box_around(heavy.reshape(-1, 3), REACH)
-
-
-def exact_score(
-    prepared: PreparedReceptor, topology: LigandTopology, box: Box, *, contacts_within: bool = True
-) -> VinaScore:
-    """The score by sums in float64; without `contacts_within`, atoms of the ligand do not feel each other."""
-    from eqcli.models.docking.vina_score import VinaScore
-
-    site = prepared.site(box, torch.float64)
-    pairs = torch.as_tensor(topology.pairs) if contacts_within else torch.zeros(0, 2, dtype=torch.int64)
-    return VinaScore(site, torch.as_tensor(topology.types), pairs, topology.torsion_count)
 
 
 def _search_score(prepared: PreparedReceptor, start: Start, topology: LigandTopology) -> VinaScore:

@@ -50,8 +50,9 @@ class LigandField:
     def energy_and_gradient(self, positions: FloatArray) -> tuple[float, FloatArray]:
         """kcal/mol, and kcal/mol/Å `[N, 3]`."""
         flat = positions.reshape(-1).tolist()
-        gradient = np.asarray(self._field.CalcGrad(flat), dtype=np.float64).reshape(-1, 3)
-        return float(self._field.CalcEnergy(flat)), gradient
+        # The energy comes first: RDKit takes its gradient from distances that the last energy was made of.
+        energy = float(self._field.CalcEnergy(flat))
+        return energy, np.asarray(self._field.CalcGrad(flat), dtype=np.float64).reshape(-1, 3)
 
     def relaxed_energy(self, positions: FloatArray, steps: int = STEPS) -> float:
         """kcal/mol of the free minimum next to a conformer `[N, 3]`."""

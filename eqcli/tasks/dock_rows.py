@@ -108,7 +108,7 @@ class ResultsFile:
         values = next(csv.reader([line]))
         try:
             named = dict(zip(COLUMNS, values, strict=True))
-            typed = {name: NUMBERS.get(name, str)(value) if value or name not in NUMBERS else None
+            typed: dict[str, Any] = {name: NUMBERS.get(name, str)(value) if value or name not in NUMBERS else None
                      for name, value in named.items()}  # fmt: skip
             return PairRow(**typed)
         except (ValueError, TypeError) as error:
