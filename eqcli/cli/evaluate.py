@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from eqcli.audit.groups import ALL, DEFAULT, GROUPS, STRUCTURES
-from eqcli.cli import generated_options, options, suites
+from eqcli.cli import docking_evaluation_options, generated_options, options, suites
 from eqcli.cli.options import examples, label_options
 from eqcli.cli.session import finish, session
 from eqcli.errors import InputError
@@ -66,10 +66,42 @@ def evaluate(
     """Accuracy of a model on labelled structures, and an audit of what it promises; or a suite that needs no data.
 
     With --reference, how good generated crystals or molecules are, beside baselines that no model made.
+    With a docking model, how near its poses are to those of complexes, beside baselines in the same table.
 
     Writes an HTML report with plots and a JSON file with every figure. A failed audit has exit code 5.
     """
     with session(quiet=quiet, as_json=json) as console:
+        if docking_evaluation_options.is_docking(model) and "reference" not in generated:
+            assert model is not None
+            docked = docking_evaluation_options.run_docking(
+                model,
+                data or [],
+                output,
+                generated,
+                others={
+                    "--suite": suite,
+                    "--audit": audit,
+                    "--no-audit": no_audit,
+                    "--audit-structures": audit_structures != STRUCTURES,
+                    "--dataset": dataset,
+                    "--model-arg": model_arg,
+                    "--batch-atoms": batch_atoms,
+                    "--products": products,
+                    "--degrees": degrees,
+                    "--channels": channels,
+                    "--rows": rows,
+                    "--seeds": seeds,
+                    "options of labels": labels() != type(labels())(),
+                },
+                seed=seed,
+                device=device,
+                precision=precision.value if precision else None,
+                overwrite=overwrite,
+                console=console,
+            )
+            finish(console, docked)
+            return
+        docking_evaluation_options.refuse_without_docking(generated)
         if "reference" in generated:
             evaluated = generated_options.run_generated(
                 [*([model] if model else []), *(data or [])],
@@ -164,6 +196,7 @@ def add_to(app: typer.Typer) -> None:
         "eqcli evaluate ase:tblite.ase:TBLite test.extxyz --model-arg method=GFN1-xTB -o xtb/",
         "eqcli evaluate gen.h5 --reference test.csv --training train.csv -o report/",
         "eqcli evaluate gen.sdf --reference test.sdf --training train.sdf -o report/",
+        "eqcli evaluate dock.safetensors complexes/ --pocket both -o report/",
         "eqcli evaluate --suite tensor-products -o report/",
         "eqcli evaluate --suite gwl -o report/",
     )

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 import typer
 
 from eqcli.cli.crystals_options import CRYSTALS, run_crystals
+from eqcli.cli.docking_evaluation_options import DOCKING
 from eqcli.cli.molecules_options import MOLECULES, run_molecules
 from eqcli.errors import InputError
 
@@ -47,6 +48,7 @@ PANELS = {
     "Generated crystals and molecules": SHARED,
     "Generated crystals": CRYSTALS,
     "Generated molecules": MOLECULES,
+    "Docking": DOCKING,
 }
 EVERY = {name: row for table in PANELS.values() for name, row in table.items()}
 

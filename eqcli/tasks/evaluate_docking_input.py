@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from eqcli.data.complex_reading import ComplexReader
     from eqcli.io.ligand import Ligand
     from eqcli.io.receptor import Receptor
+    from eqcli.metrics.docking.pose_errors import References
 
 FloatArray = NDArray[np.float64]
 
@@ -32,9 +33,8 @@ class DockingCase:
         Of the complex, and of what complexes are drawn together by.
     ligand
         In the crystal pose, which no method is shown but for its box where the pocket is known.
-    copies
-        Where the crystal has this ligand, `[N, 3]` Å each in the atom order of `ligand`, the pose itself first;
-        hydrogens may be NaN.
+    places
+        Where the crystal has this ligand.
     conformer
         Start, `[N, 3]` Å: made by RDKit from the bonds alone.
     familiar
@@ -49,7 +49,7 @@ class DockingCase:
     protein: str
     receptor: Receptor
     ligand: Ligand
-    copies: tuple[FloatArray, ...]
+    places: References
     conformer: FloatArray
     familiar: Familiarity
     checked: bool = False
@@ -92,28 +92,18 @@ def _case(
     files: ComplexFiles, reader: ComplexReader, training: TrainingProteins, seed: int, checked: bool
 ) -> DockingCase:
     from eqcli.io.ligand import conformers
-    from eqcli.metrics.docking.pose_errors import in_order_of
+    from eqcli.metrics.docking.pose_errors import references
 
     read = reader.read(files)
-    notes = [
-        *read.receptor.notes,
-        *read.ligand.notes,
-        *(note for note in read.notes if note not in read.receptor.notes),
-    ]
-    copies = [read.ligand.structure.positions]
-    for copy in read.copies:
-        placed = in_order_of(read.ligand.structure, copy)
-        if placed is None:
-            notes.append("a copy of the ligand in the crystal has other bonds and is left out")
-        elif np.nanmax(np.abs(placed - copies[0])) > 1e-3:
-            copies.append(placed)
+    places = references(read.ligand.structure, read.copies)
+    notes = list(dict.fromkeys((*read.receptor.notes, *read.ligand.notes, *read.notes, *places.notes)))
     start = conformers(read.ligand, 1, seed)[0]
     return DockingCase(
         files.name,
         files.protein,
         read.receptor,
         read.ligand,
-        tuple(copies),
+        places,
         np.asarray(start, dtype=np.float64),
         training.familiar(files.protein, read.receptor),
         checked,

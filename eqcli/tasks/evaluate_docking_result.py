@@ -133,7 +133,7 @@ class DockingEvaluation:
             for row in table.rows:
                 figures = row.figures.figures
                 told = {title: show(figures[key].value) if key in figures else "–" for key, title in SHOWN.items()}
-                said = {"proteins": table.split, "pocket": row.pocket, "method": row.method}
+                said: dict[str, Any] = {"proteins": table.split, "pocket": row.pocket, "method": row.method}
                 rows.append(said | {"pairs": row.figures.pairs, "failed": row.figures.failed} | told)
         return rows
 

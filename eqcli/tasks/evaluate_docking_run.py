@@ -113,7 +113,7 @@ def _dock(case: DockingCase, method: Method) -> Docked:
         positions = np.stack([pose.positions for pose in poses])
         if not np.isfinite(positions).all():
             raise InputError("a pose has positions that are no numbers")
-        found.errors = pose_errors(case.ligand, positions, case.copies)
+        found.errors = pose_errors(case.places, positions)
         found.clashes = receptor_clashes(case.ligand, positions, case.receptor)
         found.poses = poses
     except (EqcliError, ValueError, RuntimeError, ArithmeticError, LookupError) as error:
