@@ -14,6 +14,7 @@ from typing import Any
 from eqcli.errors import InputError, Where
 from eqcli.io.frame import Items, atomic_number
 from eqcli.io.pdb_atoms import Atom, Model, to_frame
+from eqcli.io.pdbqt_writer import receptor_pdbqt as receptor_pdbqt
 from eqcli.io.text import Lines, is_text, not_text, open_text
 
 ELEMENTS = {

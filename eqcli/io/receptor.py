@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -19,8 +18,8 @@ from eqcli.io.receptor_bonds import Atoms, atoms_of
 from eqcli.io.receptor_files import atoms_of_structure, read_model
 from eqcli.io.receptor_groups import Group, Kind, groups_of
 from eqcli.io.receptor_hydrogens import Added, hydrogens
-from eqcli.io.receptor_residues import PARENTS
-from eqcli.io.receptor_rules import counted, describe, listed, one_location, plural, selected, without_doubles
+from eqcli.io.receptor_notes import describe, describe_backbones, describe_hydrogens
+from eqcli.io.receptor_rules import counted, listed, one_location, plural, selected, without_doubles
 from eqcli.io.receptor_types import atom_types
 from eqcli.io.structure import FloatArray, Structure
 
@@ -152,15 +151,13 @@ def _prepared(
         lost = set(_orphans(known))
         _without(groups, lost, notes)
         known = atoms_of(groups)
-    describe(groups, notes)
+    describe(known, notes)
     added = hydrogens(known)
-    _note_hydrogens(known, added, notes)
+    describe_hydrogens(known, added, notes)
     structure = _structure(known, added)
     structure.where = where
     residues = residues_of(groups)
-    if residues.built.any():
-        labels = listed(groups[i].label for i in residues.index[residues.built])
-        notes.append(f"{plural(int(residues.built.sum()), 'backbone')} completed for networks only ({labels})")
+    describe_backbones(groups, residues, notes)
     return Receptor(structure, notes, name, residues, None if where.file is None else Path(where.file))
 
 
@@ -203,28 +200,6 @@ def _without(groups: list[Group], lost: set[int], notes: list[str]) -> None:
         group.atoms = kept
     groups[:] = [group for group in groups if group.atoms]
     notes.append(f"{plural(len(labels), 'hydrogen')} on no atom left out ({listed(labels)})")
-
-
-def _note_hydrogens(atoms: Atoms, added: Added, notes: list[str]) -> None:
-    there = int((atoms.numbers == 1).sum())
-    notes.append(f"hydrogens: {there} in the file, {len(added.names)} added")
-    carried = {(int(atoms.residue[i]), atoms.names[i]) for i in added.parents}
-    carried |= {(int(atoms.residue[i]), atoms.names[i]) for i, held in enumerate(atoms.hydrogens) if held}
-    states = Counter(
-        {(True, False): "HID", (False, True): "HIE", (True, True): "HIP", (False, False): "no hydrogen on N"}[
-            (k, "ND1") in carried, (k, "NE2") in carried
-        ]
-        for k, g in enumerate(atoms.groups)
-        if g.kind is Kind.AMINO_ACID and PARENTS.get(g.name, g.name) == "HIS" and g.named("NE2") is not None
-    )
-    if states:
-        notes.append(f"histidines: {', '.join(f'{n} {state}' for state, n in sorted(states.items()))}")
-    bridges = sum(
-        1 for i, near in enumerate(atoms.neighbours) for j in near
-        if i < j and atoms.names[i] == atoms.names[j] == "SG" and atoms.numbers[i] == atoms.numbers[j] == 16
-    )  # fmt: skip
-    if bridges:
-        notes.append(plural(bridges, "disulphide bridge"))
 
 
 def _structure(atoms: Atoms, added: Added) -> Structure:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from math import dist
 
 from eqcli.io.atom_types import METALS
 from eqcli.io.pdb_atoms import Atom
-from eqcli.io.receptor_residues import AMINO_ACIDS, CAPS, NUCLEOTIDES, PARENTS, WATERS
+from eqcli.io.receptor_residues import ALIASES, AMINO_ACIDS, CAPS, NUCLEOTIDES, PARENTS, WATERS
 
 APART = 2.0
 """Å. A repeated first atom this far from its like begins another residue of the same number."""
@@ -79,7 +79,8 @@ def groups_of(atoms: Iterable[Atom]) -> list[Group]:
             group = Group(atom.residue.upper(), atom.chain, atom.sequence + atom.insertion, [])
             groups.append(group)
             latest[key] = group
-        group.atoms.append(atom)
+        alias = ALIASES.get((group.name, atom.name))
+        group.atoms.append(atom if alias is None else replace(atom, name=alias))
     for i, group in enumerate(groups):
         group.kind = _kind(group, groups[i - 1] if i else None, groups[i + 1] if i + 1 < len(groups) else None)
     return groups

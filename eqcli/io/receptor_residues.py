@@ -100,12 +100,6 @@ _SIDE_CHAINS: Final[dict[str, tuple[str, str]]] = {
 }
 """Bonds as chains of names, and the hydrogens of each atom at pH 7 (histidine neutral, with HE2)."""
 
-_CAPS: Final[dict[str, tuple[str, str]]] = {
-    "ACE": ("CH3-C-O", "CH3 H1 H2 H3"),
-    "NME": ("N-C", "C H1 H2 H3"),
-    "NMA": ("N-CA", "CA H1 H2 H3"),
-}
-
 _BOTH_NITROGENS: dict[str, tuple[str, ...]] = {"ND1": ("HD1",), "NE2": ("HE2",)}
 _DELTA_NITROGEN: dict[str, tuple[str, ...]] = {"ND1": ("HD1",), "NE2": ()}
 _THIOLATE: dict[str, tuple[str, ...]] = {"SG": ()}
@@ -128,9 +122,13 @@ STATES: Final[dict[str, dict[str, tuple[str, ...]]]] = {
 """Hydrogens of the protonation states that a residue's name states, where they differ from those at pH 7."""
 
 
+ALIASES: Final[dict[tuple[str, str], str]] = {("ILE", "CD"): "CD1"}
+"""Names of heavy atoms that some programs write, by residue, with those of the dictionary."""
+
+
 @dataclass(frozen=True)
 class Template:
-    """Heavy atoms of an amino acid or cap: their bonds within the residue and their hydrogens."""
+    """Heavy atoms of an amino acid: their bonds within the residue and their hydrogens."""
 
     neighbours: dict[str, tuple[str, ...]]
     hydrogens: dict[str, tuple[str, ...]]
@@ -143,13 +141,11 @@ class Template:
 
 @cache
 def template(name: str) -> Template | None:
-    """The template of a residue, that of its parent for a modified amino acid; None for everything else.
+    """The template of an amino acid, that of its parent for a modified amino acid; None for everything else.
 
     The bonds of N and C to the neighbouring residues are not among those of the template.
     """
     parent = PARENTS.get(name, name)
-    if parent in _CAPS:
-        return _parsed(*_CAPS[parent])
     if parent not in _SIDE_CHAINS:
         return None
     bonds, hydrogens = _SIDE_CHAINS[parent]

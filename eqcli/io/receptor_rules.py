@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from itertools import pairwise
 
 import numpy as np
 from scipy.spatial import cKDTree
@@ -12,7 +11,7 @@ from scipy.spatial import cKDTree
 from eqcli.errors import InputError, Where
 from eqcli.io.pdb_atoms import Atom, choose_conformation
 from eqcli.io.receptor_groups import Group, Kind, peptide_bond
-from eqcli.io.receptor_residues import ADDITIVES, template
+from eqcli.io.receptor_residues import ADDITIVES
 
 DOUBLED = 0.4
 """Å. Heavy atoms nearer to each other are one atom given twice."""
@@ -45,7 +44,7 @@ def one_location(atoms: list[Atom], notes: list[str]) -> list[Atom]:
     """The conformation of each residue with the highest occupancy; see `choose_conformation`."""
     chosen = choose_conformation(atoms)
     places = dict.fromkeys(atom.place for atom in atoms if atom.altloc)
-    if places:
+    if len(chosen) < len(atoms):
         names = [f"{chain} {number}{code}".strip() for chain, number, code in places]
         notes.append(
             f"{plural(len(names), 'residue')} with alternate locations: the one with the highest occupancy is kept, "
@@ -121,37 +120,6 @@ def _without_additives(groups: list[Group], notes: list[str]) -> list[Group]:
     return [g for g in groups if id(g) not in dropped]
 
 
-def describe(groups: list[Group], notes: list[str]) -> None:
-    """Notes on chains, gaps, missing atoms, and on what is no ordinary amino acid."""
-    amino = [g for g in groups if g.kind is Kind.AMINO_ACID]
-    chains = dict.fromkeys(g.chain for g in amino)
-    if len(chains) > 1:
-        notes.append(f"{len(chains)} chains: {listed(chain or 'without name' for chain in chains)}")
-    _note_gaps(groups, notes)
-    _note_missing(amino, notes)
-    codes = [g.label for g in groups if g.number and g.number[-1].isalpha()]
-    if codes:
-        notes.append(f"{plural(len(codes), 'residue')} with insertion codes, in the file's order ({listed(codes)})")
-    standard = {name for name in (g.name for g in amino) if template(name) is not None}
-    unknown = [g.name for g in amino if g.name not in standard]
-    if unknown:
-        notes.append(f"amino acids without a template, hydrogens by geometry: {counted(unknown)}")
-    absent = [a for g in groups for a in g.heavy if a.occupancy == 0]
-    if absent:
-        notes.append(f"{plural(len(absent), 'atom')} with zero occupancy kept")
-    for kind, words in ((Kind.OTHER, "cofactors and other groups kept"), (Kind.ION, "ions kept"),
-                        (Kind.NUCLEOTIDE, "nucleotides kept"), (Kind.WATER, "waters kept")):  # fmt: skip
-        names = [g.name or "without name" for g in groups if g.kind is kind]
-        if names:
-            notes.append(f"{words}: {counted(names)}")
-
-
-def _note_gaps(groups: list[Group], notes: list[str]) -> None:
-    gaps = [f"{first.label} to {second.label}" for first, second in pairwise(groups) if broken(first, second)]
-    if gaps:
-        notes.append(f"{plural(len(gaps), 'gap')} in chains, left open: {listed(gaps)}")
-
-
 def broken(first: Group, second: Group) -> bool:
     """Whether a chain goes on from one residue to the next without a bond between them.
 
@@ -164,15 +132,3 @@ def broken(first: Group, second: Group) -> bool:
         return int(second.atoms[0].sequence) >= int(first.atoms[0].sequence)
     except ValueError:
         return True
-
-
-def _note_missing(amino: list[Group], notes: list[str]) -> None:
-    lines = []
-    for group in amino:
-        known = template(group.name)
-        if known is not None:
-            missing = set(known.neighbours) - {atom.name for atom in group.heavy}
-            if missing:
-                lines.append(f"{group.label}: {' '.join(sorted(missing))}")
-    if lines:
-        notes.append(f"{plural(len(lines), 'residue')} with missing atoms, not rebuilt ({listed(lines)})")

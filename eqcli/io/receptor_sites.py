@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from eqcli.io.receptor_bonds import Atoms
 from eqcli.io.receptor_groups import Group, Kind
+from eqcli.io.receptor_histidines import delta_histidines
 from eqcli.io.receptor_residues import PARENTS, STATES, Template, template
 from eqcli.io.receptor_rules import broken
 from eqcli.io.receptor_valence import hydrogens_by_geometry
@@ -36,6 +37,7 @@ class Site:
 
 def sites(atoms: Atoms) -> Iterator[Site]:
     """All atoms that lack hydrogens, in order."""
+    delta = delta_histidines(atoms)
     first = 0
     for number, group in enumerate(atoms.groups):
         members = range(first, first + len(group.atoms))
@@ -46,7 +48,9 @@ def sites(atoms: Atoms) -> Iterator[Site]:
         if group.kind in (Kind.AMINO_ACID, Kind.CAP) and "N" in index:
             yield from _backbone(atoms, group, index, broken(before, group) if before else False)
         if known is not None:
-            yield from _templated(atoms, group, known, index)
+            yield from _templated(atoms, group, known, index, number in delta)
+        if group.kind is Kind.CAP:
+            yield from _methyl(atoms, members)
         stated = any(atoms.numbers[i] == 1 for i in members)
         if not stated or known is not None:
             yield from _others(atoms, members, set() if known is None else set(known.neighbours) | {"N"}, group)
@@ -61,7 +65,7 @@ def _backbone(atoms: Atoms, group: Group, index: dict[str, int], gap: bool) -> I
     inside = [j for j in around if atoms.residue[j] == atoms.residue[i]]
     if group.name == "NH2":
         yield Site(i, ("HN1", "HN2"), around, planar=True)
-    elif len(around) == 2 and len(inside) == 1:
+    elif len(around) == 2 and (len(inside) == 1 or PARENTS.get(group.name, group.name) != "PRO"):
         yield Site(i, ("H",), around, planar=True)
     elif len(around) == len(inside) and not gap and group.kind is Kind.AMINO_ACID:
         yield Site(i, ("H1", "H2", "H3") if len(around) == 1 else ("H2", "H3"), around)
@@ -69,8 +73,16 @@ def _backbone(atoms: Atoms, group: Group, index: dict[str, int], gap: bool) -> I
         yield Site(i, ("H",), around, planar=True)
 
 
-def _templated(atoms: Atoms, group: Group, known: Template, index: dict[str, int]) -> Iterator[Site]:
-    carried = {**known.hydrogens, **_state(atoms, group, index)}
+def _methyl(atoms: Atoms, members: range) -> Iterator[Site]:
+    """The methyl group of a cap, which goes by many names."""
+    for i in members:
+        around = tuple(atoms.neighbours[i])
+        if atoms.numbers[i] == 6 and len(around) == 1 and len(atoms.hydrogens[i]) < 3:
+            yield Site(i, ("H1", "H2", "H3"), around)
+
+
+def _templated(atoms: Atoms, group: Group, known: Template, index: dict[str, int], delta: bool) -> Iterator[Site]:
+    carried = {**known.hydrogens, **_state(atoms, group, index, delta)}
     for name, names in carried.items():
         i = index.get(name)
         if i is None or name == "N":
@@ -90,22 +102,22 @@ def _templated(atoms: Atoms, group: Group, known: Template, index: dict[str, int
             yield Site(i, names, tuple(around), planar)
 
 
-def _state(atoms: Atoms, group: Group, index: dict[str, int]) -> dict[str, tuple[str, ...]]:
-    """Hydrogens that differ from those at pH 7, by the residue's name or by the metal that a histidine binds."""
+def _state(atoms: Atoms, group: Group, index: dict[str, int], delta: bool) -> dict[str, tuple[str, ...]]:
+    """Hydrogens that differ from those of the template: by the residue's name, or by what a histidine binds."""
     if group.name in STATES:
         stated = STATES[group.name]
         return {} if any(atoms.hydrogens[index[name]] for name in stated if name in index) else stated
     if PARENTS.get(group.name, group.name) == "HIS" and {"ND1", "NE2"} <= set(index):
-        delta, epsilon = index["ND1"], index["NE2"]
-        if atoms.hydrogens[delta] or atoms.hydrogens[epsilon]:
+        first, second = index["ND1"], index["NE2"]
+        if atoms.hydrogens[first] or atoms.hydrogens[second]:
             return {"NE2": ()}
-        if atoms.metal[epsilon]:
-            return {"ND1": () if atoms.metal[delta] else ("HD1",), "NE2": ()}
+        if atoms.metal[second] or (delta and not atoms.metal[first]):
+            return {"ND1": () if atoms.metal[first] else ("HD1",), "NE2": ()}
     return {}
 
 
 def _others(atoms: Atoms, members: range, known: set[str], group: Group) -> Iterator[Site]:
-    backbone = {"N"} if group.kind is Kind.AMINO_ACID else set()
+    backbone = {"N"} if group.kind in (Kind.AMINO_ACID, Kind.CAP) else set()
     for i in members:
         if atoms.numbers[i] < 7 or atoms.names[i] in known | backbone or atoms.hydrogens[i]:
             continue
