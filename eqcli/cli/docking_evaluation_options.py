@@ -86,12 +86,11 @@ def run_docking(
 
     blind = model.name == PHYSICS and not model.is_file()
     loaded = None if blind else load_for_inference(model, device, precision, None, console.report)
-    arguments = {name: v.value if isinstance(v, StrEnum) else v for name, v in given.items()}
+    arguments: dict[str, Any] = {name: v.value if isinstance(v, StrEnum) else v for name, v in given.items()}
     for name in ("baselines", "posebusters", "pages"):
         arguments[name] = not arguments.pop(f"no_{name}", False)
-    folder = (
-        output or (Path.cwd() if blind else model.parent) / f"evaluation-{complexes[0].resolve().name.split('.')[0]}"
-    )
+    beside = Path.cwd() if blind else model.parent
+    folder = output or beside / f"evaluation-{complexes[0].resolve().name.split('.')[0]}"
     return evaluate_docking(
         loaded, complexes, folder, **arguments, seed=seed, device=device, overwrite=overwrite, report=console.report
     )

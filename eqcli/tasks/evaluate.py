@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from eqcli.io.structure import Structure
     from eqcli.models.potentials.properties import Property
     from eqcli.report.svg import Plot
+    from eqcli.tasks.evaluate_docking_result import DockingEvaluation
     from eqcli.tasks.evaluate_dynamics import DynamicsEvaluation
     from eqcli.tasks.evaluate_generator import GeneratorEvaluation
 
@@ -57,12 +58,12 @@ def evaluate(
     predictions: bool = False,
     overwrite: bool = False,
     report: Reporter | None = None,
-) -> EvaluateResult | DynamicsEvaluation | GeneratorEvaluation:
+) -> EvaluateResult | DynamicsEvaluation | GeneratorEvaluation | DockingEvaluation:
     """Compares a model with labelled structures and audits it on a few of them.
 
     Without data the model is audited alone, on structures made for its elements.
     Models of motion take files of trajectories in place of structures, generators of molecules files of molecules:
-    they say how likely these are.
+    they say how likely these are. Docking models take folders or tables of complexes.
 
     Parameters
     ----------
@@ -112,6 +113,12 @@ def evaluate(
         refuse_audit(audit)
         loaded = load_for_inference(model, device, precision, model_arguments, report)
         return evaluate_generator(loaded, data, output, labels=labels, seed=seed, report=report)
+    if family == "docking":
+        from eqcli.tasks.evaluate_docking import evaluate_docking, refuse_docking_audit
+
+        refuse_docking_audit(audit)
+        loaded = load_for_inference(model, device, precision, model_arguments, report)
+        return evaluate_docking(loaded, data, output, seed=seed, device=device, overwrite=overwrite, report=report)
     if family == "dynamics":
         from eqcli.tasks.evaluate_dynamics import evaluate_dynamics
 

@@ -118,6 +118,12 @@ def evaluate_docking(
     return result
 
 
+def refuse_docking_audit(audit: bool | Sequence[str]) -> None:
+    """Raises InputError where an audit was asked for by name."""
+    if not isinstance(audit, bool):
+        raise InputError("a docking model has no audit", hint="Leave out --audit.")
+
+
 def new_result(output: Path) -> DockingEvaluation:
     """An empty result with the names of its files."""
     from eqcli.report.write import PAGE
