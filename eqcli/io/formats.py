@@ -19,6 +19,7 @@ class Format(StrEnum):
     POSCAR = "poscar"
     SDF = "sdf"
     MOL = "mol"
+    MOL2 = "mol2"
     PDB = "pdb"
     PDBQT = "pdbqt"
     ASE_DB = "ase-db"
@@ -100,6 +101,9 @@ FORMATS: dict[Format, FormatSpec] = {
     ),
     Format.MOL: FormatSpec(
         (".mol",), "eqcli.io.sdf", many=False, cell="lost", description="MDL molfile, V2000 or V3000"
+    ),
+    Format.MOL2: FormatSpec(
+        (".mol2",), "eqcli.io.mol2", writes=False, cell="lost", gzip=True, description="Tripos MOL2"
     ),
     Format.PDB: FormatSpec((".pdb", ".ent"), "eqcli.io.pdb", gzip=True, description="Protein Data Bank file"),
     Format.PDBQT: FormatSpec(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -78,7 +79,9 @@ def _reader(source: str | Path, template: str | None) -> Callable[[Path], Record
     ending = Path(name.removesuffix(".gz")).suffix
     readers: dict[str, Callable[[Path], Records]] = {
         ".sdf": _molfiles, ".sd": _molfiles, ".mol": _molfiles, ".mdl": _molfiles,
-        ".smi": _smiles_file, ".smiles": _smiles_file,
+        ".smi": _smiles_file, ".smiles": _smiles_file, ".mol2": _mol2,
+        ".pdb": partial(_without_bonds, template=template), ".ent": partial(_without_bonds, template=template),
+        ".pdbqt": partial(_without_bonds, template=template),
     }  # fmt: skip
     if ending in readers:
         return readers[ending]
@@ -146,6 +149,37 @@ def _molfile(lines: list[str], where: Where, path: Path) -> Record:
     molecule, items, drawn = molfile_of(lines, where)
     title = lines[0].strip() or f"{stem(path)}-{number}"
     return Record(molecule, title, not drawn, f"{path}, record {number}", where, items=items)
+
+
+def _mol2(path: Path) -> Records:
+    from eqcli.io.mol2 import molecule_of_mol2, records
+
+    for item in records(path):
+        if isinstance(item, InputError):
+            yield item
+            continue
+        number = (item.where.frame or 0) + 1
+        try:
+            molecule, notes = molecule_of_mol2(item)
+        except InputError as error:
+            yield error
+            continue
+        title = item.name or f"{stem(path)}-{number}"
+        yield Record(molecule, title, True, f"{path}, record {number}", item.where, notes)
+
+
+def _without_bonds(path: Path, template: str | None) -> Records:
+    from eqcli.io.pdb_ligand import ligands_of_pdb, ligands_of_pdbqt
+
+    name = path.name.lower().removesuffix(".gz")
+    reader = ligands_of_pdbqt if name.endswith(".pdbqt") else ligands_of_pdb
+    for number, item in enumerate(reader(path, template), start=1):
+        if isinstance(item, InputError):
+            yield item
+            continue
+        molecule, notes, items, where = item
+        title = stem(path) if number == 1 else f"{stem(path)}-{number}"
+        yield Record(molecule, title, True, f"{path}, record {number}", where, notes, items)
 
 
 def stem(path: Path) -> str:

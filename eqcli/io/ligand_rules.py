@@ -41,7 +41,7 @@ def prepared(molecule: Mol, given: bool) -> tuple[Mol, bool, list[str]]:
     """
     notes: list[str] = []
     _check_atoms(molecule)
-    molecule = _largest_fragment(molecule, notes)
+    molecule = largest_fragment(molecule, notes)
     heavy = sum(atom.GetAtomicNum() > 1 for atom in molecule.GetAtoms())
     if heavy > LARGEST:
         raise InputError(f"{heavy} heavy atoms: ligands have up to {LARGEST}")
@@ -64,7 +64,7 @@ def _check_atoms(molecule: Mol) -> None:
         raise InputError("the record has hydrogens alone")
 
 
-def _largest_fragment(molecule: Mol, notes: list[str]) -> Mol:
+def largest_fragment(molecule: Mol, notes: list[str]) -> Mol:
     """The organic fragment with most heavy atoms; the first of those that are as large."""
     from rdkit import Chem
 

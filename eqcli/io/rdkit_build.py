@@ -40,7 +40,7 @@ def molecule_of(structure: Structure, *, bonds: Iterable[Bond] | None = None) ->
         raise InputError("this molecule has no bonds", structure.where, "Bonds are stated by SDF and MOL files.")
     molecule = _atoms(structure)
     for bond in given or ():
-        _add_bond(molecule, bond, structure.where)
+        add_bond(molecule, bond, structure.where)
     molecule.AddConformer(_conformer(structure))
     plain: Mol = Chem.Mol(molecule)
     return plain
@@ -71,7 +71,8 @@ def _integers(structure: Structure, name: str) -> list[int]:
     return [int(value) for value in np.asarray(values).ravel()]
 
 
-def _add_bond(molecule: Any, bond: Bond, where: Where) -> None:
+def add_bond(molecule: Any, bond: Bond, where: Where) -> None:
+    """Adds a bond `(i, j, order)` to an editable molecule. Raises InputError where it is none or there already."""
     from rdkit import Chem
 
     types = {0: Chem.BondType.ZERO, 1: Chem.BondType.SINGLE, 2: Chem.BondType.DOUBLE, 3: Chem.BondType.TRIPLE,
