@@ -20,8 +20,8 @@ class DockingSplitSection(Section):
 
     by: Literal["cluster", "protein", "year", "random"] = Field(
         "cluster",
-        description="What parts have apart: clusters of proteins of like sequence, proteins by name, or years, the latest "
-        "for the test. `random` lets every protein into every part; it needs `allow_leak`.",
+        description="What parts have apart: clusters of proteins of like sequence, proteins by name, or years, the "
+        "latest for the test. `random` lets every protein into every part; it needs `allow_leak`.",
     )
     identity: float = Field(
         0.3, gt=0, le=1, description="Clusters: proteins with a larger share of equal residues belong together."
