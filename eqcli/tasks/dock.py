@@ -17,6 +17,9 @@ from eqcli.tasks.dock_work import DockedPair, PairDocker
 if TYPE_CHECKING:
     from eqcli.io.structure import Structure
 
+NOTES = 40
+"""Lines about what was changed in receptors and ligands that are told without a log."""
+
 
 def dock(
     request: DockRequest,
@@ -69,7 +72,8 @@ def _to_file(request: DockRequest, output: Path | None, overwrite: bool, report:
     inputs = [Path(source.ligand) for source in sources if len(source.ligand) < 200]
     refuse_unwritable(output, [*inputs, *(source.receptor for source in sources)], overwrite)
     docker, provenance, device = make_docker(request)
-    run = _Run(DockResult(model=request.model, device=device), PairDocker(docker, request, report.message), report)
+    notes = _FirstNotes(report)
+    run = _Run(DockResult(model=request.model, device=device), PairDocker(docker, request, notes), report)
     report.message(f"docking on {device}")
     report.start("dock", None, "pairs")
     begin = time.perf_counter()
@@ -93,6 +97,21 @@ def _to_file(request: DockRequest, output: Path | None, overwrite: bool, report:
 def _chained(first: Structure, rest: Iterator[Structure]) -> Iterator[Structure]:
     yield first
     yield from rest
+
+
+class _FirstNotes:
+    """Tells the first rules that applied; a folder has room for all of them."""
+
+    def __init__(self, report: Reporter) -> None:
+        self.report = report
+        self.count = 0
+
+    def __call__(self, line: str) -> None:
+        self.count += 1
+        if self.count <= NOTES:
+            self.report.message(line)
+        elif self.count == NOTES + 1:
+            self.report.message("further notes are left out; with a folder as output, log.txt has all of them")
 
 
 class _Run:
