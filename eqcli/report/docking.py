@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
-from eqcli.report.docking_tables import complexes_table, methods_table
+from eqcli.report.docking_tables import complexes_table, methods_tables
 from eqcli.report.html import Markup, card, facts, page, plot_grid, table, tag, with_code
 from eqcli.report.numbers import count, show
 from eqcli.report.svg import Plot
@@ -67,7 +67,7 @@ def _body(
     for found in result["tables"]:
         yield tag("h3", SPLITS.get(found["split"], found["split"]))
         yield tag("p", f"{found['words']}.", cls="quiet")
-        yield methods_table(found["rows"])
+        yield from methods_tables(found["rows"])
     yield tag("details", tag("summary", "What the figures mean"), facts(_meanings()))
     yield tag("h2", "Plots", id="plots")
     yield plot_grid(plots, wide=True)

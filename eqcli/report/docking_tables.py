@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
 from eqcli.report.html import Markup, table, tag
@@ -31,19 +31,37 @@ TITLES: Final = {
     "strain_p50": "Strain 50 % (kcal/mol)",
     "seconds": "Seconds per pair",
 }
-"""Figure -> heading of its column, in their order."""
+"""Figure -> heading of its column."""
+
+COUNTS: Final = {"pairs": "Pairs", "failed": "Failed", "not_checked": "Not checked", "poses": "n"}
+
+GROUPS: Final = {
+    "Found and valid": (
+        "pairs", "failed", "rmsd_below_2", "rmsd_below_5", "valid", "near_and_valid", "not_checked", "seconds",
+    ),
+    "RMSD and shape": ("rmsd_p25", "rmsd_p50", "rmsd_p75", "rmsd_mean", "kabsch_p50", "strain_p50", "clashes_mean"),
+    "Place": ("centroid_p25", "centroid_p50", "centroid_p75", "centroid_below_2", "centroid_below_5"),
+    "Best of n poses": ("poses", "best_rmsd_p50", "best_rmsd_below_2", "best_near_and_valid"),
+}  # fmt: skip
+"""Tables that fit a page, each with its columns."""
 
 
-def methods_table(rows: Sequence[Mapping[str, Any]]) -> Markup:
-    """A row for each method and pocket, a column for each figure that any of them has."""
-    keys = [key for key in TITLES if any(key in row["figures"] for row in rows)]
-    header = ["Method", "Pocket", "Pairs", "Failed", "Not checked", "n", *(TITLES[key] for key in keys)]
+def methods_tables(rows: Sequence[Mapping[str, Any]]) -> Iterator[Markup]:
+    """Tables of a row for each method and pocket, with the figures that any of them has."""
+    for title, names in GROUPS.items():
+        keys = [key for key in names if key in COUNTS or any(key in row["figures"] for row in rows)]
+        if any(key not in COUNTS for key in keys):
+            yield tag("h4", title)
+            yield _methods_table(rows, keys)
+
+
+def _methods_table(rows: Sequence[Mapping[str, Any]], keys: Sequence[str]) -> Markup:
+    header = ["Method", "Pocket", *(COUNTS.get(key) or TITLES[key] for key in keys)]
     body = [
         [
             row["method"],
             row["pocket"],
-            *(show(row[key]) for key in ("pairs", "failed", "not_checked", "poses")),
-            *(figure_cell(row["figures"].get(key)) for key in keys),
+            *(show(row[key]) if key in COUNTS else figure_cell(row["figures"].get(key)) for key in keys),
         ]
         for row in rows
     ]

@@ -21,7 +21,7 @@ from eqcli.report.pose_viewer import CSS, Layer, viewer
 FloatArray = NDArray[np.float64]
 
 POCKET: Final = 5.0
-"""Å. Residues with an atom this near to any pose or to the crystal pose are drawn as sticks."""
+"""Å. Residues with an atom this near to the crystal pose or to the pose that is shown first are drawn as sticks."""
 
 CHAIN_BREAK: Final = 4.3
 """Å. CA atoms farther apart than this are not joined."""
@@ -32,7 +32,7 @@ STRETCH: Final = 1.25
 POSE_COLOURS: Final = ("#c9601d", "#8a4fa3", "#2b8a5f", "#2468a8", "#b3557a", "#6b7a1f", "#1f7a8a", "#8f6106")
 CRYSTAL: Final = "#17a05a"
 RESIDUE: Final = "#9098a1"
-TRACE: Final = "#b7bec6"
+TRACE: Final = "#c9a227"
 
 
 @dataclass(frozen=True)
@@ -73,7 +73,9 @@ def pose_page(
     ligands = [pose.structure for pose in poses] + ([crystal] if crystal is not None else [])
     if not ligands:
         raise ValueError("a page needs a pose")
-    heavy = np.concatenate([one.positions[_heavy(one)] for one in ligands])
+    # Around poses that are not shown at first, residues would hide the pocket.
+    near = [*ligands[-1:], *([poses[-1].structure] if poses else [])]
+    heavy = np.concatenate([one.positions[_heavy(one)] for one in near])
     layers = [*_pose_layers(poses, crystal), *_receptor_layers(receptor, heavy)]
     focus = ligands[-1].positions[_heavy(ligands[-1])]
     centre = focus.mean(axis=0)
@@ -161,7 +163,7 @@ def _receptor_layers(receptor: Structure, heavy: FloatArray) -> Iterator[Layer]:
             and np.linalg.norm(receptor.positions[i] - receptor.positions[j]) < CHAIN_BREAK
         ]
         points = receptor.positions[trace]
-        yield Layer("CA trace", points, [TRACE] * len(trace), lines, 0.12, True, TRACE)
+        yield Layer("CA trace", points, [TRACE] * len(trace), lines, 0.1, True, TRACE)
 
 
 def _trace(receptor: Structure) -> list[int]:

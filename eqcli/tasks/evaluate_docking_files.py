@@ -31,9 +31,12 @@ def file_stem(name: str) -> str:
 def write_case(result: DockingEvaluation, case: DockingCase, docked: Sequence[Docked], *, pages: bool) -> None:
     """`poses/NAME.sdf` with every pose of every method, and `pages/NAME.html`; nothing where all methods failed."""
     from eqcli.io import write_structures
+    from eqcli.report.depictions import depiction
+    from eqcli.report.html import Markup
     from eqcli.report.pose_page import PagePose, pose_page
 
     poses = [pose_structure(one, k) for one in docked for k in range(len(one.poses))]
+    result.pictures[case.name] = Markup(depiction(case.ligand.structure, width=150, height=96))
     if not poses:
         return
     result.stems[case.name] = stem = _unused(result, file_stem(case.name))
@@ -109,7 +112,7 @@ def write_evaluation(
         for one in records
     ]  # fmt: skip
     plots = docking_plots(curves)
-    page = docking_page(content, result.complexes, plots, facts, pages=_pages(result))
+    page = docking_page(content, result.complexes, plots, facts, pages=_pages(result), pictures=result.pictures)
     write_report(result.output, page, content | {"provenance": facts}, plots, data_name=result.metrics.name)
 
 

@@ -102,6 +102,8 @@ class DockingEvaluation:
         Its rows.
     stems
         Names of the files of each complex in `poses/` and `pages/`, without their endings.
+    pictures
+        The ligand of each complex, drawn flat.
     """
 
     output: Path
@@ -116,6 +118,7 @@ class DockingEvaluation:
     failures: list[Failure] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
     stems: dict[str, str] = field(default_factory=dict)
+    pictures: dict[str, Any] = field(default_factory=dict)
     seconds: float = 0.0
 
     @property
