@@ -38,6 +38,7 @@ NEEDS_DATA = {
         for path in RECIPES
         if path.parent.name == "generators" and not path.name.endswith(("intermetallics.yaml", "small-molecules.yaml"))
     },
+    **{path.name: ["data.train=data"] for path in RECIPES if path.parent.name == "docking"},
 }
 """Recipes whose data are not shipped, and overrides that stand in for the user's."""
 
