@@ -11,6 +11,7 @@ from collections.abc import Callable
 import numpy as np
 
 from eqcli.io.receptor_bonds import Atoms
+from eqcli.io.receptor_groups import Kind
 
 HYDROXYL = 1.30
 """Å. A single oxygen this far from its carbon is a hydroxyl group, and a carbonyl or carboxylate nearer."""
@@ -27,8 +28,11 @@ ALIPHATIC = 1.42
 NITRILE = 1.21
 """Å. A neighbour this near is bonded three times."""
 
-RING_ANGLES = {6: 122.5, 5: 107.5}
-"""Degrees. In rings of this size the angle at a nitrogen with a hydrogen is wider, and narrower without."""
+LACTIM, AZINE = 121.5, 122.5
+"""Degrees. In rings of six the angle at a nitrogen with a hydrogen is wider: beside a carbonyl group, and elsewhere."""
+
+OXIME = 1.34
+"""Å. An oxygen this far from its nitrogen is a hydroxyl group."""
 
 FLAT = 348.0
 """Degrees. Sum of the angles at an atom with three neighbours from where it is flat."""
@@ -59,16 +63,22 @@ def _length(atoms: Atoms, i: int, j: int) -> float:
 def _oxygen(atoms: Atoms, i: int) -> tuple[int, bool]:
     around = atoms.neighbours[i]
     if not around:
-        return 2, False
+        return (2 if atoms.groups[int(atoms.residue[i])].kind is Kind.WATER else 0), False
     if len(around) > 1:
         return 0, False
     (j,) = around
+    if atoms.numbers[j] == 7:
+        return int(len(atoms.neighbours[j]) == 2 and _length(atoms, i, j) > OXIME), False
     if atoms.numbers[j] in (5, 14):
         return 1, False
     if atoms.numbers[j] != 6 or _length(atoms, i, j) < HYDROXYL:
         return 0, False
-    ends = [k for k in atoms.neighbours[j] if atoms.numbers[k] == 8 and len(atoms.neighbours[k]) == 1]
-    return int(not (len(ends) == 2 and _flat(atoms, j))), False
+    return int(not (len(_ends(atoms, j)) == 2 and _flat(atoms, j))), False
+
+
+def _ends(atoms: Atoms, j: int) -> list[int]:
+    """Oxygens that are bonded to this atom alone."""
+    return [k for k in atoms.neighbours[j] if atoms.numbers[k] == 8 and len(atoms.neighbours[k]) == 1]
 
 
 def _flat(atoms: Atoms, j: int) -> bool:
@@ -106,45 +116,45 @@ def _nitrogen_at_an_end(atoms: Atoms, i: int, j: int) -> tuple[int, bool]:
 def _nitrogen_between(atoms: Atoms, i: int, around: list[int]) -> tuple[int, bool]:
     lengths = [_length(atoms, i, j) for j in around]
     angle = _angle(atoms, around[0], i, around[1])
+    carbons = [(d, j) for d, j in zip(lengths, around, strict=True) if atoms.numbers[j] == 6]
     if angle > 150:
         return 0, False
-    size = _ring(atoms, i)
-    if size in RING_ANGLES and min(lengths) < ALIPHATIC:
-        return int(_ring_hydrogen(atoms, i, size, angle)), True
-    if all(length > ALIPHATIC and atoms.numbers[j] == 6 for length, j in zip(lengths, around, strict=True)):
+    if len(carbons) == 2 and min(lengths) > ALIPHATIC and not any(_flat(atoms, j) for j in around):
         return 2, False
-    double = min((d for d, j in zip(lengths, around, strict=True) if atoms.numbers[j] == 6), default=9.0) < IMINE
-    return int(not double), True
+    ring = _ring(atoms, i)
+    if len(ring) == 5:
+        return int(_in_ring_of_five(atoms, i, ring, angle)), True
+    if len(ring) == 6:
+        carbonyls = sum(any(_length(atoms, j, k) < HYDROXYL for k in _ends(atoms, j)) for j in around)
+        return int(angle > (0.0, LACTIM, AZINE)[2 - carbonyls]), True
+    double = [j for d, j in carbons if d < IMINE]
+    # An amidine or guanidine is protonated.
+    amidine = any(sum(atoms.numbers[k] == 7 for k in atoms.neighbours[j]) > 1 for j in double)
+    return int(not double or amidine), True
 
 
-def _ring_hydrogen(atoms: Atoms, i: int, size: int, angle: float) -> bool:
-    """Of two such nitrogens in a ring of five the one with the wider angle has the hydrogen."""
-    if angle <= RING_ANGLES[size]:
+def _in_ring_of_five(atoms: Atoms, i: int, ring: list[int], angle: float) -> bool:
+    """The nitrogen with the widest angle has the hydrogen, unless another atom of the ring gives its electrons."""
+    numbers = atoms.numbers[ring]
+    if np.isin(numbers, (8, 16)).any() or (numbers == 7).sum() > 3:
         return False
-    if size == 6:
-        return True
-    rivals = [k for k in _reached(atoms, i, 2) if atoms.numbers[k] == 7 and len(atoms.neighbours[k]) == 2]
-    rivals = [k for k in rivals if k != i and _ring(atoms, k) == 5 and not atoms.metal[k]]
-    return all(_angle(atoms, atoms.neighbours[k][0], k, atoms.neighbours[k][1]) <= angle for k in rivals)
+    nitrogens = [k for k in ring if atoms.numbers[k] == 7]
+    if any(len(atoms.neighbours[k]) > 2 for k in nitrogens):
+        return False
+    angles = {k: _angle(atoms, atoms.neighbours[k][0], k, atoms.neighbours[k][1]) for k in nitrogens}
+    return all(angles[k] <= angle or atoms.metal[k] for k in nitrogens)
 
 
-def _reached(atoms: Atoms, i: int, steps: int) -> set[int]:
-    found = {i}
-    for _ in range(steps):
-        found |= {k for j in found for k in atoms.neighbours[j]}
-    return found
-
-
-def _ring(atoms: Atoms, i: int) -> int:
-    """Size of the smallest ring of an atom with two neighbours, up to 7; 0 where there is none."""
+def _ring(atoms: Atoms, i: int) -> list[int]:
+    """The smallest ring of an atom with two neighbours, up to six atoms; empty where there is none."""
     start, goal = atoms.neighbours[i]
-    seen, edge = {i, start}, [start]
-    for size in range(3, 8):
-        edge = [k for j in edge for k in atoms.neighbours[j] if k not in seen]
-        if goal in edge:
-            return size
-        seen.update(edge)
-    return 0
+    paths = [[i, start]]
+    for _ in range(4):
+        paths = [[*path, k] for path in paths for k in atoms.neighbours[path[-1]] if k not in path]
+        closed = next((path for path in paths if path[-1] == goal), None)
+        if closed is not None:
+            return closed
+    return []
 
 
 _RULES: dict[int, Callable[[Atoms, int], tuple[int, bool]]] = {7: _nitrogen, 8: _oxygen, 16: _sulphur}
