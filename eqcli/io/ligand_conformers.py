@@ -29,7 +29,7 @@ SECONDS = 30
 APART = 0.2
 """Å between the heavy atoms of two conformers, below which one of them is dropped."""
 
-STEPS = 200
+STEPS = 100
 """Of the force field: enough to lose the strain of the embedding, not to reach the minimum."""
 
 LARGE_RING = 9
@@ -75,8 +75,8 @@ def embedded(molecule: Mol, count: int, seed: int, name: str) -> FloatArray:
         return np.zeros((1, 1, 3))
     with rdBase.BlockLogs():
         for parameters in _attempts(copy, seed):
-            found = list(rdDistGeom.EmbedMultipleConfs(copy, count, parameters))
-            if found:
+            rdDistGeom.EmbedMultipleConfs(copy, count, parameters)
+            if copy.GetNumConformers():
                 _relax(copy)
                 shapes = np.array([c.GetPositions() for c in copy.GetConformers()], dtype=np.float64)
                 shapes = shapes[np.isfinite(shapes).all(axis=(1, 2))]

@@ -85,10 +85,18 @@ def _reader(source: str | Path, template: str | None) -> Callable[[Path], Record
     }  # fmt: skip
     if ending in readers:
         return readers[ending]
-    if isinstance(source, Path) or Path(source).is_file():
+    if isinstance(source, Path) or is_file(source):
         known = ", ".join(readers)
         raise InputError(f"unknown file ending '{ending}' of a ligand", Where(source), f"Known are {known}.")
     return None
+
+
+def is_file(text: str) -> bool:
+    """Whether a text is the name of a file; a long SMILES is none."""
+    try:
+        return Path(text).is_file()
+    except (OSError, ValueError):
+        return False
 
 
 def _from_smiles(text: str) -> Record:
