@@ -89,7 +89,7 @@ def evaluate_docking(
     result = new_result(output)
     checked = checks_wanted(posebusters, result.warnings)
     methods = [
-        *(baseline_methods() if baselines else []),
+        *(baseline_methods(pocket) if baselines else []),
         *docking_methods(loaded, pocket, vina=vina, poses=poses, effort=effort, seed=seed, device=device, cpu=workers),
     ]
     training = training_of(loaded)

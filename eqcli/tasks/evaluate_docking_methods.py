@@ -24,6 +24,7 @@ KNOWN: Final = "known pocket"
 
 AT_CENTROID: Final = "ligand at the receptor's centroid"
 AT_POCKET: Final = "ligand at the best pocket"
+AT_BOX: Final = "ligand in the middle of the box"
 
 POCKETS: Final = 5
 """Pockets at which the second baseline leaves the ligand, the best first."""
@@ -58,9 +59,13 @@ class Method:
         return KNOWN if self.known_pocket else BLIND
 
 
-def baseline_methods() -> list[Method]:
-    """What needs neither a network nor a search: a method that is not better than these has found nothing."""
-    return [Method(AT_CENTROID, at_centroid), Method(AT_POCKET, at_best_pocket)]
+def baseline_methods(pocket: str = "blind") -> list[Method]:
+    """What needs neither a network nor a search: a method that is not better than these has found nothing.
+
+    Where the pocket is known (`reference`, `both`), the middle of its box is a baseline too.
+    """
+    known = [] if pocket == "blind" else [Method(AT_BOX, at_middle, known_pocket=True)]
+    return [Method(AT_CENTROID, at_centroid), Method(AT_POCKET, at_best_pocket), *known]
 
 
 def at_centroid(receptor: Receptor, ligand: Ligand, conformer: FloatArray, site: Box | None) -> list[PoseResult]:
@@ -74,6 +79,13 @@ def at_best_pocket(receptor: Receptor, ligand: Ligand, conformer: FloatArray, si
 
     found = PreparedReceptor(receptor).pockets(POCKETS)[:POCKETS]
     return [_placed(ligand, conformer, pocket.centre, k) for k, pocket in enumerate(found, 1)]
+
+
+def at_middle(receptor: Receptor, ligand: Ligand, conformer: FloatArray, site: Box | None) -> list[PoseResult]:
+    """The conformer in the middle of the box. Raises ValueError without one."""
+    if site is None:
+        raise ValueError("there is no box")
+    return [_placed(ligand, conformer, np.array(site.centre))]
 
 
 def _placed(ligand: Ligand, conformer: FloatArray, place: FloatArray, pocket: int = 0) -> PoseResult:
