@@ -18,7 +18,7 @@ _KEPT = {
     Kind.NUCLEOTIDE: "nucleotides kept",
     Kind.WATER: "waters kept",
 }
-_SAME = frozenset((*AMINO_ACIDS, *STATES, "HIE", "HSE"))
+_SAME = frozenset((*AMINO_ACIDS, *STATES))
 """Names of unmodified amino acids in whatever state."""
 
 

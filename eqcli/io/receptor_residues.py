@@ -102,11 +102,14 @@ _SIDE_CHAINS: Final[dict[str, tuple[str, str]]] = {
 
 _BOTH_NITROGENS: dict[str, tuple[str, ...]] = {"ND1": ("HD1",), "NE2": ("HE2",)}
 _DELTA_NITROGEN: dict[str, tuple[str, ...]] = {"ND1": ("HD1",), "NE2": ()}
+_EPSILON_NITROGEN: dict[str, tuple[str, ...]] = {"ND1": (), "NE2": ("HE2",)}
 _THIOLATE: dict[str, tuple[str, ...]] = {"SG": ()}
 
 STATES: Final[dict[str, dict[str, tuple[str, ...]]]] = {
     "HID": _DELTA_NITROGEN,
     "HSD": _DELTA_NITROGEN,
+    "HIE": _EPSILON_NITROGEN,
+    "HSE": _EPSILON_NITROGEN,
     "HIP": _BOTH_NITROGENS,
     "HSP": _BOTH_NITROGENS,
     "CYX": _THIOLATE,

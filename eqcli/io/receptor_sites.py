@@ -8,9 +8,12 @@ from dataclasses import dataclass
 from eqcli.io.receptor_bonds import Atoms
 from eqcli.io.receptor_groups import Group, Kind
 from eqcli.io.receptor_histidines import delta_histidines
-from eqcli.io.receptor_residues import PARENTS, STATES, Template, template
+from eqcli.io.receptor_residues import AMINO_ACIDS, PARENTS, STATES, Template, template
 from eqcli.io.receptor_rules import broken
 from eqcli.io.receptor_valence import hydrogens_by_geometry
+
+_PROTONATED_ACIDS = frozenset(("ASH", "ASPH", "GLH", "GLUH"))
+_ACIDS = ("OD1", "OD2", "OE1", "OE2")
 
 
 @dataclass(frozen=True)
@@ -89,7 +92,8 @@ def _templated(atoms: Atoms, group: Group, known: Template, index: dict[str, int
             continue
         around, expected, there = atoms.neighbours[i], known.neighbours[name], len(atoms.hydrogens[i])
         carbon = atoms.numbers[i] == 6
-        if len(around) < len(expected) or (there and not carbon) or there >= len(names):
+        missing = group.name in AMINO_ACIDS and not set(expected) <= set(index)
+        if missing or len(around) < len(expected) or (there and not carbon) or there >= len(names):
             continue
         planar = len(names) == 2 and group.name != "LYN"
         if len(around) > len(expected):
@@ -106,7 +110,9 @@ def _state(atoms: Atoms, group: Group, index: dict[str, int], delta: bool) -> di
     """Hydrogens that differ from those of the template: by the residue's name, or by what a histidine binds."""
     if group.name in STATES:
         stated = STATES[group.name]
-        return {} if any(atoms.hydrogens[index[name]] for name in stated if name in index) else stated
+        titrated = (*stated, *_ACIDS) if group.name in _PROTONATED_ACIDS else tuple(stated)
+        there = any(atoms.hydrogens[index[name]] for name in titrated if name in index)
+        return dict.fromkeys(stated, ()) if there else stated
     if PARENTS.get(group.name, group.name) == "HIS" and {"ND1", "NE2"} <= set(index):
         first, second = index["ND1"], index["NE2"]
         if atoms.hydrogens[first] or atoms.hydrogens[second]:
