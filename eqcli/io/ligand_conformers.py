@@ -6,6 +6,7 @@ Wang et al., J. Chem. Inf. Model. 60, 2044 (2020)), MMFF94s where it knows the m
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -71,11 +72,14 @@ def embedded(molecule: Mol, count: int, seed: int, name: str) -> FloatArray:
     from rdkit.Chem import rdDistGeom
 
     copy = Chem.Mol(molecule)
+    # A failed embedding would leave the shape that the molecule came with.
+    copy.RemoveAllConformers()
     if copy.GetNumAtoms() == 1:
         return np.zeros((1, 1, 3))
     with rdBase.BlockLogs():
         for parameters in _attempts(copy, seed):
-            rdDistGeom.EmbedMultipleConfs(copy, count, parameters)
+            with suppress(RuntimeError, ValueError):
+                rdDistGeom.EmbedMultipleConfs(copy, count, parameters)
             if copy.GetNumConformers():
                 _relax(copy)
                 shapes = np.array([c.GetPositions() for c in copy.GetConformers()], dtype=np.float64)
