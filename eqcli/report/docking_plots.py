@@ -69,7 +69,8 @@ def _scores(curves: Sequence[Curve]) -> Iterator[Plot]:
     """The RMSD of all poses over their scores less the best score of their complex."""
     kinds = dict.fromkeys((curve["method"], curve["pocket"]) for curve in curves if curve["points"])
     for method, pocket in kinds:
-        found = [curve["points"] for curve in curves if (curve["method"], curve["pocket"]) == (method, pocket)]
+        of_kind = [curve for curve in curves if (curve["method"], curve["pocket"]) == (method, pocket)]
+        found = [curve["points"] for curve in of_kind if curve["points"]]
         above: list[float] = []
         errors: list[float] = []
         firsts: list[bool] = []

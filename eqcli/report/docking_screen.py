@@ -76,7 +76,7 @@ def _body(
 
 
 def _cards(ranked: Sequence[Row], failed: Sequence[Row]) -> Iterator[Markup]:
-    yield card("Docked", f"{len(ranked):,}", sub=f"of {len(ranked) + len(failed):,} pairs")
+    yield card("Docked", f"{len(ranked):,}", sub=f"of {count(len(ranked) + len(failed), 'pair')}")
     yield card("Failed", f"{len(failed):,}", kind="bad" if failed else "")
     scores = _values(ranked, "score")
     if len(scores):

@@ -57,7 +57,6 @@ def first_pose(folder: Path, row: PairRow) -> Mol | None:
         file.seek(row.start)
         record = file.read(row.end - row.start).decode("utf-8", "replace")
     with rdBase.BlockLogs():
-        molecule: Mol | None = Chem.MolFromMolBlock(
-            record.split("M  END")[0] + "M  END\n", sanitize=False, removeHs=False
-        )
+        block = record.split("M  END")[0] + "M  END\n"
+        molecule: Mol | None = Chem.MolFromMolBlock(block, sanitize=False, removeHs=False)
     return molecule
