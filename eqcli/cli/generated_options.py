@@ -33,7 +33,12 @@ SHARED: dict[str, tuple[Any, str, dict[str, Any], str]] = {
     "training": (Path | None, "--training", {}, "What the generator was trained on: for novelty and baselines."),
     "no_baselines": (bool, "--no-baselines", {}, "Leave out the null baselines."),
     "workers": (int | None, "--workers", {"min": 1}, "Processes that measure; by default one per core."),
-    "timeout": (float | None, "--timeout", {"min": 0.1}, "Seconds that one structure may take; 10 by default."),
+    "timeout": (
+        float | None,
+        "--timeout",
+        {"min": 0.1},
+        "Seconds that one structure may take; 10 by default, 60 for a pose.",
+    ),
     "bootstrap": (int | None, "--bootstrap", {"min": 0}, "Resamples of the 95 % intervals; 1000 by default."),
     "limit": (
         int | None,
