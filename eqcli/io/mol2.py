@@ -104,21 +104,17 @@ def molecule_of_mol2(record: Mol2) -> tuple[Mol, list[str]]:
             molecule = None
     if molecule is None or molecule.GetNumAtoms() != plain.GetNumAtoms():
         return plain, ["RDKit does not read this MOL2 record: bonds are taken as written"]
+    if not _has_its_hydrogens(molecule):
+        # RDKit takes charges from what the valences lack, which are hydrogens here.
+        return plain, ["hydrogens are missing in this MOL2 record: charges are those of its types"]
     molecule.GetConformer().Set3D(True)
-    return _without_false_radicals(molecule), [] if complete else ["some atoms of the record are lone pairs: left out"]
+    return molecule, [] if complete else ["some atoms of the record are lone pairs: left out"]
 
 
-def _without_false_radicals(molecule: Mol) -> Mol:
-    """Where hydrogens are missing, RDKit sees radicals in MOL2: they may have hydrogens again."""
-    from rdkit import Chem
-
-    if not any(atom.GetNumRadicalElectrons() for atom in molecule.GetAtoms()):
-        return molecule
-    for atom in molecule.GetAtoms():
-        atom.SetNumRadicalElectrons(0)
-        atom.SetNoImplicit(False)
-    Chem.SanitizeMol(molecule)
-    return molecule
+def _has_its_hydrogens(molecule: Mol) -> bool:
+    atoms = list(molecule.GetAtoms())
+    found = any(atom.GetAtomicNum() == 1 for atom in atoms)
+    return found and not any(atom.GetNumRadicalElectrons() for atom in atoms)
 
 
 def _as_written(record: Mol2) -> tuple[Mol, bool]:
@@ -129,6 +125,7 @@ def _as_written(record: Mol2) -> tuple[Mol, bool]:
     molecule = Chem.RWMol()
     place: dict[str, int] = {}
     types: list[str] = []
+    pairs: set[str] = set()
     rows = record.sections.get("ATOM", [])
     if not rows:
         raise InputError("the record has no atoms", record.where)
@@ -139,12 +136,15 @@ def _as_written(record: Mol2) -> tuple[Mol, bool]:
         where = Where(record.where.file, record.where.frame, number)
         kind, position = _atom(words, where)
         if kind == "LP":
+            pairs.add(words[0])
             continue
         place[words[0]] = molecule.AddAtom(Chem.Atom(_element(kind, where)))
         types.append(kind)
         conformer.SetAtomPosition(place[words[0]], Point3D(*position))
     for number, line in record.sections.get("BOND", []):
-        _bond(molecule, place, line.split(), Where(record.where.file, record.where.frame, number))
+        words = line.split()
+        if not pairs.intersection(words[1:3]):
+            _bond(molecule, place, words, Where(record.where.file, record.where.frame, number))
     _charge(molecule, types)
     molecule.AddConformer(conformer)
     plain: Mol = molecule.GetMol()
@@ -173,12 +173,14 @@ def _bond(molecule: Any, place: dict[str, int], words: list[str], where: Where) 
     if len(words) < 4:
         raise InputError("expected number, two atoms and a type of a bond", where)
     kind = words[3].lower()
-    if kind == "nc" or kind not in _ORDERS:
-        if kind != "nc":
-            raise InputError(f"'{words[3][:20]}' is no type of a bond", where)
+    if kind == "nc":
         return
-    if words[1] in place and words[2] in place:
-        add_bond(molecule, (place[words[1]], place[words[2]], _ORDERS[kind]), where)
+    if kind not in _ORDERS:
+        raise InputError(f"'{words[3][:20]}' is no type of a bond", where)
+    for word in words[1:3]:
+        if word not in place:
+            raise InputError(f"a bond of atom {word[:20]}, which the record does not have", where)
+    add_bond(molecule, (place[words[1]], place[words[2]], _ORDERS[kind]), where)
 
 
 def _charge(molecule: Any, types: list[str]) -> None:
