@@ -25,9 +25,9 @@ vina = pytest.importorskip("vina")
 meeko = pytest.importorskip("meeko")
 
 PEPTIDE = "KWSDHYFRMC"
-SMILES = "CC(C)Cc1ccc(cc1)C(C)C(=O)NCCc1c[nH]c2ccc(O)cc12"
+SMILES = "Oc1ccc(cc1)CCNC(=O)C(C)CS"
 BOX = 28.0
-POSES = 4
+POSES = 2
 
 
 def embedded(molecule: Any, seed: int) -> Any:
@@ -111,7 +111,7 @@ class Case:
         peer = vina.Vina(cpu=1, verbosity=0)
         peer.set_weights([*(weights.get(name, 0.0) for name in TERMS), 50.0, 0.05846])
         peer.set_receptor(str(self.receptor))
-        peer.set_ligand_from_string(self.texts[0])
+        peer.set_ligand_from_string(self.texts[0])  # maps are made for a ligand
         peer.compute_vina_maps(self.site.centre.tolist(), [BOX] * 3, spacing=2.0)
         rows = []
         for text in self.texts:
