@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from time import perf_counter
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
@@ -128,14 +129,23 @@ def docker_method(name: str, make: Callable[[], Docker], seed: int, known_pocket
 
 
 def network_methods(network: PoseNetwork, make: Callable[[], Docker], known_pocket: bool) -> list[Method]:
-    """Each output of the network as it is, one pose for the start conformer."""
+    """Each output of the network as it is, one pose for the start conformer.
+
+    Before the first call that is timed there is one that is not: libraries load then.
+    """
     prepared = _Prepared(make)
+    called: set[str] = set()
 
     def method(output: str, name: str) -> Method:
-        def dock(receptor: Receptor, ligand: Ligand, conformer: FloatArray, site: Box | None) -> list[PoseResult]:
-            (found,) = network.poses(prepared(receptor), [(ligand, conformer)], site)
+        def dock(receptor: Receptor, ligand: Ligand, conformer: FloatArray, site: Box | None) -> Timed:
+            ready = prepared(receptor)
+            if not called:
+                network.poses(ready, [(ligand, conformer)], site)
+                called.add(output)
+            begun = perf_counter()
+            (found,) = network.poses(ready, [(ligand, conformer)], site)
             positions = np.asarray(found[output], dtype=np.float64)
-            return [PoseResult(positions, output, float("nan"))]
+            return Timed([PoseResult(positions, output, float("nan"))], perf_counter() - begun)
 
         return Method(name, dock, known_pocket, prepared)
 

@@ -222,3 +222,42 @@ def test_cofactors_become_part_of_the_receptor(tmp_path: Path) -> None:
     heavy = joined.structure.numbers[-added:] > 1
     assert ((joined.structure.arrays["atom_type"][-added:] >= 0) == heavy).all()
     assert "2 cofactors" in notes[0]
+
+
+class _Loaded:
+    def __init__(self, **header: Any) -> None:
+        self.header = {"family": "docking", **header}
+
+
+@pytest.mark.parametrize("section", ["docking", "training"])
+def test_the_header_says_what_was_trained_on(section: str) -> None:
+    loaded: Any = _Loaded(**{section: {"proteins": {"a": {"A": "GAS"}}}})
+    assert task.training_of(loaded).chains == {"a": ("GAS",)}
+    unsaid: Any = _Loaded(training={"epoch": 3})
+    assert not task.training_of(unsaid).known
+
+
+def test_each_output_of_a_network_is_a_method(cases: list[DockingCase]) -> None:
+    from eqcli.engine.docker import Docker, DockSettings
+    from eqcli.tasks.evaluate_docking_rivals import OUTPUTS, network_methods
+
+    class Network:
+        asked = 0
+
+        def encode(self, receptor: Any) -> Any:
+            return receptor.name
+
+        def poses(self, prepared: Any, ligands: Any, site: Any) -> Any:
+            self.asked += 1
+            return [{name: x + k for k, name in enumerate(OUTPUTS)} for _, x in ligands]
+
+        def confidences(self, prepared: Any, ligand: Any, positions: Any) -> None:
+            return None
+
+    network = Network()
+    methods = network_methods(network, lambda: Docker(network, DockSettings(search=False)), known_pocket=False)
+    docked = dock_case(cases[1], methods)
+    assert [one.method.name for one in docked] == list(OUTPUTS.values())
+    shifts = [float((one.poses[0].positions - cases[1].conformer).mean()) for one in docked]
+    assert shifts == pytest.approx([0.0, 1.0, 2.0])
+    assert network.asked == len(OUTPUTS) + 1
