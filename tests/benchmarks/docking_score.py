@@ -4,8 +4,8 @@
 
 For each complex of a folder, in the box of its ligand with 5 Å on each side: the affinity of the crystal pose, how far
 it is from that of the `vina` package where that is installed (the same files; `table` as the package tabulates it,
-`smooth` as we report it), and medians of wall time on one thread in single precision. Poses are the crystal pose with
-0.7 Å of noise as a whole. `vina` is one call of the package's `score()` on one pose, which gives no gradient.
+`smooth` as we report it), and medians of processor time on one thread in single precision. Poses are the crystal pose
+with 0.7 Å of noise as a whole. `vina` is one call of the package's `score()` on one pose, which gives no gradient.
 """
 
 from __future__ import annotations
@@ -39,13 +39,13 @@ REPEATS = 15
 
 
 def median_seconds(call: Callable[[], Any], repeats: int = REPEATS) -> float:
-    """The median wall time of a call, after one that does not count."""
+    """The median processor time of a call, after one that does not count: others may use the machine."""
     call()
     taken = []
     for _ in range(repeats):
-        begun = time.perf_counter()
+        begun = time.process_time()
         call()
-        taken.append(time.perf_counter() - begun)
+        taken.append(time.process_time() - begun)
     return statistics.median(taken)
 
 
@@ -80,10 +80,10 @@ def measured(name: str, receptor: Receptor, ligand: Ligand, spacing: float, coun
         smooth = exact.affinity(rounded).item() - expected
         print(f"  vina {expected:.3f}: table {table:+.6f}, smooth {smooth:+.4f}; {1e6 * seconds:.0f} us per score()")
     site = prepared.site(box)
-    begun = time.perf_counter()
+    begun = time.process_time()
     maps = AffinityMaps.of(site, exact.types, spacing=spacing)
     print(f"  maps {'x'.join(map(str, maps.shape))} of {len(exact.types.unique())} types: ", end="")
-    print(f"{time.perf_counter() - begun:.2f} s")
+    print(f"{time.process_time() - begun:.2f} s")
     score = VinaScore.of(site, shape, cap=CAP, maps=maps)
     for count in counts:
         poses = (crystal + 0.7 * torch.randn(count, 1, 3)).float()
