@@ -12,6 +12,7 @@ import pytest
 from eqcli.errors import InputError
 from eqcli.io import write_structures
 from eqcli.io.receptor import Receptor, read_receptor, receptor_of, without_overlap
+from eqcli.io.receptor_residues import ADDITIVES
 from tests.io.peptides import far, line, peptide
 
 SEQUENCE = "SHKRPWYD"
@@ -244,3 +245,9 @@ def test_every_receptor_of_the_collection(shared: Path) -> None:
         assert len(receptor.residues) > 50, path
         assert np.isfinite(receptor.structure.positions).all()
         assert seconds < 5.0 * max(1.0, len(receptor.residues) / 300), path
+
+
+def test_the_additives_of_the_documentation_are_those_of_the_code() -> None:
+    page = (Path(__file__).resolve().parents[2] / "docs" / "reference" / "receptors.md").read_text()
+    listed = page[page.index("The additives:") : page.index("## Hydrogens")]
+    assert set(listed.replace("`", " ").replace(",", " ").replace(".", " ").split()[2:]) == ADDITIVES
