@@ -37,7 +37,7 @@ def test_every_ligand_of_the_docking_folders_loads(shared: Path) -> None:
 
 def _records(path: Path) -> int:
     """How many there are by the marks of the format."""
-    mark = {".sdf": "$$$$", ".mol2": "@<TRIPOS>MOLECULE", ".pdbqt": "MODEL ", ".pdb": "END"}[path.suffix]
+    mark = {".sdf": "M  END", ".mol2": "@<TRIPOS>MOLECULE", ".pdbqt": "MODEL ", ".pdb": "END"}[path.suffix]
     return sum(line.startswith(mark) and not line.startswith("ENDMDL") for line in path.read_text().splitlines())
 
 
