@@ -18,6 +18,7 @@ WHAT: Final = (
     "the ligand in the crystal. Below each figure is its 95 % interval over proteins: complexes of one protein are "
     "drawn together. In shares a pair that failed is a miss; percentiles are of pairs that have a pose."
 )
+WIDE: Final = "main { max-width: 84rem; } tbody th { min-width: 11rem; }"
 SPLITS: Final = {
     "unseen": "Proteins never seen",
     "seen": "Proteins trained on",
@@ -47,7 +48,9 @@ def docking_page(
     pages, pictures
         Complex -> its page relative to this one, and its ligand drawn flat.
     """
-    return page("Docking", _body(result, rows, plots, origin, pages or {}, pictures or {}))
+    return page(
+        "Docking", [tag("style", Markup(WIDE)), *_body(result, rows, plots, origin, pages or {}, pictures or {})]
+    )
 
 
 def _body(

@@ -8,6 +8,7 @@ from typing import Any
 
 from eqcli.errors import Failure
 from eqcli.metrics.docking.docking_table import PairOutcome, method_figures
+from eqcli.tasks.evaluate_docking_methods import BLIND
 from eqcli.tasks.evaluate_docking_result import (
     ALL,
     SEEN_ONLY,
@@ -133,7 +134,8 @@ def _table(split: str, words: str, records: Sequence[PairRecord], bootstrap: int
         by_method.setdefault((one.method, one.mode), []).append(one.outcome)
     rows = [
         MethodRow(name, mode, method_figures(found, resamples=bootstrap, seed=seed))
-        for (name, mode), found in by_method.items()
+        # Both pockets in one order of methods, the blind ones first.
+        for (name, mode), found in sorted(by_method.items(), key=lambda item: item[0][1] != BLIND)
     ]
     return MethodTable(split, words, tuple(rows))
 
