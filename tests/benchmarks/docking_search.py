@@ -14,7 +14,7 @@ import argparse
 import json
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -77,8 +77,7 @@ class Work:
         return self.judged(found.positions.double().numpy(), time.process_time() - begun)
 
     def vina(self, receptor: str) -> dict[str, Any]:
-        structure = self.ligand.structure.copy()
-        structure.positions = conformers(self.ligand, 1, 0)[0]
+        structure = replace(self.ligand.structure, positions=conformers(self.ligand, 1, 0)[0])
         begun, wall = time.process_time(), time.perf_counter()
         outcome = vina_dock(VinaJob(receptor, structure, self.box, poses=9, cpu=1))
         seconds, wall = time.process_time() - begun, time.perf_counter() - wall

@@ -121,12 +121,13 @@ class _Bfgs:
         trial = replace(trial, energy=energy)
         fall = (self.slope * move).sum(-1)
         taken = energy <= self.poses.energy + ARMIJO * fall
+        slope = torch.where(taken.unsqueeze(-1), slope, self.slope)
         self._curve(taken, move, slope - self.slope)
-        rise = energy - self.poses.energy - fall
+        rise = (energy - self.poses.energy - fall).nan_to_num(nan=torch.inf)
         shorter = self.length * (-0.5 * fall / rise.clamp(min=1e-12)).clamp(0.1, 0.5)
         stuck = ~taken & (shorter < SHORTEST)
         self.poses = trial.where(taken, self.poses)
-        self.slope = torch.where(taken.unsqueeze(-1), slope, self.slope)
+        self.slope = slope
         self.inverse = torch.where(stuck[:, None, None], 0.02 * self.identity, self.inverse)
         renew = taken | stuck
         self.direction = torch.where(renew.unsqueeze(-1), self._newton(), self.direction)

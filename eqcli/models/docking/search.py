@@ -27,6 +27,12 @@ from eqcli.models.docking.vina_score import VinaScore
 FREE = 2.8
 """Å from any receptor atom at which the centre of a random pose may lie."""
 
+SPARE = 3
+"""Poses more than wanted that come to the exact score, where some may turn out alike."""
+
+BATCH = 512
+"""Random starts that are minimised at once."""
+
 EXCHANGE = 4
 """Random steps between two exchanges with the pool of the best poses."""
 
@@ -91,8 +97,7 @@ def search(
         if number % EXCHANGE == EXCHANGE - 1:
             walk.exchange()
     best = walk.ended()
-    best = minimised(_of_heavy(score), best, inner, settings.exact)
-    best = best[best.energy.argsort()]
+    best = distinct(minimised(_of_heavy(score), best, inner, settings.exact), settings.apart, settings.poses)
     origin = torch.where(best.origin < len(start), best.origin, len(start) - 1 - best.origin)
     return Found(_all_atoms(best, every, tables, kept, score.heavy), best.energy, origin)
 
@@ -121,6 +126,7 @@ class _Walk:
     ) -> None:
         self.score, self.conformers, self.free, self.tables = score, conformers, free, tables
         self.settings, self.generator = settings, generator
+        self.count = settings.chains(tables.torsions)
         centred = conformers - conformers.mean(1, keepdim=True)
         self.gyration = float(centred.square().sum(-1).mean().sqrt())
 
@@ -130,12 +136,12 @@ class _Walk:
         starts = random_poses(
             self.conformers[: self.free], self.tables, self.score.site, s.starts(self.tables.torsions), self.generator
         )
-        parts = [minimised(self.score, part, self.tables, s.evaluations // 2) for part in _batches(starts, s.chains)]
+        parts = [minimised(self.score, part, self.tables, s.evaluations // 2) for part in _batches(starts, BATCH)]
         if len(self.conformers) > self.free:
             parts.append(minimised(self.score, self._given(), self.tables, s.evaluations))
-        self.chains = distinct(joined(parts), s.apart, s.chains)
+        self.chains = distinct(joined(parts), s.apart, self.count)
         self.chains = minimised(self.score, self.chains, self.tables, s.evaluations)
-        self.best, self.pool = self.chains, distinct(self.chains, s.apart, s.chains)
+        self.best, self.pool = self.chains, distinct(self.chains, s.apart, self.count)
 
     def step(self) -> None:
         """One random step of each chain, a local search, Metropolis's rule."""
@@ -150,7 +156,7 @@ class _Walk:
     def exchange(self) -> None:
         """The pool takes the best poses; the worst quarter of the chains begins anew from the best of the pool."""
         s = self.settings
-        self.pool = distinct(joined([self.pool, self.best]), s.apart, s.chains)
+        self.pool = distinct(joined([self.pool, self.best]), s.apart, self.count)
         count = min(len(self.chains) // 4, len(self.pool))
         worst = self.chains.energy.argsort(descending=True)[:count]
         positions, energy = self.chains.positions.clone(), self.chains.energy.clone()
@@ -164,7 +170,7 @@ class _Walk:
         """The best poses that differ, in their minima."""
         s = self.settings
         best = distinct(joined([self.pool, self.best]), s.apart / 2, 2 * s.poses)
-        best = distinct(minimised(self.score, best, self.tables, s.polish, tolerance=0.02), s.apart, s.poses)
+        best = distinct(minimised(self.score, best, self.tables, s.polish, tolerance=0.02), s.apart, s.poses + SPARE)
         return best[best.energy <= best.energy[0] + s.window]
 
     def _random_step(self, count: int) -> Tensor:

@@ -13,8 +13,6 @@ class SearchSettings:
     ----------
     effort
         Factor on the number of starts and of steps; 1 is meant for a known pocket.
-    chains
-        Poses that are moved at once.
     temperature
         Of the Metropolis test, kcal/mol.
     shift
@@ -34,20 +32,23 @@ class SearchSettings:
     """
 
     effort: float = 1.0
-    chains: int = 128
     temperature: float = 1.2
     shift: float = 2.0
     evaluations: int = 20
-    polish: int = 60
-    exact: int = 12
+    polish: int = 40
+    exact: int = 8
     poses: int = 20
     apart: float = 1.0
     window: float = 6.0
 
+    def chains(self, torsions: int) -> int:
+        """Poses that are moved at once."""
+        return min(64 + 32 * torsions, 384)
+
     def steps(self, torsions: int) -> int:
         """Random steps of each chain."""
-        return max(1, round(self.effort * (6 + 3 * torsions)))
+        return max(1, round(self.effort * (2 + torsions**2 / 4)))
 
     def starts(self, torsions: int) -> int:
         """Random poses that are scored before the chains begin."""
-        return max(self.chains, round(self.effort * self.chains * (4 + torsions)))
+        return max(self.chains(torsions), round(self.effort * 128 * (4 + torsions)))
