@@ -1,8 +1,7 @@
 """Which bonds of a ligand turn, and the tree of its rigid pieces.
 
 A bond turns where it is single, in no ring and no conjugated amide, and where something on both of its sides is off
-its axis. The root of the tree is the middle of the molecule: it decides, as in Vina, which pairs of atoms of
-neighbouring pieces count as joined rigidly.
+its axis. The root of the tree is the middle of the molecule, as Meeko chooses it.
 """
 
 from __future__ import annotations
@@ -32,7 +31,7 @@ class RotorTree:
     turning
         Bonds that turn, those of hydroxyl and the like too, from the piece nearer to the root.
     pieces
-        For each rigid piece its atoms and the first atom of every piece that hangs on it.
+        For each rigid piece its atoms and the near atom of every piece beside it, which lies on the axis between them.
     """
 
     turning: list[Edge]
