@@ -7,12 +7,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from eqcli.data.complex_reading import ComplexReader as FileReader
 from eqcli.errors import Failure, InputError
 from eqcli.progress import Reporter
 
 if TYPE_CHECKING:
     from eqcli.data.complex_files import ComplexFiles
-    from eqcli.io.ligand import Ligand
+    from eqcli.io.receptor import Receptor
     from eqcli.io.structure import Structure
 
 
@@ -51,8 +52,8 @@ class ComplexReader:
         self.limits = limits
         self.report = report
         self.found = Complexes()
-        self._refused: dict[str, InputError] = {}
-        self._ligands: tuple[Path | None, list[Ligand | InputError]] = (None, [])
+        self._files = FileReader()
+        self._refused: dict[Path, InputError] = {}
 
     def read(self, source: str) -> list[Structure]:
         """The ligands of one source; the failures are those of `found`."""
@@ -75,49 +76,38 @@ class ComplexReader:
     def _complex(self, files: ComplexFiles) -> Structure:
         from eqcli.data.complex_structures import ligand_structure
 
-        receptor = self._receptor(files)
-        ligand = self._ligand(files)
-        heavy = int((ligand.structure.numbers > 1).sum())
-        if self.limits.max_atoms is not None and heavy > self.limits.max_atoms:
-            raise InputError(f"{heavy} heavy atoms are more than data.max_atoms", ligand.structure.where)
+        if (refused := self._refused.get(files.receptor)) is not None:
+            raise refused
+        read = self._files.read(files)
+        heavy = int((read.ligand.structure.numbers > 1).sum())
         limits = self.limits
-        return ligand_structure(ligand, receptor, name=files.name, conformers=limits.conformers, seed=limits.seed)
+        if limits.max_atoms is not None and heavy > limits.max_atoms:
+            raise InputError(f"{heavy} heavy atoms are more than data.max_atoms", read.ligand.structure.where)
+        receptor = self._receptor(files, read.receptor)
+        return ligand_structure(read.ligand, receptor, name=files.name, conformers=limits.conformers, seed=limits.seed)
 
-    def _receptor(self, files: ComplexFiles) -> Structure:
+    def _receptor(self, files: ComplexFiles, read: Receptor) -> Structure:
+        """The receptor as it is stored: once for all ligands, unless a ligand lies where the file has a group."""
         from eqcli.data.complex_structures import receptor_structure
-        from eqcli.io.receptor import read_receptor
 
         name = str(files.receptor)
-        if name in self._refused:
-            raise self._refused[name]
-        if name not in self.found.receptors:
+        known = self.found.receptors.get(name)
+        if known is not None and len(known) != int(read.heavy.sum()):
+            name = f"{name}#{files.name}"
+            known = None
+        if known is None:
             try:
-                read = read_receptor(files.receptor)
-                made = receptor_structure(read, name=name, protein=files.protein)
-                count = len(made.info["residues"]["amino_acid"])
+                known = receptor_structure(read, name=name, protein=files.protein)
+                count = len(known.info["residues"]["amino_acid"])
                 if self.limits.max_residues is not None and count > self.limits.max_residues:
-                    raise InputError(f"{count} residues are more than data.max_residues", made.where)
+                    raise InputError(f"{count} residues are more than data.max_residues", known.where)
             except InputError as error:
-                self._refused[name] = error
+                self._refused[files.receptor] = error
                 raise
             if files.year is not None:
-                made.info["year"] = files.year
-            self.found.receptors[name] = made
-        return self.found.receptors[name]
-
-    def _ligand(self, files: ComplexFiles) -> Ligand:
-        from eqcli.io.ligand import read_ligands
-
-        if self._ligands[0] != files.ligand:
-            self._ligands = (files.ligand, list(read_ligands(files.ligand)))
-        records = self._ligands[1]
-        number = files.frame or 0
-        if number >= len(records):
-            raise InputError(f"the file of ligands has no record {number + 1}")
-        found = records[number]
-        if isinstance(found, InputError):
-            raise found
-        return found
+                known.info["year"] = files.year
+            self.found.receptors[name] = known
+        return known
 
     def _stored(self, source: str) -> list[Structure]:
         from eqcli.io import read_structures
