@@ -29,7 +29,6 @@ class Minimise(StrEnum):
 
     none = "none"
     mmff = "mmff"
-    openmm = "openmm"
 
 
 class RankBy(StrEnum):

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from eqcli.io.receptor import Receptor
 
 FloatArray = NDArray[np.float64]
-Minimiser = Literal["none", "mmff", "openmm"]
+Minimiser = Literal["none", "mmff"]
 
 NETWORK_SHARE = 0.5
 """Of the effort in blind mode that goes to the place a network chose, outside all pockets."""
@@ -50,7 +50,7 @@ class DockSettings:
     conformers
         Shapes of rings that poses may have.
     minimise
-        What moves all atoms at the end: nothing, the ligand's force field beside the score, or OpenMM.
+        What moves all atoms at the end: nothing, or the ligand's force field beside the score.
     rank_by
         What the first pose is best in.
     """

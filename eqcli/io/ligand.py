@@ -7,6 +7,7 @@ what was changed or assumed is a note. The rules stand in `ligand_rules`.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -49,7 +50,7 @@ class Ligand:
     source: str = ""
 
 
-def read_ligands(source: str | Path, *, template: str | None = None) -> Iterator[Ligand | InputError]:
+def read_ligands(source: str | Path, *, template: str | None = None, skip: int = 0) -> Iterator[Ligand | InputError]:
     """The ligands of a file, or of a SMILES; for a record that cannot be used, the error in its place.
 
     Parameters
@@ -58,6 +59,8 @@ def read_ligands(source: str | Path, *, template: str | None = None) -> Iterator
         SDF and MOL, MOL2, PDB, PDBQT, SMILES files (`.gz`, too), or a SMILES itself.
     template
         SMILES that gives the bonds and charges of ligands from PDB and PDBQT files.
+    skip
+        Records at the beginning that are passed over, without the work of making shapes for them.
 
     Raises
     ------
@@ -65,8 +68,11 @@ def read_ligands(source: str | Path, *, template: str | None = None) -> Iterator
         The file is missing or of an unknown kind, or `source` is neither a file nor a SMILES; at the first item.
     """
     names: dict[str, int] = {}
-    for record in records_of(source, template):
+    for number, record in enumerate(records_of(source, template)):
         try:
+            if number < skip:
+                _pass_over(record, names)
+                continue
             if isinstance(record, InputError):
                 yield record
                 continue
@@ -93,6 +99,14 @@ def _ligand(record: Record, names: dict[str, int]) -> Ligand:
     structure = structure_of(molecule, info)
     structure.where = record.where
     return Ligand(structure, name, [*record.notes, *notes], given, record.source)
+
+
+def _pass_over(record: Record | InputError, names: dict[str, int]) -> None:
+    """Takes the name that the ligand of a record would have, so that those after it keep theirs."""
+    if not isinstance(record, InputError):
+        with suppress(InputError):
+            prepared(record.molecule, record.given)
+            _own_name(record.name, names, [])
 
 
 def _own_name(name: str, names: dict[str, int], notes: list[str]) -> str:

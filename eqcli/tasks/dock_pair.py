@@ -190,15 +190,19 @@ def _require_ligand(text: str) -> None:
 
 def pairs_of(source: Source, done: int = 0) -> Iterator[Pair]:
     """The pairs of a source in order, without the first `done` of them, which an earlier run has ended."""
-    return islice(_all_pairs(source), done, None)
+    if source.record is not None or source.error is not None:
+        return islice(_all_pairs(source, 0), done, None)
+    return _all_pairs(source, done)
 
 
-def _all_pairs(source: Source) -> Iterator[Pair]:
+def _all_pairs(source: Source, skip: int) -> Iterator[Pair]:
     if source.error is not None:
         yield Pair(source, None, source.error)
         return
-    met = False
-    for record, ligand in _records(source):
+    met = skip > 0
+    for record, ligand in _records(source, max(skip, source.record or 0)):
+        if record is None and met:
+            return  # The file as a whole cannot be read, and an earlier run has said so.
         if source.record is None or record in (source.record, None):
             met = True
             yield Pair(source, record, ligand)
@@ -209,14 +213,14 @@ def _all_pairs(source: Source) -> Iterator[Pair]:
         yield Pair(source, None, InputError(f"there is no record {number} in it", Where(source.ligand)))
 
 
-def _records(source: Source) -> Iterator[tuple[int | None, Ligand | InputError]]:
-    """The records of a ligand's file with their numbers; an error that ends the reading comes last."""
+def _records(source: Source, skip: int) -> Iterator[tuple[int | None, Ligand | InputError]]:
+    """The records of a ligand's file with their numbers, from `skip` on; an error that ends the reading comes last."""
     from eqcli.io.ligand import read_ligands
 
     path = Path(source.ligand) if _is_file(Path(), source.ligand) else source.ligand
     record: int | None = None
     try:
-        for record, ligand in enumerate(read_ligands(path, template=source.template)):
+        for record, ligand in enumerate(read_ligands(path, template=source.template, skip=skip), start=skip):
             yield record, ligand
     except InputError as error:
         yield None if record is None else record + 1, error
