@@ -68,14 +68,12 @@ def conformers(ligand: Ligand, count: int, seed: int, *, keep_given: bool = Fals
 
 def embedded(molecule: Mol, count: int, seed: int, name: str) -> FloatArray:
     """Conformers of a sanitised molecule with all its hydrogens, relaxed, `[1..count, N, 3]`. Raises InputError."""
-    from rdkit import Chem, rdBase
+    from rdkit import rdBase
     from rdkit.Chem import rdDistGeom
 
-    copy = Chem.Mol(molecule)
-    # A failed embedding would leave the shape that the molecule came with.
-    copy.RemoveAllConformers()
-    if copy.GetNumAtoms() == 1:
+    if molecule.GetNumAtoms() == 1:
         return np.zeros((1, 1, 3))
+    copy, order = in_canonical_order(molecule)
     with rdBase.BlockLogs():
         for parameters in _attempts(copy, seed):
             with suppress(RuntimeError, ValueError):
@@ -85,11 +83,31 @@ def embedded(molecule: Mol, count: int, seed: int, name: str) -> FloatArray:
                 shapes = np.array([c.GetPositions() for c in copy.GetConformers()], dtype=np.float64)
                 shapes = shapes[np.isfinite(shapes).all(axis=(1, 2))]
                 if len(shapes):
-                    return shapes
+                    return shapes[:, np.argsort(order)]
     rings = max((len(ring) for ring in copy.GetRingInfo().AtomRings()), default=0)
     ring = f", its largest ring has {rings} members" if rings >= LARGE_RING else ""
     message = f"distance geometry finds no shape of '{name}' ({copy.GetNumHeavyAtoms()} heavy atoms{ring})"
     raise InputError(message, hint="Give a file with three-dimensional positions.")
+
+
+def in_canonical_order(molecule: Mol) -> tuple[Mol, NDArray[np.int64]]:
+    """A copy without conformers whose atoms are listed as its canonical SMILES has them, and that order.
+
+    Distance geometry draws its numbers atom by atom: without this, shapes would depend on how a file lists them.
+    """
+    from rdkit import Chem, rdBase
+
+    parameters: Any = Chem.SmilesParserParams()
+    parameters.removeHs = False
+    with rdBase.BlockLogs():
+        text = Chem.MolToSmiles(molecule)
+        order = np.array(list(molecule.GetPropsAsDict(True, True)["_smilesAtomOutputOrder"]), dtype=np.int64)
+        copy = Chem.MolFromSmiles(text, parameters)
+    if copy is None or copy.GetNumAtoms() != molecule.GetNumAtoms():
+        copy, order = Chem.Mol(molecule), np.arange(molecule.GetNumAtoms())
+        # A failed embedding would leave the shape that the molecule came with.
+        copy.RemoveAllConformers()
+    return copy, order
 
 
 def _attempts(molecule: Mol, seed: int) -> list[Any]:

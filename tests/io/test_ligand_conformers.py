@@ -69,3 +69,21 @@ def test_what_has_no_shape_is_refused_with_its_name() -> None:
     (found,) = read_ligands("[C@]12(F)C[C@@]1(F)C2 twisted")
     assert isinstance(found, InputError)
     assert "no shape of 'twisted'" in found.message
+
+
+@pytest.mark.parametrize("smiles", ["C[C@H](N)C(=O)O", "C1CC2CCC1C2", "CC(C)CN1CCN(C)CC1", "F/C=C/[C@@H](Cl)Br"])
+def test_the_order_of_atoms_does_not_matter(smiles: str) -> None:
+    """Equal up to the symmetries of the molecule, which spectra of distances do not see."""
+    from rdkit import Chem
+
+    from eqcli.io.ligand import ligand_of
+
+    made = ligand(smiles)
+    molecule = molecule_of(made.structure)
+    order = np.random.default_rng(3).permutation(molecule.GetNumAtoms())
+    other = ligand_of(Chem.RenumberAtoms(molecule, order.tolist()), "permuted")
+    here, there = conformers(made, 3, 7), conformers(other, 3, 7)
+    assert len(here) == len(there)
+    for a, b in zip(here, there, strict=True):
+        spectra = [np.linalg.eigvalsh(np.linalg.norm(x[:, None] - x[None], axis=-1)) for x in (a, b)]
+        np.testing.assert_allclose(spectra[0], spectra[1], atol=1e-3)
