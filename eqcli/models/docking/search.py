@@ -27,6 +27,9 @@ from eqcli.models.docking.vina_score import VinaScore
 FREE = 2.8
 """Å from any receptor atom at which the centre of a random pose may lie."""
 
+TRIALS = 4096
+"""Points of the box among which the free ones are found."""
+
 SPARE = 3
 """Poses more than wanted that come to the exact score, where some may turn out alike."""
 
@@ -92,7 +95,7 @@ def search(
     every = start if given is None else torch.cat([start, given])
     walk = _Walk(_quick(score), every[:, score.heavy], len(start), inner, settings, generator)
     walk.begin()
-    for number in range(settings.steps(inner.torsions)):
+    for number in range(settings.steps(inner.torsions, len(score.heavy))):
         walk.step()
         if number % EXCHANGE == EXCHANGE - 1:
             walk.exchange()
@@ -132,14 +135,15 @@ class _Walk:
 
     def begin(self) -> None:
         """Random and given starts, shortly minimised; the best begin the chains."""
-        s = self.settings
-        starts = random_poses(
-            self.conformers[: self.free], self.tables, self.score.site, s.starts(self.tables.torsions), self.generator
-        )
+        s, free = self.settings, self.conformers[: self.free]
+        count = s.starts(self.tables.torsions, free.shape[1])
+        starts = random_poses(free, self.tables, self.score.site, count, self.generator)
         parts = [minimised(self.score, part, self.tables, s.evaluations // 2) for part in _batches(starts, BATCH)]
+        begun = distinct(_best(joined(parts), 4 * self.count), s.apart, self.count)
         if len(self.conformers) > self.free:
-            parts.append(minimised(self.score, self._given(), self.tables, s.evaluations))
-        self.chains = distinct(joined(parts), s.apart, self.count)
+            given = minimised(self.score, self._given(), self.tables, s.evaluations)[: self.count // 2]
+            begun = joined([given, begun])[: self.count]
+        self.chains = begun
         self.chains = minimised(self.score, self.chains, self.tables, s.evaluations)
         self.best, self.pool = self.chains, distinct(self.chains, s.apart, self.count)
 
@@ -207,11 +211,10 @@ def random_poses(conformers: Tensor, tables: PoseTables, site: Site, count: int,
 
 def free_points(site: Site, count: int, generator: torch.Generator) -> Tensor:
     """Random points of the box `[count, 3]`, away from the atoms of the receptor where there is such a place."""
-    trials = (torch.rand(8 * count, 3, generator=generator) - 0.5).to(site.size) * site.size + site.centre
-    if len(site.positions):
-        blocked = torch.cat([(torch.cdist(p, site.positions) < FREE).any(-1) for p in trials.split(4096)])
-        trials = torch.cat([trials[~blocked], trials[blocked]])
-    return trials[:count]
+    trials = (torch.rand(TRIALS, 3, generator=generator) - 0.5).to(site.size) * site.size + site.centre
+    free = trials[(torch.cdist(trials, site.positions) >= FREE).all(-1)]
+    places = free if len(free) else trials
+    return places[torch.randint(len(places), (count,), generator=generator).to(places.device)]
 
 
 def distinct(poses: Poses, apart: float, count: int) -> Poses:
@@ -237,6 +240,11 @@ def _all_atoms(poses: Poses, conformers: Tensor, tables: PoseTables, kept: Tenso
     angles[:, kept] = poses.turns
     whole = turned(conformers[poses.origin], tables.rotatable, tables.moved, angles)
     return align(whole[:, heavy], poses.positions).apply(whole)
+
+
+def _best(poses: Poses, count: int) -> Poses:
+    """The poses of least energy: `distinct` compares all with all."""
+    return poses[poses.energy.argsort()[:count]]
 
 
 def _batches(poses: Poses, size: int) -> list[Poses]:

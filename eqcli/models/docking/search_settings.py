@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+MOST_STARTS = 16384
+
 
 @dataclass(frozen=True)
 class SearchSettings:
@@ -35,7 +37,7 @@ class SearchSettings:
     temperature: float = 1.2
     shift: float = 2.0
     evaluations: int = 20
-    polish: int = 40
+    polish: int = 24
     exact: int = 8
     poses: int = 20
     apart: float = 1.0
@@ -45,10 +47,11 @@ class SearchSettings:
         """Poses that are moved at once."""
         return min(64 + 32 * torsions, 384)
 
-    def steps(self, torsions: int) -> int:
-        """Random steps of each chain."""
-        return max(1, round(self.effort * (2 + torsions**2 / 4)))
+    def steps(self, torsions: int, atoms: int) -> int:
+        """Random steps of each chain, for a ligand of so many heavy atoms."""
+        return max(1, round(self.effort * (2 + torsions**2 * atoms / 64)))
 
-    def starts(self, torsions: int) -> int:
-        """Random poses that are scored before the chains begin."""
-        return max(self.chains(torsions), round(self.effort * 128 * (4 + torsions)))
+    def starts(self, torsions: int, atoms: int) -> int:
+        """Random poses that are scored before the chains begin, for a ligand of so many heavy atoms."""
+        wanted = min(256 + 32 * torsions * atoms, MOST_STARTS)
+        return max(self.chains(torsions), round(self.effort * wanted))
