@@ -38,7 +38,6 @@ class LigandField:
         from eqcli.io.rdkit_molecule import molecule_of, sanitised
 
         self.molecule = sanitised(molecule_of(ligand.structure))
-        self.heavy = ligand.structure.numbers > 1
         with rdBase.BlockLogs():
             self.name, self._field = _field(self.molecule)
         self._field.Initialize()
