@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -45,10 +46,8 @@ class TorsionTables:
 
     def to(self, device: torch.device | str) -> TorsionTables:
         """The same tables on a device."""
-        present = None if self.present is None else self.present.to(device)
-        return TorsionTables(
-            self.rotatable.to(device), self.moved.to(device), self.bond.to(device), self.quadruples.to(device), present
-        )
+        there: dict[str, Any] = {name: None if x is None else x.to(device) for name, x in vars(self).items()}
+        return TorsionTables(**there)
 
 
 def dihedral(a: Tensor, b: Tensor, c: Tensor, d: Tensor) -> Tensor:
@@ -62,9 +61,8 @@ def dihedral_cosine_sine(a: Tensor, b: Tensor, c: Tensor, d: Tensor) -> tuple[Te
     u, v, w = b - a, c - b, d - c
     left, right = torch.linalg.cross(u, v), torch.linalg.cross(v, w)
     lengths = [x.square().sum(-1) for x in (u, v, w)]
-    defined = (left.square().sum(-1) > STRAIGHT**2 * lengths[0] * lengths[1]) & (
-        right.square().sum(-1) > STRAIGHT**2 * lengths[1] * lengths[2]
-    )
+    defined = left.square().sum(-1) > STRAIGHT**2 * lengths[0] * lengths[1]
+    defined = defined & (right.square().sum(-1) > STRAIGHT**2 * lengths[1] * lengths[2])
     x = (left * right).sum(-1)
     y = (u * right).sum(-1) * _safe(lengths[1]).sqrt()
     size = torch.where(defined, x.square() + y.square(), torch.ones_like(x)).rsqrt()

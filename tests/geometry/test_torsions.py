@@ -166,3 +166,12 @@ def test_the_fit_is_differentiable_in_the_cloud() -> None:
 
 def _rigid_tables(n: int) -> TorsionTables:
     return torsion_tables(torch.zeros(0, 2, dtype=torch.int64), torch.zeros(0, 2, dtype=torch.int64), n)
+
+
+def test_tables_keep_their_contents_on_another_device() -> None:
+    tables = molecule()[1]
+    for given in (tables, pack([tables])):
+        moved = given.to("meta")
+        assert moved.moved.shape == given.moved.shape
+        assert moved.quadruples.device.type == "meta"
+        assert (moved.present is None) == (given.present is None)

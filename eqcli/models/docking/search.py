@@ -15,20 +15,13 @@ import torch
 from torch import Tensor
 
 from eqcli.geometry.kabsch import align
-from eqcli.geometry.rotations import random_rotations
 from eqcli.geometry.torsions import turned
 from eqcli.models.docking.affinity_maps import AffinityMaps
 from eqcli.models.docking.local_search import Poses, joined, minimised, stepped
 from eqcli.models.docking.pose_state import RIGID, PoseTables
+from eqcli.models.docking.random_poses import random_poses
 from eqcli.models.docking.search_settings import SearchSettings
-from eqcli.models.docking.site import Site
 from eqcli.models.docking.vina_score import VinaScore
-
-FREE = 2.8
-"""Å from any receptor atom at which the centre of a random pose may lie."""
-
-TRIALS = 4096
-"""Points of the box among which the free ones are found."""
 
 SPARE = 3
 """Poses more than wanted that come to the exact score, where some may turn out alike."""
@@ -59,12 +52,15 @@ class Found:
         `[n, N, 3]`, Å, every atom.
     energy
         `[n]`, what was minimised, kcal/mol.
+    affinity
+        `[n]`, the number of Vina's form for one pose, kcal/mol, by exact sums.
     origin
         `[n]`: the conformer that each pose comes from; -1 - g for the given pose g.
     """
 
     positions: Tensor
     energy: Tensor
+    affinity: Tensor
     origin: Tensor
 
 
@@ -102,7 +98,8 @@ def search(
     best = walk.ended()
     best = distinct(minimised(_of_heavy(score), best, inner, settings.exact), settings.apart, settings.poses)
     origin = torch.where(best.origin < len(start), best.origin, len(start) - 1 - best.origin)
-    return Found(_all_atoms(best, every, tables, kept, score.heavy), best.energy, origin)
+    positions = _all_atoms(best, every, tables, kept, score.heavy)
+    return Found(positions, best.energy, score.affinity(positions), origin)
 
 
 def _of_heavy(score: VinaScore, maps: AffinityMaps | None = None) -> VinaScore:
@@ -195,26 +192,6 @@ class _Walk:
         given = self.conformers[self.free :]
         origin = torch.arange(self.free, len(self.conformers), device=given.device)
         return Poses(given, given.new_zeros(len(given)), given.new_zeros(len(given), self.tables.torsions), origin)
-
-
-def random_poses(conformers: Tensor, tables: PoseTables, site: Site, count: int, generator: torch.Generator) -> Poses:
-    """Poses with random torsions and rotations whose centres lie at free points of the box."""
-    like = conformers
-    origin = torch.randint(len(conformers), (count,), generator=generator).to(like.device)
-    turns = ((2 * torch.rand(count, tables.torsions, generator=generator) - 1) * pi).to(like)
-    shape = turned(conformers[origin], tables.rotatable, tables.moved, turns)
-    shape = shape - shape.mean(1, keepdim=True)
-    turn = random_rotations(count, generator=generator).to(like)
-    positions = shape @ turn.transpose(-1, -2) + free_points(site, count, generator)[:, None]
-    return Poses(positions, like.new_zeros(count), turns, origin)
-
-
-def free_points(site: Site, count: int, generator: torch.Generator) -> Tensor:
-    """Random points of the box `[count, 3]`, away from the atoms of the receptor where there is such a place."""
-    trials = (torch.rand(TRIALS, 3, generator=generator) - 0.5).to(site.size) * site.size + site.centre
-    free = trials[(torch.cdist(trials, site.positions) >= FREE).all(-1)]
-    places = free if len(free) else trials
-    return places[torch.randint(len(places), (count,), generator=generator).to(places.device)]
 
 
 def distinct(poses: Poses, apart: float, count: int) -> Poses:

@@ -12,7 +12,8 @@ from eqcli.geometry.torsions import dihedral, torsion_tables
 from eqcli.io.atom_types import AtomType
 from eqcli.models.docking.local_search import Poses
 from eqcli.models.docking.pose_state import PoseTables
-from eqcli.models.docking.search import Found, distinct, free_points, random_poses, search
+from eqcli.models.docking.random_poses import free_points, random_poses
+from eqcli.models.docking.search import Found, distinct, search
 from eqcli.models.docking.search_settings import SearchSettings
 from eqcli.models.docking.site import Site
 from eqcli.models.docking.vina_score import VinaScore
@@ -72,6 +73,7 @@ def test_poses_come_best_first_with_their_exact_energies(result: Found) -> None:
     assert len(result.energy) > 1
     assert bool((result.energy.diff() >= 0).all())
     torch.testing.assert_close(result.energy, score().energy(result.positions), atol=1e-3, rtol=1e-4)
+    torch.testing.assert_close(result.affinity, score().affinity(result.positions))
 
 
 def test_poses_keep_the_bonds_and_angles_of_the_conformer(result: Found) -> None:
