@@ -118,7 +118,8 @@ def _attempts(molecule: Mol, seed: int) -> list[Any]:
     tries: list[Any] = []
     for start, known in ((rings >= LARGE_RING, True), (True, True), (True, False)):
         parameters: Any = rdDistGeom.ETKDGv3() if known else rdDistGeom.EmbedParameters()
-        parameters.randomSeed = seed & 0x7FFFFFFF
+        # RDKit multiplies the seed by the number of the conformer: from 0 all would be the same.
+        parameters.randomSeed = seed & 0x7FFFFFFF or SEED
         parameters.useRandomCoords = start
         parameters.useSmallRingTorsions = known
         parameters.timeout = SECONDS

@@ -87,3 +87,8 @@ def test_the_order_of_atoms_does_not_matter(smiles: str) -> None:
     for a, b in zip(here, there, strict=True):
         spectra = [np.linalg.eigvalsh(np.linalg.norm(x[:, None] - x[None], axis=-1)) for x in (a, b)]
         np.testing.assert_allclose(spectra[0], spectra[1], atol=1e-3)
+
+
+@pytest.mark.parametrize("seed", [0, 1, 2**31, 2**32])
+def test_every_seed_gives_shapes_that_differ(seed: int) -> None:
+    assert len(conformers(ligand("CCCCCC(=O)O"), 6, seed)) > 2
