@@ -15,7 +15,7 @@ from eqcli.io.ligand import Ligand, ligand_of
 
 Floats = NDArray[np.float64]
 
-LIGANDS = ("CCO", "c1ccccc1O", "CC(=O)NC", "OCC(F)CC", "C[C@H](N)C(=O)O", "c1ccncc1CC", "CCSCC", "NC1CCCC1")
+LIGANDS = ("CCO", "c1ccccc1O", "CC(=O)NC", "c1ccccc1CCC(F)CO", "C[C@H](N)C(=O)O", "c1ccncc1CC", "CCSCC", "NC1CCCC1")
 """Small molecules with and without rings, torsions and a stereocentre."""
 
 GROOVE = 11.0
