@@ -77,7 +77,7 @@ class SideLayer(nn.Module):
     def __init__(self, config: Any, *, edge_features: int, first: int, scale: float) -> None:
         super().__init__()
         c = config.channels
-        self.scale = scale
+        self.scale, self.farthest = scale, config.farthest
         self.keep_features, self.keep_positions = config.keep_features, config.keep_positions
         self.sender, self.receiver = nn.Linear(c, c, bias=False), nn.Linear(c, c)
         self.edge = nn.Linear(edge_features + RADIAL, c, bias=False)
@@ -101,7 +101,9 @@ class SideLayer(nn.Module):
         edges = self.edge(torch.cat([known.side.edge_features, near], dim=1))
         m = self.message(spread(self.receiver(h), receiver) + self.sender(h).index_select(0, sender) + edges)
         directions = vectors / torch.sqrt(square + 1e-6)
-        moved = segment_mean(directions * (self.step * self.shift(m)), receiver, len(x))
+        # Unlike the published layer, bounded: features that training has not seen would throw atoms apart.
+        along = self.farthest * torch.tanh(self.step * self.shift(m) / self.farthest)
+        moved = segment_mean(directions * along, receiver, len(x))
         x = self.keep_positions * known.positions + (1 - self.keep_positions) * x + moved
         collected = segment_mean(m, receiver, len(h))
         new = self.update(torch.cat([h, collected, heard, known.features], dim=1))

@@ -52,6 +52,7 @@ class EquiBindConfig(DockingSection):
     receptor_scale: float = Field(10.0, gt=0, description="Squared distances of residues are divided by this.")
     keep_features: float = Field(0.5, ge=0, lt=1, description="Share of a layer's input in its output.")
     keep_positions: float = Field(0.25, ge=0, lt=1, description="Share of the first positions in those of each layer.")
+    farthest: float = Field(5.0, gt=0, description="Å; a node moves along each of its edges by less, a layer.")
     projection_steps: int = Field(1, ge=0, le=64, description="Steps towards the conformer's rigid distances, a layer.")
     projection_rate: float = Field(1e-3, gt=0, le=0.1, description="Size of such a step, Å^-2.")
     dropout: float = Field(0.0, ge=0, lt=1, description="Share of the features hidden in training.")
