@@ -70,17 +70,22 @@ def read_parts(recipe: DockingRecipe, report: Reporter) -> tuple[Parts, list[Fai
             for name in ("train", "valid", "test")
             if getattr(data, name) is not None
         }
+        _refuse_empty(given, reader.found.failures)
         parts = _divided(recipe, given, reader.found)
         if data.generated is not None:
             parts["train"] += _generated(recipe, reader)
     finally:
         report.finish()
     failures = reader.found.failures
+    _refuse_empty(parts, failures)
+    return {name: reader.found.of(part) for name, part in parts.items()}, failures
+
+
+def _refuse_empty(parts: Parts, failures: Sequence[Failure]) -> None:
     for name, part in parts.items():
         if not part:
             first = f"The first of {len(failures)} that were left out: {failures[0].reason}" if failures else ""
             raise InputError(f"no {name} complexes are left", Where(key=f"data.{name}"), first)
-    return {name: reader.found.of(part) for name, part in parts.items()}, failures
 
 
 def _divided(recipe: DockingRecipe, given: Parts, found: Complexes) -> Parts:
