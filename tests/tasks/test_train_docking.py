@@ -31,6 +31,7 @@ from eqcli.models.docking.base import DockingNetwork
 from eqcli.tasks.train import train
 from eqcli.tasks.train_docking import PARTS, check_complexes, read_parts
 from tests.docking_folder import pdbbind_folder, series_folder
+from tests.io.peptides import line
 from tests.listener import Listener
 from tests.tasks.train_docking_case import TINY, make_recipe, run
 
@@ -303,6 +304,27 @@ def test_complexes_that_cannot_be_read_are_named(series: Path, tmp_path: Path) -
     figures = check_complexes(recipe).figures
     assert figures["left_out"] == 5
     assert sum(figures["complexes"].values()) == 8
+
+
+def test_a_ligand_left_in_the_file_of_its_receptor_is_not_shown(series: Path, tmp_path: Path) -> None:
+    """It would tell where it binds; another molecule stays."""
+    data = shutil.copytree(series, tmp_path / "data")
+    pose = next(iter(read_structures(data / "p0" / "ligands.sdf")))
+    heavy = pose.positions[pose.numbers > 1]
+    names = ("C1", "C2", "O1")
+    lines = [
+        line(name, residue, number, position, name[0])
+        for residue, number, shift in (("LIG", 900, 0.0), ("OTH", 901, 25.0))
+        for name, position in zip(names, heavy + shift, strict=True)
+    ]
+    path = data / "p0" / "protein.pdb"
+    path.write_text(path.read_text().replace("END\n", "".join(lines) + "END\n"))
+    parts, failures = read_parts(make_recipe(data), Listener())
+    assert failures == []
+    every = {s.info["name"]: s for part in parts.values() for s in part}
+    own = every[every["p0/l0"].info["receptor"]]
+    hetero = {str(x) for x in np.asarray(own.arrays["residue_name"])[np.asarray(own.arrays["hetero"], dtype=bool)]}
+    assert hetero == {"OTH"}
 
 
 def test_limits(series: Path) -> None:
