@@ -5,7 +5,8 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Iterator
+import re
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -28,6 +29,24 @@ def atomic_path(path: str | Path) -> Iterator[Path]:
         temporary.replace(target)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+LONGEST_STEM = 180
+"""Bytes of the names that `file_stem` makes; file systems allow 255, and temporary names are longer."""
+
+
+def file_stem(name: str, taken: Collection[str] = (), default: str = "unnamed") -> str:
+    """A name of anything as that of a file, without an ending and unlike those that are `taken`.
+
+    Names that differ in upper and lower case alone count as alike: they are one file on some systems.
+    """
+    plain = re.sub(r"[^\w.-]+", "-", name).strip(".-")[:100].encode()[:LONGEST_STEM].decode(errors="ignore") or default
+    used = {stem.casefold() for stem in taken}
+    own, number = plain, 1
+    while own.casefold() in used:
+        number += 1
+        own = f"{plain}-{number}"
+    return own
 
 
 def write_json(path: str | Path, content: dict[str, Any]) -> None:

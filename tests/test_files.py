@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from eqcli.errors import InputError
-from eqcli.files import refuse_existing
+from eqcli.files import file_stem, refuse_existing
 from eqcli.report.write import refuse_report
 
 
@@ -43,3 +43,13 @@ def test_a_folder_that_cannot_be_written_into(tmp_path: Path, refuse, monkeypatc
     monkeypatch.setattr("tempfile.mkdtemp", read_only)
     with pytest.raises(InputError, match="nothing can be written into this folder: Read-only file system"):
         refuse(tmp_path / "new" / "x.extxyz", False)
+
+
+def test_any_name_becomes_that_of_a_file_of_its_own() -> None:
+    assert file_stem("CC(=O)N/C 1") == "CC-O-N-C-1"
+    assert file_stem("../..") == "unnamed"
+    assert file_stem("///", default="pair") == "pair"
+    assert file_stem("Lig", {"lig", "lig-2"}) == "Lig-3"
+    longest = file_stem("配体" * 300, {file_stem("配体" * 300)})
+    assert len(longest.encode()) < 200
+    assert longest.endswith("-2")

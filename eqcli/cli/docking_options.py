@@ -76,6 +76,12 @@ DOCKING: dict[str, tuple[Any, tuple[str, ...], dict[str, Any], str]] = {
     "rank_by": (RankBy | None, ("--rank-by",), {}, "Order of poses and pairs; the score after a search."),
     "effort": (float | None, ("--effort",), {}, "Of the search; 1 by default, 2 takes twice as long."),
     "seed": (int | None, ("--seed",), {"min": 0}, "Seed of conformers and search; 0 by default."),
+    "pages": (
+        bool | None,
+        ("--pages/--no-pages",),
+        {},
+        "Pages in three dimensions: beside -o, one for each pair; a screen has those of its best pairs by default.",
+    ),
     "resume": (bool, ("--resume",), {}, "Go on with an interrupted screen."),
 }
 """Argument -> type, options, settings of the option, help."""
@@ -100,7 +106,7 @@ def docking_options(command: F) -> F:
     @wraps(command)
     def wrapper(*args: Any, **kwargs: Any) -> Any:
         values = {name: kwargs.pop(f"docking_{name}") for name in DOCKING}
-        given = {k: v for k, v in values.items() if v is not None and v is not False and v != []}
+        given = {k: v for k, v in values.items() if v is not None and v != [] and not _left(k, v)}
         return command(*args, docking=given, **kwargs)
 
     parameters = [*(p for p in signature.parameters.values() if p.name != "docking"), *added]
@@ -109,10 +115,15 @@ def docking_options(command: F) -> F:
     return wrapper  # type: ignore[return-value]
 
 
+def _left(name: str, value: Any) -> bool:
+    """Whether a flag was not given; one that may be denied, too, is None then."""
+    return value is False and DOCKING[name][0] is bool
+
+
 def refuse_without_receptor(docking: dict[str, Any]) -> None:
     """Raises InputError for options of docking where nothing is docked."""
     if docking:
-        names = ", ".join(DOCKING[name][1][0] for name in docking)
+        names = ", ".join(DOCKING[name][1][0].split("/")[0] for name in docking)
         raise InputError(
             f"{names}: for docking, which needs a receptor and ligands",
             hint="Give --receptor and --ligand, or a table of pairs with --table.",

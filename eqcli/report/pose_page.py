@@ -50,6 +50,8 @@ def pose_page(
     *,
     title: str,
     crystal: Structure | None = None,
+    given: Structure | None = None,
+    first: int = -1,
     rows: Mapping[str, Any] | None = None,
 ) -> int:
     """Writes a page that needs nothing but itself, and returns its size in bytes.
@@ -59,9 +61,13 @@ def pose_page(
     receptor
         Atoms with the arrays of a :class:`eqcli.io.receptor.Receptor`.
     poses
-        In the order of their boxes; the last one is shown at first, and the crystal pose.
+        In the order of their boxes.
     crystal
-        The reference pose, where it is known.
+        The reference pose, where it is known: shown at first, in the middle of the picture.
+    given
+        A pose that may be a reference: shown at first, but the picture is of the pose `first`.
+    first
+        Which of the poses is shown at first.
     rows
         Names and values below the picture.
 
@@ -70,17 +76,21 @@ def pose_page(
     ValueError
         There is neither a pose nor a crystal pose.
     """
-    ligands = [pose.structure for pose in poses] + ([crystal] if crystal is not None else [])
-    if not ligands:
-        raise ValueError("a page needs a pose")
+    shown = poses[first].structure if poses else None
     # Around poses that are not shown at first, residues would hide the pocket.
-    near = [*ligands[-1:], *([poses[-1].structure] if poses else [])]
-    heavy = np.concatenate([one.positions[_heavy(one)] for one in near])
-    layers = [*_pose_layers(poses, crystal), *_receptor_layers(receptor, heavy)]
-    focus = ligands[-1].positions[_heavy(ligands[-1])]
-    centre = focus.mean(axis=0)
-    radius = float(np.linalg.norm(focus - centre, axis=1).max()) + 6.0
-    text = page(title, [tag("style", Markup(CSS)), *_body(title, ligands[-1], viewer(layers, centre, radius), rows)])
+    near = [one for one in (crystal, shown) if one is not None]
+    if not near:
+        raise ValueError("a page needs a pose")
+    heavy = [one.positions[_heavy(one)] for one in near]
+    references = {"Crystal pose": crystal, "Given pose": given}
+    layers = [
+        *(_ligand_layer(name, one, CRYSTAL, shown=True) for name, one in references.items() if one is not None),
+        *_pose_layers(poses, shown),
+        *_receptor_layers(receptor, np.concatenate(heavy)),
+    ]
+    centre = heavy[0].mean(axis=0)
+    radius = float(np.linalg.norm(heavy[0] - centre, axis=1).max()) + 6.0
+    text = page(title, [tag("style", Markup(CSS)), *_body(title, near[0], viewer(layers, centre, radius), rows)])
     with atomic_path(path) as temporary:
         temporary.write_text(text, encoding="utf-8")
     return len(text.encode())
@@ -99,12 +109,10 @@ def _heavy(structure: Structure) -> NDArray[np.bool_]:
     return heavy if heavy.any() else np.ones_like(heavy)
 
 
-def _pose_layers(poses: Sequence[PagePose], crystal: Structure | None) -> Iterator[Layer]:
-    if crystal is not None:
-        yield _ligand_layer("Crystal pose", crystal, CRYSTAL, shown=True)
+def _pose_layers(poses: Sequence[PagePose], shown: Structure | None) -> Iterator[Layer]:
     for k, pose in enumerate(poses):
         colour = POSE_COLOURS[k % len(POSE_COLOURS)]
-        yield _ligand_layer(pose.name, pose.structure, colour, shown=k == len(poses) - 1)
+        yield _ligand_layer(pose.name, pose.structure, colour, shown=pose.structure is shown)
 
 
 def _ligand_layer(name: str, structure: Structure, colour: str, *, shown: bool) -> Layer:

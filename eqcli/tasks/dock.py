@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from eqcli.errors import InputError
 from eqcli.progress import Reporter, Silent
+from eqcli.tasks.dock_pages import PairPages, pages_beside
 from eqcli.tasks.dock_pair import Pair, pairs_of
 from eqcli.tasks.dock_request import DockRequest, make_docker, requested_sources
 from eqcli.tasks.dock_result import SHOWN, DockResult, ShownPose
@@ -55,6 +56,8 @@ def dock(
         return screen(request, output, overwrite=overwrite, resume=resume, report=report)
     if request.table is not None:
         raise InputError("a table of pairs needs a folder for its results", hint="Name one with -o, e.g. -o out/.")
+    if request.pages and output is None:
+        raise InputError("--pages: pages are written beside the poses", hint="Name a file of poses with -o.")
     if resume:
         raise InputError("--resume: for screens, whose output is a folder", hint="Name a folder with -o, e.g. -o out/.")
     return _to_file(request, output, overwrite, report)
@@ -71,9 +74,12 @@ def _to_file(request: DockRequest, output: Path | None, overwrite: bool, report:
     sources = list(requested_sources(request))
     inputs = [Path(source.ligand) for source in sources if len(source.ligand) < 200]
     refuse_unwritable(output, [*inputs, *(source.receptor for source in sources)], overwrite)
+    pages = None
+    if request.pages and output is not None:
+        pages = PairPages(pages_beside(output, overwrite=overwrite), report)
     docker, provenance, device = make_docker(request)
     notes = _FirstNotes(report)
-    run = _Run(DockResult(model=request.model, device=device), PairDocker(docker, request, notes), report)
+    run = _Run(DockResult(model=request.model, device=device), PairDocker(docker, request, notes), report, pages)
     report.message(f"docking on {device}")
     report.start("dock", None, "pairs")
     begin = time.perf_counter()
@@ -88,6 +94,9 @@ def _to_file(request: DockRequest, output: Path | None, overwrite: bool, report:
     finally:
         report.finish()
     run.result.seconds = time.perf_counter() - begin
+    if pages is not None and run.result.output is not None:
+        pages.clear()
+        run.result.pages = pages.folder if pages.stems else None
     if run.interrupted:
         raise KeyboardInterrupt
     run.show()
@@ -117,10 +126,13 @@ class _FirstNotes:
 class _Run:
     """Pairs that are docked one after the other while their poses are written."""
 
-    def __init__(self, result: DockResult, docker: PairDocker, report: Reporter) -> None:
+    def __init__(
+        self, result: DockResult, docker: PairDocker, report: Reporter, pages: PairPages | None = None
+    ) -> None:
         self.result = result
         self.docker = docker
         self.report = report
+        self.pages = pages
         self.interrupted = False
         self._shown: list[list[Structure]] = []
 
@@ -144,6 +156,8 @@ class _Run:
                 self._shown.append(one.poses)
         self.report.advance(1)
         yield from one.poses
+        if self.pages is not None:
+            self.pages.add(one)
 
     def show(self) -> None:
         """Every pose of a single ligand, the best of each of several."""

@@ -48,6 +48,8 @@ class DockRequest:
         As in `DockSettings`; None for what fits: a force field after a search, and the confidence without one.
     seed, effort
         Of conformers and search.
+    pages
+        Whether pairs have pages; None for those of a screen alone.
     """
 
     model: str
@@ -67,6 +69,7 @@ class DockRequest:
     seed: int = 0
     effort: float = 1.0
     device: str = "auto"
+    pages: bool | None = None
 
     def check(self) -> None:
         """Raises InputError for options that contradict each other or lack something."""

@@ -36,6 +36,8 @@ class DockResult:
     ----------
     output
         The file of poses, or the folder of a screen.
+    pages
+        The page over a screen, or the folder of the pages of single pairs; None where there are none.
     pairs, docked, poses
         How many pairs there were, how many have poses, and how many poses these have.
     earlier
@@ -58,6 +60,7 @@ class DockResult:
     failures: list[Failure] = field(default_factory=list)
     seconds: float = 0.0
     device: str = ""
+    pages: Path | None = None
 
     @property
     def exit_code(self) -> ExitCode:
@@ -68,6 +71,7 @@ class DockResult:
         """The result as plain data."""
         return {
             "output": str(self.output) if self.output else None,
+            "pages": str(self.pages) if self.pages else None,
             "model": self.model,
             "pairs": self.pairs,
             "docked": self.docked,
@@ -96,4 +100,6 @@ class DockResult:
         each = f", {self.seconds / done:.2f} s a pair" if done else ""
         rows.append(("computed in", f"{self.seconds:.2f} s on {self.device}{each}"))
         rows.append(("output", str(self.output) if self.output else "none written"))
+        if self.pages:
+            rows.append(("pages", str(self.pages)))
         return rows

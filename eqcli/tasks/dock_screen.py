@@ -1,7 +1,8 @@
 """Docking of many pairs into a folder: streamed, logged, ranked, and going on where a killed run stopped.
 
 The folder holds `results.csv` (a row for each pair, on the disk when the pair is done), `poses-0000.sdf`, ...,
-`log.txt` (what the rules of preparation changed), `screen.json` (what it was made from) and, at the end, `ranked.csv`.
+`log.txt` (what the rules of preparation changed), `screen.json` (what it was made from) and, at the end, `ranked.csv`
+and `index.html` with the pages of the best pairs.
 """
 
 from __future__ import annotations
@@ -17,7 +18,9 @@ from eqcli.errors import Failure, InputError, Where
 from eqcli.files import refuse_unwritable_folder, write_json
 from eqcli.interrupts import uninterrupted
 from eqcli.locks import FolderLock
-from eqcli.progress import Reporter
+from eqcli.progress import Reporter, Silent
+from eqcli.report.write import PAGE
+from eqcli.tasks.dock_pages import PAGES, PairPages, write_pages
 from eqcli.tasks.dock_pair import Pair, pairs_of
 from eqcli.tasks.dock_request import DockRequest, make_docker, requested_sources
 from eqcli.tasks.dock_result import SHOWN, DockResult, ShownPose
@@ -53,6 +56,8 @@ def screen(request: DockRequest, folder: Path, *, overwrite: bool, resume: bool,
                 report.finish()
             result.seconds = time.perf_counter() - begin
         _ended(result, work.rows, docker.settings.rank_by, folder)
+        if work.rows:
+            result.pages = write_pages(request, folder, work.rows, docker.settings.rank_by, provenance, report)
     if not result.pairs:
         raise InputError("there are no pairs in it", Where(request.table))
     return result
@@ -71,16 +76,30 @@ def _earlier(request: DockRequest, folder: Path, overwrite: bool, resume: bool) 
             Where(results.path),
             "Go on with them by --resume, replace them by --overwrite, or choose another folder with -o.",
         )
+    if not results.path.exists() and not overwrite:
+        _refuse_other_pages(folder)
     if not resume:
-        for name in (RESULTS, RANKED, LOG, FACTS):
+        for name in (RESULTS, RANKED, LOG, FACTS, PAGE):
             (folder / name).unlink(missing_ok=True)
         files.recover([])
+        PairPages(folder / PAGES, Silent()).clear()
         return []
     if (folder / FACTS).exists():
         _refuse_other_request(json.loads((folder / FACTS).read_text(encoding="utf-8")), request, folder)
     rows = results.recover()
     files.recover(rows)
     return rows
+
+
+def _refuse_other_pages(folder: Path) -> None:
+    """Raises InputError where pages stand that are no screen's, for those of a screen would replace them."""
+    for path in (folder / PAGE, *(folder / PAGES).glob("*.html")):
+        if path.exists():
+            raise InputError(
+                "there is a page in this folder, and a screen writes pages of this name",
+                Where(path),
+                "Choose another folder with -o, or add --overwrite to replace it.",
+            )
 
 
 def _refuse_other_request(facts: dict[str, Any], request: DockRequest, folder: Path) -> None:

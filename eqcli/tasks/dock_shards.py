@@ -67,3 +67,30 @@ class PoseFiles:
     def _size(self, name: str) -> int:
         path = self.folder / name
         return path.stat().st_size if path.exists() else 0
+
+
+def stored_poses(folder: Path, row: PairRow, most: int | None = None) -> list[Structure]:
+    """The poses that a row speaks of, best first, or the first `most` of them; none where their file is gone.
+
+    Raises InputError where what stands there is no pose.
+    """
+    from eqcli.errors import InputError, Where
+    from eqcli.io.sdf import frame_of, molfile_of
+    from eqcli.io.structure import Structure
+
+    path = folder / row.poses
+    if not row.poses or row.start is None or row.end is None or not path.is_file():
+        return []
+    with path.open("rb") as file:
+        file.seek(row.start)
+        text = file.read(row.end - row.start).decode("utf-8", "replace")
+    records = [record.splitlines() for record in text.split("$$$$\n") if record.strip()]
+    if not records:
+        raise InputError("the file ends before these poses", Where(path))
+    found = []
+    for number, record in enumerate(records[:most]):
+        where = Where(path, number)
+        molecule, items, _ = molfile_of(record, where)
+        frame = frame_of(molecule, where)
+        found.append(Structure(frame.numbers, frame.positions, info=frame.info | items, arrays=frame.arrays))
+    return found

@@ -14,6 +14,7 @@ import numpy as np
 from eqcli.engine.docking_pose import PoseResult
 from eqcli.errors import Failure, InputError
 from eqcli.tasks.dock_pair import Pair
+from eqcli.tasks.dock_receptor import receptor_in, without_ligand
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -49,6 +50,8 @@ class DockedPair:
         Why there is none.
     notes
         Rules that applied to the receptor and the ligand.
+    receptor
+        What it was docked in; None where it failed.
     """
 
     pair: Pair
@@ -56,6 +59,7 @@ class DockedPair:
     failure: Failure | None = None
     seconds: float = 0.0
     notes: list[str] = field(default_factory=list)
+    receptor: Receptor | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True)
@@ -135,30 +139,21 @@ class PairDocker:
                 one.failure = replace(result, item=one.pair.name)
             else:
                 one.poses = pose_structures(one.pair.name, ligand, known.prepared, result)
+                one.receptor = known.prepared.receptor
 
     def _receptor(self, pair: Pair, ligand: Ligand) -> _Known:
         """The receptor without what the ligand itself, or the reference in its pocket, is in the file."""
         base = self._read(pair.source.receptor, pair.source.place)
-        if not ligand.given:
-            return base
         receptor = base.prepared.receptor
-        heavy = ligand.structure.positions[ligand.structure.numbers > 1]
-        from eqcli.io.receptor import without_overlap
-
-        less = without_overlap(receptor, heavy)
-        if len(less.structure) == len(receptor.structure):
+        less = without_ligand(receptor, ligand)
+        if less is receptor:
             return base
         key = (pair.source.receptor, pair.source.place, less.structure.positions.tobytes())
         return self._cached(key, lambda: self._prepared(less, pair.source.place))
 
     def _read(self, path: Path, place: Place | None) -> _Known:
         def read() -> _Known:
-            from eqcli.io.receptor import read_receptor, without_overlap
-
-            receptor = read_receptor(path, waters=self.request.waters, leave_out=tuple(self.request.leave_out))
-            reference = None if place is None else place.reference_positions()
-            if reference is not None:
-                receptor = without_overlap(receptor, reference)
+            receptor = receptor_in(path, place, self.request)
             for note in receptor.notes:
                 self.log(f"receptor {receptor.name}: {note}")
             return self._prepared(receptor, place)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -10,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
+from eqcli.files import file_stem
 from eqcli.tasks.evaluate_docking_run import posed
 
 if TYPE_CHECKING:
@@ -23,11 +23,6 @@ if TYPE_CHECKING:
 PAGES: Final = "pages"
 
 
-def file_stem(name: str) -> str:
-    """The name of a complex as that of a file."""
-    return re.sub(r"[^\w.-]+", "-", name).strip(".-")[:100] or "complex"
-
-
 def write_case(result: DockingEvaluation, case: DockingCase, docked: Sequence[Docked], *, pages: bool) -> None:
     """`poses/NAME.sdf` with every pose of every method, and `pages/NAME.html`; nothing where all methods failed."""
     from eqcli.io import write_structures
@@ -39,22 +34,13 @@ def write_case(result: DockingEvaluation, case: DockingCase, docked: Sequence[Do
     result.pictures[case.name] = Markup(depiction(case.ligand.structure, width=150, height=96))
     if not poses:
         return
-    result.stems[case.name] = stem = _unused(result, file_stem(case.name))
+    result.stems[case.name] = stem = file_stem(case.name, result.stems.values(), "complex")
     write_structures(result.poses / f"{stem}.sdf", poses, overwrite=True)
     if pages:
         first = [PagePose(_label(one), posed(one, 0)) for one in docked if one.errors is not None]
         crystal = case.ligand.structure
         title = f"{case.name}: {case.ligand.name}"
         pose_page(case.receptor.structure, first, result.output / PAGES / f"{stem}.html", title=title, crystal=crystal)
-
-
-def _unused(result: DockingEvaluation, stem: str) -> str:
-    """A stem that no other complex of this evaluation has: their names may be alike."""
-    number, own, taken = 1, stem, set(result.stems.values())
-    while own in taken:
-        number += 1
-        own = f"{stem}-{number}"
-    return own
 
 
 def _label(one: Docked) -> str:

@@ -45,6 +45,24 @@ def test_options_reach_the_request(eqcli: Callable[..., Ended], monkeypatch: pyt
     assert (options["resume"], options["overwrite"]) == (True, True)
 
 
+@pytest.mark.parametrize(("words", "pages"), [((), None), (("--pages",), True), (("--no-pages",), False)])
+def test_pages_are_asked_for_refused_or_left_open(
+    eqcli: Callable[..., Ended], monkeypatch: pytest.MonkeyPatch, words: tuple[str, ...], pages: bool | None
+) -> None:
+    from eqcli.tasks import dock as module
+    from eqcli.tasks.dock_result import DockResult
+
+    calls: list[Any] = []
+
+    def stand_in(request: Any, output: Any, **options: Any) -> DockResult:
+        calls.append(request.pages)
+        return DockResult(pairs=1, docked=1)
+
+    monkeypatch.setattr(module, "dock", stand_in)
+    assert eqcli("predict", "m", "--receptor", "r.pdb", "--ligand", "CCO", *words).code == 0
+    assert calls == [pages]
+
+
 def test_a_docking_in_json_and_its_exit_code(
     eqcli: Callable[..., Ended], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -66,6 +84,7 @@ def test_a_docking_in_json_and_its_exit_code(
     ("words", "told"),
     [
         (("m", "x.sdf", "--pocket", "1,2,3:4"), "--pocket: for docking"),
+        (("m", "x.sdf", "--no-pages"), "--pages: for docking"),
         (("m", "x.sdf", "--receptor", "r.pdb", "--ligand", "C"), "FILES: for other models"),
         (("m", "--receptor", "r.pdb", "--ligand", "C", "--no-stress"), "--stress: for other models"),
         (("physics", "--receptor", "r.pdb", "--ligand", "C"), "no such file"),

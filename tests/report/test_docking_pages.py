@@ -83,6 +83,20 @@ def test_hydrogens_of_carbon_are_left_out(tmp_path: Path) -> None:
     assert len(points) == 3 * 4
 
 
+def test_the_picture_is_of_the_pose_that_is_shown_first_wherever_the_given_one_is(tmp_path: Path) -> None:
+    poses = [PagePose(f"pose {k}", ligand_at("CCO", (30.0 + k, 0.0, 0.0))) for k in range(3)]
+    protein = receptor((0.0, 0.0, 3.0), (30.0, 0.0, 3.0))
+    path = tmp_path / "page.html"
+    pose_page(protein, poses, path, title="t", given=ligand_at("CCO", (0.0, 0.0, 0.0)), first=0)
+    layers = _layers(path)
+    assert list(layers) == ["Given pose", "pose 0", "pose 1", "pose 2", "Residues within 5 Å", "CA trace"]
+    assert [layer["shown"] for layer in layers.values()] == [True, True, False, False, True, True]
+    middle = np.reshape(layers["pose 0"]["points"], (-1, 3)).mean(axis=0)
+    assert np.linalg.norm(middle) < 1.0
+    # One residue only: that of the given pose is elsewhere.
+    assert len(np.reshape(layers["Residues within 5 Å"]["points"], (-1, 3))) == 6 / 2
+
+
 def test_a_page_needs_a_pose(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="needs a pose"):
         pose_page(receptor((0.0, 0.0, 0.0)), [], tmp_path / "page.html", title="none")

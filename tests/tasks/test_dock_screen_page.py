@@ -31,3 +31,17 @@ def test_a_row_without_its_file_has_no_picture(tmp_path: Path) -> None:
     row = _row(1, -4.0, poses="poses-0000.sdf", start=0, end=10)
     assert first_pose(tmp_path, row) is None
     assert "lig1" in write_screen_page(tmp_path, [row]).read_text(encoding="utf-8")
+
+
+def test_a_row_whose_poses_were_changed_has_no_picture(tmp_path: Path) -> None:
+    (tmp_path / "poses-0000.sdf").write_text("no molecule\n$$$$\n")
+    row = _row(1, -4.0, poses="poses-0000.sdf", start=0, end=17)
+    assert first_pose(tmp_path, row) is None
+    assert first_pose(tmp_path, _row(1, -4.0, poses="poses-0000.sdf", start=50, end=60)) is None
+
+
+def test_pairs_that_have_a_page_are_linked(tmp_path: Path) -> None:
+    rows = [_row(1, -4.0), _row(2, -7.0)]
+    text = write_screen_page(tmp_path, rows, pages={(2, None): "pages/x.html"}).read_text(encoding="utf-8")
+    assert '<a href="pages/x.html">lig2</a>' in text
+    assert ">lig1</a>" not in text
