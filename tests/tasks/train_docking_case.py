@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from eqcli.io.structure import Structure
 from eqcli.recipe.docking import DockingRecipe
 
 TINY: dict[str, Any] = {
@@ -16,6 +17,9 @@ TINY: dict[str, Any] = {
     "neighbours": 6,
     "confidence": {"channels": 8, "num_layers": 1, "decoys": 2, "radial": 6},
 }
+
+
+SEEN: dict[str, Any] = {"data": {"split": {"by": "protein", "valid": 0.25, "test": 0.25, "seen": 0.34}}}
 
 
 def make_recipe(train: Path | str, **changes: Any) -> DockingRecipe:
@@ -34,6 +38,15 @@ def make_recipe(train: Path | str, **changes: Any) -> DockingRecipe:
     for name, change in changes.items():
         sections[name] = {**sections.get(name, {}), **change} if isinstance(change, dict) else change
     return DockingRecipe.model_validate({"family": "docking", "name": "case", **sections})
+
+
+def changed(data: dict[str, Any], **more: Any) -> dict[str, Any]:
+    """Keys of the `data` section beside those of every case, and other sections."""
+    return {"data": {"conformers": 2, **data}, **more}
+
+
+def ligands(structures: list[Structure]) -> list[Structure]:
+    return [s for s in structures if s.info["role"] == "ligand"]
 
 
 def run(data: Path, output: Path, changes: dict[str, Any]) -> None:
