@@ -142,10 +142,14 @@ class BatchStream:
         self.start = start
 
     def __iter__(self) -> Iterator[list[int]]:
+        return (batch for _, batch in self.with_epochs())
+
+    def with_epochs(self) -> Iterator[tuple[int, list[int]]]:
+        """The epoch of each batch, from 0, and the batch."""
         first, skip = self.start
         for epoch in range(first, self.epochs):
             for index in range(skip if epoch == first else 0, self.plan.count(epoch)):
-                yield self.plan.batch(epoch, index)
+                yield epoch, self.plan.batch(epoch, index)
 
 
 def _bounds(sizes: NDArray[np.int64], limit: int) -> NDArray[np.int64]:

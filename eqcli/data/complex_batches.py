@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from eqcli.data.batches import BatchStream
 from eqcli.data.decoys import judged_poses
 from eqcli.graph.complex_batch import ComplexBatch, Judged, Rigid, Side, Truth, joined_sides
 from eqcli.graph.ligand_graph import ligand_graph
@@ -54,8 +55,8 @@ class Judging:
 class ComplexLoader:
     """Batches in the order of `indices`, as often as it is iterated over.
 
-    What is random is drawn from the seed and the complexes of a batch: a resumed run sees the same, and a held-out
-    part the same every time.
+    What is random is drawn from the seed, the epoch and the complexes of a batch: a resumed run sees the same, and a
+    held-out part the same every time.
 
     Parameters
     ----------
@@ -91,11 +92,16 @@ class ComplexLoader:
         self.judging = judging
 
     def __iter__(self) -> Iterator[ComplexBatch]:
-        for rows in self.indices:
+        for epoch, rows in self._with_epochs():
             code = zlib.crc32(np.asarray(rows, dtype=np.int64).tobytes())
-            random = np.random.default_rng([self.seed, code])
+            random = np.random.default_rng([self.seed, epoch, code])
             batch = complex_batch(self.complexes, rows, random, self.augmentation, self.judging)
             yield batch.to(dtype=self.dtype)
+
+    def _with_epochs(self) -> Iterator[tuple[int, list[int]]]:
+        """Few complexes, or batches of one, come together again in every epoch: they are to look different then."""
+        batches = self.indices
+        return batches.with_epochs() if isinstance(batches, BatchStream) else ((0, rows) for rows in batches)
 
 
 def complex_batch(

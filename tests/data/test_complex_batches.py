@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -9,6 +10,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from eqcli.data.batches import BatchPlan, BatchStream, Budget
 from eqcli.data.complex_batches import (
     FEWEST,
     UNKNOWN,
@@ -53,6 +55,20 @@ def test_batches_depend_on_seed_and_members_alone() -> None:
     assert same(first[2], later[0])
     assert not same(first[0], next(iter(loader(indices, seed=1))))
     assert [batch.rows.tolist() for batch in first if batch.rows is not None] == indices
+
+
+def test_epochs_differ_though_batches_return() -> None:
+    """All complexes make one batch, in the same order each time; wherever a run goes on, an epoch is the same."""
+    plan = BatchPlan(np.ones(8, dtype=np.int64), Budget("structures", 8), seed=0, lengths=np.arange(8))
+    whole = ComplexLoader(complexes(), BatchStream(plan, 4), torch.float64, augmentation=EVERYTHING, judging=JUDGING)
+    first = list(whole)
+    assert [batch.rows.tolist() for batch in first if batch.rows is not None] == [list(range(8))] * 4
+    for one, other in pairwise(first):
+        assert not same(one.receptor, other.receptor)
+        assert not same(one.judged, other.judged)
+    stream = BatchStream(plan, 4, start=(2, 0))
+    later = list(ComplexLoader(complexes(), stream, torch.float64, augmentation=EVERYTHING, judging=JUDGING))
+    assert all(same(a, b) for a, b in zip(first[2:], later, strict=True))
 
 
 def test_without_augmentation_complexes_are_as_they_are() -> None:
