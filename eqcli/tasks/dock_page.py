@@ -23,14 +23,16 @@ WITHIN: Final = 5.0
 
 
 def write_pair_page(
-    path: Path, name: str, receptor: Receptor, poses: Sequence[Structure], ligand: Ligand | None = None
+    path: Path, name: str, receptor: Receptor, poses: Sequence[Structure], total: int, ligand: Ligand | None = None
 ) -> None:
     """Writes the page of a pair.
 
     Parameters
     ----------
     poses
-        Best first, the figures of each in `info`.
+        Best first, the figures of each in `info`; the first `POSES` are drawn.
+    total
+        How many there are in the file of poses.
     ligand
         As its file gives it: drawn beside the poses where it lies in the receptor.
     """
@@ -47,7 +49,7 @@ def write_pair_page(
         title=f"{name} in {receptor.name}",
         first=0,
         given=given,
-        rows={f"Pose {rank}": text for rank, text in enumerate(figures, start=1)} | {"Poses in all": len(poses)},
+        rows={f"Pose {rank}": text for rank, text in enumerate(figures, start=1)} | {"Poses in all": total},
     )
 
 

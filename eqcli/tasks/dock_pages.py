@@ -6,6 +6,7 @@ A page that cannot be made is a warning: poses and tables are what a docking is 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from eqcli.engine.docking_pose import RankBy
     from eqcli.io.ligand import Ligand
     from eqcli.io.receptor import Receptor
+    from eqcli.io.structure import Structure
     from eqcli.tasks.dock_work import DockedPair
 
 PAGES: Final = "pages"
@@ -47,12 +49,14 @@ class PairPages:
         self.stems: set[str] = set()
         self._failed = 0
 
-    def write(self, name: str, receptor: Receptor, docked: Sequence[Any], ligand: Ligand | None) -> Path | None:
+    def write(
+        self, name: str, receptor: Receptor, poses: Sequence[Structure], total: int, ligand: Ligand | None
+    ) -> Path | None:
         """The page of a pair; None, and a warning, where it could not be made."""
         stem = file_stem(name, self.stems, "pair")
         path = self.folder / f"{stem}.html"
         try:
-            write_pair_page(path, name, receptor, docked, ligand)
+            write_pair_page(path, name, receptor, poses, total, ligand)
         except Exception as error:
             self.failed(name, error)
             return None
@@ -62,7 +66,7 @@ class PairPages:
     def add(self, one: DockedPair) -> None:
         """The page of a pair that has just been docked; none where it failed."""
         if one.receptor is not None and not isinstance(one.pair.ligand, InputError):
-            self.write(one.pair.name, one.receptor, one.poses, one.pair.ligand)
+            self.write(one.pair.name, one.receptor, one.poses, len(one.poses), one.pair.ligand)
 
     def failed(self, name: str, error: Exception) -> None:
         """Warns of a page that is missing."""
@@ -128,14 +132,15 @@ def _best_pages(request: DockRequest, folder: Path, best: Sequence[PairRow], pag
     found: dict[Key, str] = {}
     pages.report.start("pages", len(best), "pages")
     for row in best:
-        source, ligand = sources[row.row], ligands.get(row.key)
+        ligand = ligands.get(row.key)
         try:
+            source = sources[row.row]
             place = source.receptor, source.place
             if place not in receptors:
                 receptors[place] = receptor_in(*place, request)
             receptor = receptors[place] if ligand is None else without_ligand(receptors[place], ligand)
             poses = stored_poses(folder, row, POSES)
-            path = pages.write(row.name, receptor, poses, ligand)
+            path = pages.write(row.name, receptor, poses, row.count, ligand)
             if path is not None:
                 found[row.key] = f"{PAGES}/{path.name}"
         except Exception as error:
@@ -166,4 +171,5 @@ def _given(source: Source, best: Sequence[PairRow]) -> Iterator[tuple[Key, Ligan
         return
     for number, record in enumerate(islice(records_of(source.ligand, source.template), max(wanted) + 1)):
         if number in wanted and not isinstance(record, InputError) and record.given:
-            yield wanted[number].key, ligand_of(record.molecule, wanted[number].name)
+            with suppress(InputError):
+                yield wanted[number].key, ligand_of(record.molecule, wanted[number].name)

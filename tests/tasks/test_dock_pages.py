@@ -14,6 +14,7 @@ from eqcli.errors import ExitCode, InputError
 from eqcli.io import read_structures, write_structures
 from eqcli.io.ligand import Ligand, read_ligands
 from eqcli.io.receptor import read_receptor
+from eqcli.report.numbers import show
 from eqcli.tasks import dock_pages
 from eqcli.tasks.dock import dock
 from eqcli.tasks.dock_page import given_pose
@@ -168,6 +169,26 @@ def test_a_screen_links_the_pages_of_its_best_pairs(
         assert ("Given pose" in layers) == stem.startswith("c1")
         assert sum(name.startswith("Pose ") for name in layers) == 1
     assert json.loads((out / "screen.json").read_text())["provenance"]
+
+
+def test_a_page_draws_the_best_poses_and_says_how_many_there_are(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("eqcli.tasks.dock_page.POSES", 2)
+    monkeypatch.setattr(dock_pages, "POSES", 2)
+    middle = next(iter(read_structures(write_receptor(tmp_path)))).positions.mean(axis=0)
+    pocket = ",".join(f"{x:.3f}" for x in middle) + ":12"
+    asked = DockRequest(
+        "physics", write_receptor(tmp_path), ["CCCCO"], pocket=pocket, poses=4, effort=0.02, device="cpu", pages=True
+    )
+    dock(asked, tmp_path / "poses.sdf")
+    dock(asked, tmp_path / "out")
+    scores = [float(pose.info["score"]) for pose in read_structures(tmp_path / "poses.sdf")]
+    assert len(scores) == 4
+    for page in (tmp_path / "poses-pages" / "CCCCO.html", tmp_path / "out" / "pages" / "CCCCO.html"):
+        words = [name for name in layers_of(page) if name.startswith("Pose ")]
+        assert words == [f"Pose {k}: {show(score)} kcal/mol" for k, score in enumerate(scores[:2], start=1)]
+        assert "<dt>Poses in all</dt><dd>4</dd>" in page.read_text(encoding="utf-8")
 
 
 def test_pages_of_a_screen_that_goes_on_are_those_of_its_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
