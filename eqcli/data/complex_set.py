@@ -163,13 +163,19 @@ def _ligand(structure: Structure, number: int, receptor: ReceptorEntry) -> Ligan
 
 
 def heavy_bonds(structure: Structure, place: Integers) -> Integers:
-    """Bonds between heavy atoms with the kinds of `BOND_KINDS`, `[m, 3]`; `place` is -1 for hydrogens."""
+    """Bonds between heavy atoms with the kinds of `BOND_KINDS`, `[m, 3]`; `place` is -1 for hydrogens.
+
+    Aromatic bonds are found, whichever of them a file draws double. Raises InputError where RDKit refuses the molecule.
+    """
+    from eqcli.io.rdkit_molecule import molecule_of, sanitised
+
+    molecule = sanitised(molecule_of(structure))
     rows = [
-        (place[int(i)], place[int(j)], BOND_KINDS.get(float(order), 1))
-        for i, j, order in structure.info.get("bonds", [])
-        if place[int(i)] >= 0 and place[int(j)] >= 0
+        (place[bond.GetBeginAtomIdx()], place[bond.GetEndAtomIdx()], BOND_KINDS.get(bond.GetBondTypeAsDouble(), 1))
+        for bond in molecule.GetBonds()
     ]
-    return np.array(rows, dtype=np.int64).reshape(-1, 3)
+    kept = [row for row in rows if row[0] >= 0 and row[1] >= 0]
+    return np.array(kept, dtype=np.int64).reshape(-1, 3)
 
 
 def contact_points(pose: Floats, receptor: ReceptorEntry) -> tuple[Floats, Integers]:

@@ -20,6 +20,7 @@ from eqcli.errors import InputError
 from eqcli.geometry.torsions import turned
 from eqcli.io.ligand import Ligand
 from eqcli.io.ligand_topology import topology
+from eqcli.io.rdkit_molecule import molecule_of, sanitised
 from eqcli.io.receptor import Receptor
 from eqcli.models.docking.base import BoundPoses
 from eqcli.models.docking.build import make_docking_network
@@ -94,8 +95,6 @@ def angles(ligand: Ligand, positions: Floats) -> Floats:
 
 
 def inner_ring_distances(ligand: Ligand, positions: Floats) -> Floats:
-    from eqcli.io.rdkit_molecule import molecule_of, sanitised
-
     molecule = sanitised(molecule_of(ligand.structure))
     rings = molecule.GetRingInfo().AtomRings()
     found = [np.linalg.norm(positions[list(r)][:, None] - positions[list(r)], axis=-1).ravel() for r in rings]
@@ -172,6 +171,20 @@ def test_order_of_atoms_does_not_matter(smiles: str) -> None:
         there = place(asked, receptor(0), other)
         for output, positions in here.items():
             assert np.abs(there[output] - positions[order]).max() < EXACT, output
+
+
+@pytest.mark.parametrize("smiles", [SMILES[0], SMILES[3]])
+def test_which_bonds_of_an_aromatic_ring_are_drawn_double_does_not_matter(smiles: str) -> None:
+    asked, ligand = network(), shape_of(smiles)
+    molecule = sanitised(molecule_of(ligand.structure))
+    ring = {frozenset((b.GetBeginAtomIdx(), b.GetEndAtomIdx())) for b in molecule.GetBonds() if b.GetIsAromatic()}
+    bonds = [[i, j, 3 - k if {i, j} in ring else k] for i, j, k in ligand.structure.info["bonds"]]
+    assert bonds != ligand.structure.info["bonds"]
+    info = {**ligand.structure.info, "bonds": bonds}
+    here = place(asked, receptor(0), ligand)
+    there = place(asked, receptor(0), replace(ligand, structure=replace(ligand.structure, info=info)))
+    for output, positions in here.items():
+        assert np.abs(there[output] - positions).max() < EXACT, output
 
 
 def test_a_batch_is_its_members(monkeypatch: pytest.MonkeyPatch) -> None:
