@@ -55,6 +55,7 @@ def predict(
             others: dict[str, object] = {
                 "FILES": inputs,
                 "--model-arg": model_arg,
+                "--backend": backend is not Backend.AUTO,
                 "--precision": precision,
                 "--stress": stress is not None,
                 "--batch-atoms": batch_atoms,
