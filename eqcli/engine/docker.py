@@ -14,6 +14,7 @@ import torch
 from numpy.typing import NDArray
 
 from eqcli.engine import docking_physics as physics
+from eqcli.engine.device import threads_for
 from eqcli.engine.docking_box import Box, box_around
 from eqcli.engine.docking_pose import PoseResult, RankBy, distinct, ranked
 from eqcli.engine.docking_receptor import PreparedReceptor
@@ -121,12 +122,14 @@ class Docker:
         jobs = [job for job in made if isinstance(job, _Job)]
         placed = iter(self._network_poses(prepared, jobs, box))
         found: list[list[PoseResult] | Failure] = []
-        for job in made:
-            if isinstance(job, Failure):
-                found.append(job)
-                continue
-            given = next(placed)
-            found.append(given if isinstance(given, Failure) else self._finished(prepared, job, given, box))
+        # The operations of a search are short: waking threads for them takes longer than they do.
+        with threads_for(0):
+            for job in made:
+                if isinstance(job, Failure):
+                    found.append(job)
+                    continue
+                given = next(placed)
+                found.append(given if isinstance(given, Failure) else self._finished(prepared, job, given, box))
         return found
 
     def _job(self, ligand: Ligand, seed: int) -> _Job | Failure:
