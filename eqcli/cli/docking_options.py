@@ -2,22 +2,16 @@
 
 from __future__ import annotations
 
-import inspect
-from collections.abc import Callable
 from enum import StrEnum
-from functools import wraps
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
-import typer
-
+from eqcli.cli.option_groups import Option, option_group
 from eqcli.errors import InputError
 
 if TYPE_CHECKING:
     from eqcli.cli.console import Console
     from eqcli.cli.session import Result
-
-F = TypeVar("F", bound=Callable[..., Any])
 
 PANEL = "Docking"
 RESUME = "`--resume` goes on with a screen; a file holds the poses that were done."
@@ -39,7 +33,7 @@ class RankBy(StrEnum):
     both = "both"
 
 
-DOCKING: dict[str, tuple[Any, tuple[str, ...], dict[str, Any], str]] = {
+DOCKING: dict[str, Option] = {
     "receptor": (Path | None, ("--receptor",), {}, "Receptor: PDB, mmCIF or PDBQT."),
     "ligands": (
         list[str] | None,
@@ -90,34 +84,8 @@ ASKS = ("receptor", "ligands", "table")
 """Options any of which makes a prediction a docking."""
 
 
-def docking_options(command: F) -> F:
-    """Gives a subcommand these options; it takes those that were given as one dictionary `docking`."""
-    signature = inspect.signature(command, eval_str=True)
-    added = [
-        inspect.Parameter(
-            f"docking_{name}",
-            inspect.Parameter.KEYWORD_ONLY,
-            default=False if kind is bool else None,
-            annotation=Annotated[kind, typer.Option(*names, help=text, rich_help_panel=PANEL, **settings)],
-        )
-        for name, (kind, names, settings, text) in DOCKING.items()
-    ]
-
-    @wraps(command)
-    def wrapper(*args: Any, **kwargs: Any) -> Any:
-        values = {name: kwargs.pop(f"docking_{name}") for name in DOCKING}
-        given = {k: v for k, v in values.items() if v is not None and v != [] and not _left(k, v)}
-        return command(*args, docking=given, **kwargs)
-
-    parameters = [*(p for p in signature.parameters.values() if p.name != "docking"), *added]
-    wrapper.__signature__ = signature.replace(parameters=parameters)  # type: ignore[attr-defined]
-    wrapper.__annotations__ = {p.name: p.annotation for p in parameters}
-    return wrapper  # type: ignore[return-value]
-
-
-def _left(name: str, value: Any) -> bool:
-    """Whether a flag was not given; one that may be denied, too, is None then."""
-    return value is False and DOCKING[name][0] is bool
+docking_options = option_group("docking", {PANEL: DOCKING})
+"""Gives a subcommand these options; it takes those that were given as one dictionary `docking`."""
 
 
 def refuse_without_receptor(docking: dict[str, Any]) -> None:

@@ -71,6 +71,20 @@ def evaluate(
     Writes an HTML report with plots and a JSON file with every figure. A failed audit has exit code 5.
     """
     with session(quiet=quiet, as_json=json) as console:
+        others: dict[str, object] = {
+            "--suite": suite,
+            "--audit": audit,
+            "--no-audit": no_audit,
+            "--audit-structures": audit_structures != STRUCTURES,
+            "--dataset": dataset,
+            "--batch-atoms": batch_atoms,
+            "--products": products,
+            "--degrees": degrees,
+            "--channels": channels,
+            "--rows": rows,
+            "--seeds": seeds,
+            "options of labels": labels() != type(labels())(),
+        }
         if docking_evaluation_options.is_docking(model) and "reference" not in generated:
             assert model is not None
             docked = docking_evaluation_options.run_docking(
@@ -78,21 +92,7 @@ def evaluate(
                 data or [],
                 output,
                 generated,
-                others={
-                    "--suite": suite,
-                    "--audit": audit,
-                    "--no-audit": no_audit,
-                    "--audit-structures": audit_structures != STRUCTURES,
-                    "--dataset": dataset,
-                    "--model-arg": model_arg,
-                    "--batch-atoms": batch_atoms,
-                    "--products": products,
-                    "--degrees": degrees,
-                    "--channels": channels,
-                    "--rows": rows,
-                    "--seeds": seeds,
-                    "options of labels": labels() != type(labels())(),
-                },
+                others={**others, "--model-arg": model_arg},
                 seed=seed,
                 device=device,
                 precision=precision.value if precision else None,
@@ -107,21 +107,7 @@ def evaluate(
                 [*([model] if model else []), *(data or [])],
                 output,
                 generated,
-                others={
-                    "--suite": suite,
-                    "--audit": audit,
-                    "--no-audit": no_audit,
-                    "--audit-structures": audit_structures != STRUCTURES,
-                    "--dataset": dataset,
-                    "--precision": precision,
-                    "--batch-atoms": batch_atoms,
-                    "--products": products,
-                    "--degrees": degrees,
-                    "--channels": channels,
-                    "--rows": rows,
-                    "--seeds": seeds,
-                    "options of labels": labels() != type(labels())(),
-                },
+                others={**others, "--precision": precision},
                 seed=seed,
                 device=device,
                 arguments=model_arg,

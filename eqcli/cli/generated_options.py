@@ -2,25 +2,19 @@
 
 from __future__ import annotations
 
-import inspect
-from collections.abc import Callable
 from enum import StrEnum
-from functools import wraps
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, TypeVar
-
-import typer
+from typing import TYPE_CHECKING, Any
 
 from eqcli.cli.crystals_options import CRYSTALS, run_crystals
 from eqcli.cli.docking_evaluation_options import DOCKING
 from eqcli.cli.molecules_options import MOLECULES, run_molecules
+from eqcli.cli.option_groups import option_group
 from eqcli.errors import InputError
 
 if TYPE_CHECKING:
     from eqcli.cli.console import Console
     from eqcli.cli.session import Result
-
-F = TypeVar("F", bound=Callable[..., Any])
 
 SHARED: dict[str, tuple[Any, str, dict[str, Any], str]] = {
     "reference": (
@@ -58,30 +52,8 @@ PANELS = {
 EVERY = {name: row for table in PANELS.values() for name, row in table.items()}
 
 
-def generated_options(command: F) -> F:
-    """Gives a subcommand these options; it takes those that were given as one dictionary `generated`."""
-    signature = inspect.signature(command, eval_str=True)
-    added = [
-        inspect.Parameter(
-            f"generated_{name}",
-            inspect.Parameter.KEYWORD_ONLY,
-            default=False if kind is bool else None,
-            annotation=Annotated[kind, typer.Option(option, help=text, rich_help_panel=panel, **settings)],
-        )
-        for panel, table in PANELS.items()
-        for name, (kind, option, settings, text) in table.items()
-    ]
-
-    @wraps(command)
-    def wrapper(*args: Any, **kwargs: Any) -> Any:
-        values = {name: kwargs.pop(f"generated_{name}") for name in EVERY}
-        given = {k: v for k, v in values.items() if v is not None and v is not False and v != []}
-        return command(*args, generated=given, **kwargs)
-
-    parameters = [*(p for p in signature.parameters.values() if p.name != "generated"), *added]
-    wrapper.__signature__ = signature.replace(parameters=parameters)  # type: ignore[attr-defined]
-    wrapper.__annotations__ = {p.name: p.annotation for p in parameters}
-    return wrapper  # type: ignore[return-value]
+generated_options = option_group("generated", PANELS)
+"""Gives a subcommand these options; it takes those that were given as one dictionary `generated`."""
 
 
 def refuse_without_reference(generated: dict[str, Any]) -> None:

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 from eqcli.errors import InputError, Where
 from eqcli.files import require_file
 from eqcli.io.sdf import molfile_of, records_in
-from eqcli.io.text import Lines, is_text, not_text, open_text
+from eqcli.io.smiles import smiles_lines
+from eqcli.io.text import Lines, not_text, open_text
 
 if TYPE_CHECKING:
     from rdkit.Chem import Mol
@@ -122,24 +123,14 @@ def parse_smiles(text: str) -> Mol | None:
 
 
 def _smiles_file(path: Path) -> Records:
-    """A molecule per line `SMILES [name]`; blank lines, `#` comments and a header line are passed over."""
-    with open_text(path) as file:
-        lines = Lines(path, file)
-        number = 0
-        while (line := lines.take()) is not None:
-            words = line.split(maxsplit=1)
-            if not words or words[0].startswith("#") or (number == 0 and words[0].lower() in ("smiles", "smi")):
-                continue
-            where = Where(path, number, lines.number)
-            number += 1
-            molecule = parse_smiles(words[0]) if is_text(line) else None
-            if not is_text(line):
-                yield not_text(where)
-            elif molecule is None:
-                yield InputError(f"'{words[0][:60]}' is not a SMILES that RDKit can read", where)
-            else:
-                title = words[1].strip() if len(words) > 1 else f"{stem(path)}-{number}"
-                yield Record(molecule, title, False, f"{path}, record {number}", where)
+    for number, (where, words) in enumerate(smiles_lines(path), 1):
+        molecule = parse_smiles(words[0]) if words is not None else None
+        if words is None:
+            yield not_text(where)
+        elif molecule is None:
+            yield InputError(f"'{words[0][:60]}' is not a SMILES that RDKit can read", where)
+        else:
+            yield Record(molecule, words[1] or f"{stem(path)}-{number}", False, f"{path}, record {number}", where)
 
 
 def _molfiles(path: Path) -> Records:

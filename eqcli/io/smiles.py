@@ -6,6 +6,7 @@ structure, and are then relaxed with the MMFF force field where it knows the mol
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,21 @@ MMFF_STEPS = 1000
 
 def read(path: Path) -> Items:
     """A structure per line `SMILES [name]`; blank lines, `#` comments and a header line are passed over."""
+    empty = True
+    for where, words in smiles_lines(path):
+        empty = False
+        try:
+            if words is None:
+                raise not_text(where)
+            yield embed(*words, where)
+        except InputError as error:
+            yield error
+    if empty:
+        raise InputError("the file holds no SMILES", Where(path))
+
+
+def smiles_lines(path: Path) -> Iterator[tuple[Where, tuple[str, str] | None]]:
+    """The place, and SMILES and name, of each molecule of a file; None for a line that is no text."""
     with open_text(path) as file:
         lines = Lines(path, file)
         number = 0
@@ -33,14 +49,7 @@ def read(path: Path) -> Items:
                 continue
             where = Where(path, number, lines.number)
             number += 1
-            try:
-                if not is_text(line):
-                    raise not_text(where)
-                yield embed(words[0], words[1].strip() if len(words) > 1 else "", where)
-            except InputError as error:
-                yield error
-        if number == 0:
-            raise InputError("the file holds no SMILES", Where(path))
+            yield where, (words[0], words[1].strip() if len(words) > 1 else "") if is_text(line) else None
 
 
 def embed(smiles: str, name: str, where: Where) -> Frame:
