@@ -292,10 +292,13 @@ class Step(Section):
         "sanitise",
         "relax-molecules",
         "rank-molecules",
+        "dock",
+        "evaluate-docking",
     ] = Field(
         description="The subcommand to run; `compare` is the suite `comparison` of `evaluate`, `evaluate-crystals` "
-        "and `evaluate-molecules` are `evaluate --reference`; the steps that choose among crystals (`screen`, `rank`) "
-        "and molecules (`sanitise`, `relax-molecules`, `rank-molecules`) are found in pipelines alone."
+        "and `evaluate-molecules` are `evaluate --reference`, `dock` and `evaluate-docking` are `predict` and "
+        "`evaluate` with a docking model; the steps that choose among crystals (`screen`, `rank`) and molecules "
+        "(`sanitise`, `relax-molecules`, `rank-molecules`) are found in pipelines alone."
     )
     with_: dict[str, Any] = Field(
         default_factory=dict,

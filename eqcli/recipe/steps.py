@@ -14,6 +14,7 @@ from pydantic import Field, model_validator
 from eqcli.engine.guest_name import is_guest
 from eqcli.io.conventions import LabelConvention
 from eqcli.recipe.crystal_steps import EvaluateCrystalsStep, GenerateStep, RankStep, ScreenStep
+from eqcli.recipe.docking_steps import DockStep, EvaluateDockingStep
 from eqcli.recipe.molecule_design_steps import RankMoleculesStep, RelaxMoleculesStep, SanitiseStep
 from eqcli.recipe.molecule_steps import EvaluateMoleculesStep
 from eqcli.recipe.schema import InputFile, PipelineRecipe, Section
@@ -135,6 +136,8 @@ ARGUMENTS: dict[str, type[Section]] = {
     "sanitise": SanitiseStep,
     "relax-molecules": RelaxMoleculesStep,
     "rank-molecules": RankMoleculesStep,
+    "dock": DockStep,
+    "evaluate-docking": EvaluateDockingStep,
 }
 """The arguments of each step by its task."""
 
@@ -153,6 +156,11 @@ def outputs(task: str, arguments: Section) -> dict[str, str]:
         return {**REPORT_FILES, "table": "structures.csv", **relaxed, "output": "."}
     if task == "evaluate-molecules":
         return {**REPORT_FILES, "table": "molecules.csv", "output": "."}
+    if task == "dock":
+        return {"table": "results.csv", "ranked": "ranked.csv", "report": REPORT_FILES["report"], "output": "."}
+    if task == "evaluate-docking":
+        figures = {"report": REPORT_FILES["report"], "figures": "metrics.json"}
+        return {**figures, "table": "complexes.csv", "output": "."}
     if task == "rank":
         return {"report": REPORT_FILES["report"], "table": "ranked.csv", "output": "."}
     if task == "rank-molecules":

@@ -10,7 +10,7 @@ from eqcli.errors import InputError
 from eqcli.progress import Reporter
 from eqcli.tasks.pipeline_state import PlannedStep
 
-RESUMABLE = ("train", "generate", "evaluate-crystals", "relax-molecules")
+RESUMABLE = ("train", "generate", "evaluate-crystals", "relax-molecules", "dock")
 """Tasks that go on where a killed run stopped."""
 
 
@@ -32,6 +32,8 @@ def call(
         return _evaluate_molecules(arguments, folder, common)
     if step.task in ("sanitise", "relax-molecules", "rank-molecules"):
         return _molecules(step.task, arguments, folder, resume, common | {"device": device})
+    if step.task in ("dock", "evaluate-docking"):
+        return _docking(step.task, arguments, folder, resume, device, report)
     return _potentials(step.task, arguments, folder, common | {"device": device})
 
 
@@ -97,6 +99,29 @@ def _molecules(task: str, arguments: dict[str, Any], folder: Path, resume: bool,
     from eqcli.tasks.rank_molecules import rank_molecules
 
     return rank_molecules(inputs, folder, earlier=_paths(arguments.pop("earlier")), **arguments, **common)
+
+
+def _docking(task: str, arguments: dict[str, Any], folder: Path, resume: bool, device: str, report: Reporter) -> Any:
+    """Steps that dock ligands, and measure docked poses."""
+    model = arguments.pop("model")
+    if task == "evaluate-docking":
+        from eqcli.tasks.evaluate_docking import evaluate_docking
+        from eqcli.tasks.inference import load_for_inference
+
+        loaded = None if model is None else load_for_inference(Path(model), device, None, None, report)
+        complexes = _paths(arguments.pop("complexes"))
+        return evaluate_docking(loaded, complexes, folder, **arguments, device=device, overwrite=True, report=report)
+    from eqcli.tasks.dock import dock
+    from eqcli.tasks.dock_request import PHYSICS, DockRequest
+
+    reference, files = arguments.pop("reference_ligand"), arguments.pop("ligands")
+    for name in ("receptor", "table"):
+        arguments[name] = Path(arguments[name]) if arguments[name] else None
+    arguments["pocket"] = arguments["pocket"] or reference
+    request = DockRequest(
+        PHYSICS if model is None else model, ligands=[str(p) for p in _paths(files)], **arguments, device=device
+    )
+    return dock(request, folder, overwrite=not resume, resume=resume, report=report)
 
 
 def _kept(result: Any) -> Any:
