@@ -239,7 +239,8 @@ def _finished(parts: Path) -> dict[int, Outcome[Structure]]:
     from eqcli.io.store import DatasetFile
 
     done: dict[int, Outcome[Structure]] = {}
-    for path in sorted(parts.glob("*.h5")):
+    # A file that was being made when its process was killed has a name that begins with a dot, and nothing in it.
+    for path in sorted(path for path in parts.glob("*.h5") if not path.name.startswith(".")):
         with DatasetFile(path) as dataset:
             for structure in dataset:
                 row, reason = int(structure.info.pop(ROW)), structure.info.pop(FAILURE, None)

@@ -15,6 +15,7 @@ pytest.importorskip("tblite", reason="tblite relaxes molecules: pip install eqcl
 from eqcli.errors import ExitCode, InputError
 from eqcli.io import read_structures, write_structures
 from eqcli.io.structure import Structure
+from eqcli.tasks import relax_many
 from eqcli.tasks.relax_many import PARTS
 from eqcli.tasks.relax_molecules import heavy_rmsd, relax_molecules, start_over
 from eqcli.tasks.screen_result import ScreenResult
@@ -143,3 +144,8 @@ def test_after_a_stop_only_the_rest_is_relaxed(tmp_path: Path) -> None:
     assert result.kept == 5
     assert listener.count == 3
     assert not list(tmp_path.glob(f"{PARTS}*"))
+
+
+def test_a_file_that_a_killed_process_had_just_begun_is_passed_over(tmp_path: Path) -> None:
+    (tmp_path / ".12.12.tmp.h5").write_bytes(b"\x89HDF\r\n\x1a\n")
+    assert relax_many._finished(tmp_path) == {}

@@ -189,7 +189,7 @@ def many() -> list[Structure]:
 
 def finished(output: Path) -> int:
     count = 0
-    for path in output.glob(f"{PARTS}*/*.h5"):
+    for path in output.glob(f"{PARTS}*/[!.]*.h5"):
         with DatasetFile(path) as dataset:
             count += len(dataset)
     return count
