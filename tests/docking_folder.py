@@ -10,8 +10,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from eqcli.data.ligand_features import RESIDUES
 from eqcli.io.ligand import Ligand, ligand_of
+from eqcli.io.receptor_residues import AMINO_ACIDS
 
 Floats = NDArray[np.float64]
 
@@ -79,13 +79,13 @@ def protein(seed: int, helices: int = 3, residues: int = 14) -> str:
         place = GROOVE / 3**0.5 * np.array([np.cos(angle), np.sin(angle), 0.0])
         spin = random.uniform(0, 2 * np.pi)
         turn = np.array([[np.cos(spin), -np.sin(spin), 0], [np.sin(spin), np.cos(spin), 0], [0, 0, 1]])
-        for row, kind in enumerate(random.integers(0, len(RESIDUES), residues)):
+        for row, kind in enumerate(random.integers(0, len(AMINO_ACIDS), residues)):
             for name, positions in shape.items():
-                if name == "CB" and RESIDUES[kind] == "GLY":
+                if name == "CB" and AMINO_ACIDS[kind] == "GLY":
                     continue
                 x, y, z = turn @ positions[row] + place
                 lines.append(
-                    f"ATOM  {len(lines) + 1:5d}  {name:<3} {RESIDUES[kind]} {'ABCDEF'[number]}{row + 1:4d}    "
+                    f"ATOM  {len(lines) + 1:5d}  {name:<3} {AMINO_ACIDS[kind]} {'ABCDEF'[number]}{row + 1:4d}    "
                     f"{x:8.3f}{y:8.3f}{z:8.3f}  1.00  0.00          {name[0]:>2}\n"
                 )
         lines.append("TER\n")

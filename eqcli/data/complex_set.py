@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from eqcli.data.ligand_features import BOND_KINDS, ligand_codes, receptor_codes, rigid_pairs
+from eqcli.data.ligand_features import heavy_ligand, receptor_codes
 from eqcli.graph.residue_graph import residue_graph
 
 if TYPE_CHECKING:
@@ -142,17 +142,16 @@ def _receptor(structure: Structure, neighbours: int, reach: float) -> ReceptorEn
 
 
 def _ligand(structure: Structure, number: int, receptor: ReceptorEntry) -> LigandEntry:
-    heavy = np.flatnonzero(structure.numbers > 1)
-    place = np.full(len(structure), -1, dtype=np.int64)
-    place[heavy] = np.arange(len(heavy))
+    told = heavy_ligand(structure)
+    heavy, place = told.heavy, told.place
     pose = structure.positions[heavy]
     contacts, atoms = contact_points(pose, receptor)
     return LigandEntry(
         structure.info["name"],
         number,
-        ligand_codes(structure)[heavy],
-        heavy_bonds(structure, place),
-        place[rigid_pairs(structure)].reshape(-1, 2),
+        told.codes,
+        told.bonds,
+        told.rigid,
         pose,
         np.moveaxis(structure.arrays["conformers"], 1, 0)[:, heavy],
         place[np.array(structure.info["rotatable"], dtype=np.int64).reshape(-1, 2)],
@@ -160,22 +159,6 @@ def _ligand(structure: Structure, number: int, receptor: ReceptorEntry) -> Ligan
         contacts,
         atoms,
     )
-
-
-def heavy_bonds(structure: Structure, place: Integers) -> Integers:
-    """Bonds between heavy atoms with the kinds of `BOND_KINDS`, `[m, 3]`; `place` is -1 for hydrogens.
-
-    Aromatic bonds are found, whichever of them a file draws double. Raises InputError where RDKit refuses the molecule.
-    """
-    from eqcli.io.rdkit_molecule import molecule_of, sanitised
-
-    molecule = sanitised(molecule_of(structure))
-    rows = [
-        (place[bond.GetBeginAtomIdx()], place[bond.GetEndAtomIdx()], BOND_KINDS.get(bond.GetBondTypeAsDouble(), 1))
-        for bond in molecule.GetBonds()
-    ]
-    kept = [row for row in rows if row[0] >= 0 and row[1] >= 0]
-    return np.array(kept, dtype=np.int64).reshape(-1, 3)
 
 
 def contact_points(pose: Floats, receptor: ReceptorEntry) -> tuple[Floats, Integers]:

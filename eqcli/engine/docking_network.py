@@ -11,8 +11,8 @@ import torch
 from numpy.typing import NDArray
 
 from eqcli.data.complex_batches import conformer_graph, cropped, joined_rigid, judged
-from eqcli.data.complex_set import LigandEntry, ReceptorEntry, heavy_bonds
-from eqcli.data.ligand_features import ligand_codes, receptor_codes, rigid_pairs
+from eqcli.data.complex_set import LigandEntry, ReceptorEntry
+from eqcli.data.ligand_features import heavy_ligand, receptor_codes
 from eqcli.engine.pose_network import FLEXIBLE, RIGID, UNCORRECTED
 from eqcli.errors import InputError
 from eqcli.geometry.kabsch import align
@@ -103,10 +103,9 @@ class NetworkPoses:
         judge = self.network.config.confidence
         if judge is None:
             return None
-        heavy = np.flatnonzero(ligand.structure.numbers > 1)
-        codes = ligand_codes(ligand.structure)[heavy]
-        asked = judged(codes, heavy_bonds(ligand.structure, _place(heavy, len(ligand.structure))), prepared.encoded,
-                       np.asarray(positions, dtype=np.float64)[:, heavy], judge.reach)  # fmt: skip
+        told = heavy_ligand(ligand.structure)
+        poses = np.asarray(positions, dtype=np.float64)[:, told.heavy]
+        asked = judged(told.codes, told.bonds, prepared.encoded, poses, judge.reach)
         said = self.network.confidence(asked.to(self.device, self.network.dtype))
         return None if said is None else said.double().cpu().numpy()
 
@@ -116,12 +115,6 @@ def _near(graph: Side, site: Box | None) -> Side:
         return graph
     radius = max(REACH, max(site.size) / 2 + BEYOND)
     return cropped(graph, torch.tensor(site.centre, dtype=torch.float64), radius)
-
-
-def _place(heavy: NDArray[np.int64], count: int) -> NDArray[np.int64]:
-    place = np.full(count, -1, dtype=np.int64)
-    place[heavy] = np.arange(len(heavy))
-    return place
 
 
 def _shapes(ligands: Sequence[tuple[Ligand, FloatArray]]) -> Iterator[_Shape]:
@@ -136,16 +129,13 @@ def _shapes(ligands: Sequence[tuple[Ligand, FloatArray]]) -> Iterator[_Shape]:
 def _described(ligand: Ligand) -> _Shape:
     from eqcli.io.ligand_topology import topology
 
-    structure, shape = ligand.structure, topology(ligand)
-    heavy = np.flatnonzero(structure.numbers > 1)
-    place = _place(heavy, len(structure))
+    shape, told = topology(ligand), heavy_ligand(ligand.structure)
     nothing = np.zeros((0, 3))
     entry = LigandEntry(
-        ligand.name, 0, ligand_codes(structure)[heavy], heavy_bonds(structure, place),
-        place[rigid_pairs(structure)].reshape(-1, 2), nothing, nothing[None],
-        place[shape.rotatable].reshape(-1, 2), shape.moved[:, heavy], nothing, np.zeros(0, dtype=np.int64),
+        ligand.name, 0, told.codes, told.bonds, told.rigid, nothing, nothing[None],
+        told.place[shape.rotatable].reshape(-1, 2), shape.moved[:, told.heavy], nothing, np.zeros(0, dtype=np.int64),
     )  # fmt: skip
-    return _Shape(ligand, entry, heavy, shape.rotatable, shape.moved, structure.positions)
+    return _Shape(ligand, entry, told.heavy, shape.rotatable, shape.moved, ligand.structure.positions)
 
 
 def _packs(shapes: Iterator[_Shape], residues: int) -> Iterator[list[_Shape]]:

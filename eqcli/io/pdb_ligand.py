@@ -20,6 +20,7 @@ from eqcli.io import pdb, pdbqt
 from eqcli.io.frame import Frame
 from eqcli.io.ligand_rules import largest_fragment
 from eqcli.io.rdkit_molecule import molecule_of, sanitised, with_bonds
+from eqcli.io.receptor_residues import AMINO_ACIDS
 from eqcli.io.structure import Structure
 
 if TYPE_CHECKING:
@@ -33,9 +34,6 @@ CHARGES = (0, 1, -1, 2, -2, -3)
 
 SECONDS = 10.0
 
-_AMINO_ACIDS = frozenset(
-    "ALA ARG ASN ASP CYS GLN GLU GLY HIS ILE LEU LYS MET PHE PRO SER THR TRP TYR VAL".split()  # noqa: SIM905
-)
 TEMPLATE_HINT = "Give the ligand's SMILES as a template, or an SD file."
 
 Found = tuple["Mol", list[str], dict[str, Any], Where]
@@ -183,7 +181,7 @@ def _hydrogens(pattern: Mol, structure: Structure, atoms: NDArray[np.int64]) -> 
 def _perceived(structure: Structure, frame: Frame, pdbqt_file: bool) -> tuple[Mol, list[str]]:
     """The molecule with bonds from positions alone."""
     residues = {str(name) for name in frame.arrays.get("residue_name", ())}
-    if residues and residues <= _AMINO_ACIDS and not pdbqt_file:
+    if residues and residues <= set(AMINO_ACIDS) and not pdbqt_file:
         raise InputError("the file has residues of a peptide and no bonds", frame.where, TEMPLATE_HINT)
     if pdbqt_file or not (structure.numbers == 1).any():
         what = "no nonpolar hydrogens" if pdbqt_file else "no hydrogens"

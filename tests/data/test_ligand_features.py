@@ -7,18 +7,18 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from eqcli.data import ligand_features as features
 from eqcli.data.ligand_features import (
     ELEMENTS,
     LIGAND_CODES,
     RECEPTOR_CODES,
-    RESIDUES,
     RIGID_RING,
-    ligand_codes,
     receptor_codes,
-    rigid_pairs,
 )
 from eqcli.errors import InputError
+from eqcli.io.rdkit_molecule import molecule_of, sanitised
 from eqcli.io.receptor import read_receptor
+from eqcli.io.receptor_residues import AMINO_ACIDS
 from eqcli.io.structure import Structure
 from tests.docking_folder import LIGANDS, protein, shape_of
 
@@ -30,6 +30,14 @@ BETAINE = "C[N+](C)(C)CC(=O)[O-]"
 
 def structure(smiles: str) -> Structure:
     return shape_of(smiles).structure
+
+
+def ligand_codes(given: Structure) -> np.ndarray:
+    return features.ligand_codes(sanitised(molecule_of(given)))
+
+
+def rigid_pairs(given: Structure) -> np.ndarray:
+    return features.rigid_pairs(sanitised(molecule_of(given)))
 
 
 def permuted(given: Structure, order: np.ndarray) -> Structure:
@@ -141,10 +149,10 @@ def test_codes_of_a_receptor(tmp_path: object) -> None:
     assert (codes[~heavy, 0] == RECEPTOR_CODES[0] - 1).all()
     assert (codes[heavy, 0] < RECEPTOR_CODES[0] - 1).all()
     names = np.array(structure.arrays["residue_name"])
-    for k, name in enumerate(RESIDUES):
+    for k, name in enumerate(AMINO_ACIDS):
         assert (codes[names == name, 1] == k).all()
     metal = structure.numbers == 30
     assert metal.sum() == 1
-    assert codes[metal, 1:].tolist() == [[len(RESIDUES) + 1, 0]]
+    assert codes[metal, 1:].tolist() == [[len(AMINO_ACIDS) + 1, 0]]
     atoms = np.array(structure.arrays["atom_name"])
     assert np.array_equal(codes[heavy, 2] == 1, np.isin(atoms[heavy], ("N", "CA", "C", "O")))

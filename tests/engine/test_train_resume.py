@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-import os
 import signal
-import time
-from collections.abc import Callable
 from multiprocessing import get_context
 from multiprocessing.process import BaseProcess
 from pathlib import Path
-from typing import Any
 
 import pytest
 import torch
@@ -18,6 +14,7 @@ from safetensors.torch import load_file
 from eqcli.engine.training_checkpoint import list_checkpoints, read_checkpoint
 from eqcli.engine.training_module import STATE_KEY
 from tests.engine.training_case import isolated_atoms, molecules, run, write
+from tests.killing import kill_when, newest_step
 
 SECTIONS = {
     "training": {
@@ -60,32 +57,6 @@ def start(data: Path, output: Path, workers: int = 0) -> BaseProcess:
 def finish(process: BaseProcess) -> int | None:
     process.join(120)
     return process.exitcode
-
-
-def kill_when(happened: Callable[[], Any], process: BaseProcess, number: int = signal.SIGKILL) -> None:
-    """Sends a signal as soon as something has happened."""
-    deadline = time.monotonic() + 60
-    while not happened():
-        assert process.is_alive(), "the run ended before it could be killed"
-        assert time.monotonic() < deadline
-        time.sleep(0.001)
-    assert process.pid is not None
-    os.kill(process.pid, number)
-    if number != signal.SIGKILL:
-        process.join(60)
-        return
-    # `join` would wait for orphaned workers too, which take seconds to notice.
-    while is_there(process.pid):
-        assert time.monotonic() < deadline
-        time.sleep(0.005)
-
-
-def is_there(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    return True
 
 
 def assert_same_run(found: Path, expected: Path) -> None:
@@ -165,8 +136,3 @@ def test_asked_to_stop(data: Path, undisturbed: Path, tmp_path: Path) -> None:
     assert process.exitcode == 130
     assert finish(start(data, output)) == 0
     assert_same_run(output, undisturbed)
-
-
-def newest_step(output: Path) -> int:
-    found = list_checkpoints(output / "checkpoints")
-    return int(found[0].stem.split("-")[1]) if found else -1

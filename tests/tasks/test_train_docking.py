@@ -4,11 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
-import os
 import shutil
-import signal
-import time
-from collections.abc import Callable
 from multiprocessing import get_context
 from multiprocessing.process import BaseProcess
 from pathlib import Path
@@ -20,7 +16,6 @@ import torch
 from safetensors.torch import load_file
 
 from eqcli.engine.model_file import load_model
-from eqcli.engine.training_checkpoint import list_checkpoints
 from eqcli.engine.training_docking import DockingObjective
 from eqcli.errors import InputError
 from eqcli.io import read_structures
@@ -28,6 +23,7 @@ from eqcli.models.docking.base import DockingNetwork
 from eqcli.tasks.train import train
 from eqcli.tasks.train_docking import PARTS
 from tests.docking_folder import pdbbind_folder, series_folder
+from tests.killing import kill_when, newest_step
 from tests.listener import Listener
 from tests.tasks.train_docking_case import SEEN, TINY, changed, ligands, make_recipe, run
 
@@ -140,22 +136,6 @@ def test_stopped_and_continued(series: Path, tmp_path: Path, monkeypatch: pytest
     found, expected = load_file(result.model), load_file(whole.model)
     assert all(torch.equal(found[name], expected[name]) for name in expected)
     assert (tmp_path / "run/metrics.csv").read_text() == (tmp_path / "whole/metrics.csv").read_text()
-
-
-def newest_step(output: Path) -> int:
-    found = list_checkpoints(output / "checkpoints")
-    return int(found[0].stem.split("-")[1]) if found else -1
-
-
-def kill_when(happened: Callable[[], Any], process: BaseProcess) -> None:
-    deadline = time.monotonic() + 60
-    while not happened():
-        assert process.is_alive(), "the run ended before it could be killed"
-        assert time.monotonic() < deadline
-        time.sleep(0.001)
-    assert process.pid is not None
-    os.kill(process.pid, signal.SIGKILL)
-    process.join(60)
 
 
 def test_killed_and_resumed(series: Path, tmp_path: Path) -> None:

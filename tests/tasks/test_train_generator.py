@@ -4,10 +4,6 @@ from __future__ import annotations
 
 import csv
 import json
-import os
-import signal
-import time
-from collections.abc import Callable
 from dataclasses import replace
 from multiprocessing import get_context
 from multiprocessing.process import BaseProcess
@@ -21,7 +17,6 @@ from safetensors.torch import load_file
 
 from eqcli.data.crystals import crystal_set
 from eqcli.engine.model_file import load_model
-from eqcli.engine.training_checkpoint import list_checkpoints
 from eqcli.errors import InputError
 from eqcli.io import read_structures, write_structures
 from eqcli.io.structure import Structure
@@ -30,6 +25,7 @@ from eqcli.tasks.generate import generate
 from eqcli.tasks.train import train
 from eqcli.tasks.train_generator import check_crystals
 from tests.generator_case import NETWORKS
+from tests.killing import kill_when, newest_step
 from tests.listener import Listener
 from tests.tasks.train_generator_case import crystals, make_recipe, run, write
 
@@ -194,22 +190,6 @@ def start(data: Path, output: Path) -> BaseProcess:
     process = PROCESSES.Process(target=run, args=(data, output, SECTIONS))
     process.start()
     return process
-
-
-def newest_step(output: Path) -> int:
-    found = list_checkpoints(output / "checkpoints")
-    return int(found[0].stem.split("-")[1]) if found else -1
-
-
-def kill_when(happened: Callable[[], Any], process: BaseProcess) -> None:
-    deadline = time.monotonic() + 60
-    while not happened():
-        assert process.is_alive(), "the run ended before it could be killed"
-        assert time.monotonic() < deadline
-        time.sleep(0.001)
-    assert process.pid is not None
-    os.kill(process.pid, signal.SIGKILL)
-    process.join(60)
 
 
 def test_killed_and_resumed(data: Path, undisturbed: Path, tmp_path: Path) -> None:

@@ -43,8 +43,8 @@ class DockingNetwork(nn.Module, ABC):
     ----------
     config
         Hyper-parameters, one of the classes in `configs/`.
-    sizes
-        Number of categories of each code of ligand atoms, and of receptor atoms, by name.
+    ligand_codes, receptor_codes
+        Number of categories of each code of ligand atoms, and of receptor atoms.
     """
 
     family: ClassVar[str] = "docking"

@@ -6,7 +6,7 @@ torsions of the cloud, needs no weights and is `eqcli.geometry.torsions.torsion_
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -61,15 +61,14 @@ class EquiBind(DockingNetwork):
         truth = batch.truth
         assert truth is not None, "training needs true poses"
         centred, shift = _centred(batch.receptor)
-        moved = Side(**{**vars(batch.receptor), "positions": centred})
+        moved = batch.receptor.at(centred)
         evolved = self.evolve(batch)
         cloud = self.placed(evolved, batch)
         weights = self.config.weights
-        local = type(truth)(
-            truth.poses - shift[batch.ligand.batch],
-            truth.contacts - shift.repeat_interleave(truth.contact_counts, 0),
-            truth.contact_atoms,
-            truth.contact_counts,
+        local = replace(
+            truth,
+            poses=truth.poses - shift[batch.ligand.batch],
+            contacts=truth.contacts - shift.repeat_interleave(truth.contact_counts, 0),
         )
         terms = {
             "positions": position_loss(cloud, batch.ligand, local),
