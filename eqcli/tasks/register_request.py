@@ -1,0 +1,94 @@
+"""What is asked of a registration of two files."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+from eqcli.errors import InputError
+
+Method = Literal["auto", "fpfh", "pare-net", "ume", "icp"]
+Kind = Literal["clouds", "molecules", "proteins", "crystals"]
+
+SAMPLES = 50_000
+"""Points that a mesh is sampled with."""
+
+
+@dataclass(frozen=True)
+class RegisterRequest:
+    """Options of a registration; the names are those of the command line, None is the usual choice.
+
+    Attributes
+    ----------
+    source, target
+        What is moved, and what stays.
+    kind
+        What the files are taken for; None decides by their content.
+    method, model, solver, refine, voxel
+        How clouds are registered: see `engine.registration.RegistrationSettings`. The voxel is in units of the target.
+    start
+        A file with the 4 x 4 matrix that the registration begins from, in place of a search.
+    seed
+        Of everything that is drawn.
+    source_units, target_units
+        Units of length, for files that do not state theirs; `same` for both says that they agree.
+    samples
+        Points of a mesh.
+    permute, heavy, reflect
+        Molecules: whether atoms are matched by structure instead of by number, whether hydrogens are left out,
+        whether a mirror image may be used.
+    on, by, source_chains, target_chains
+        Proteins: the atoms that are fitted, how residues are matched, and the chains that take part.
+    ltol, stol, angle_tol, primitive, scale
+        Crystals: tolerances of the lattice (a fraction), the sites (a fraction of the mean free length per atom) and
+        the angles (degrees), whether primitive cells are compared, whether volumes may differ.
+    device, threads
+        Where networks run, and threads of everything else; None for all cores.
+    """
+
+    source: Path
+    target: Path
+    kind: Kind | None = None
+    method: Method = "auto"
+    model: Path | None = None
+    solver: str | None = None
+    refine: str | None = None
+    voxel: float | None = None
+    start: Path | None = None
+    seed: int = 0
+    source_units: str | None = None
+    target_units: str | None = None
+    samples: int = SAMPLES
+    permute: bool = False
+    heavy: bool = False
+    reflect: bool = False
+    on: Literal["ca", "backbone", "heavy", "all"] | None = None
+    by: Literal["structure", "sequence", "number"] | None = None
+    source_chains: tuple[str, ...] = field(default=())
+    target_chains: tuple[str, ...] = field(default=())
+    ltol: float | None = None
+    stol: float | None = None
+    angle_tol: float | None = None
+    primitive: bool | None = None
+    scale: bool | None = None
+    device: str = "auto"
+    threads: int | None = None
+
+    def check(self) -> None:
+        """Raises InputError for options that contradict each other or lack something."""
+        if self.method == "pare-net" and self.model is None:
+            raise InputError("--method pare-net needs a trained model", hint="Name its file with --model.")
+        if self.model is not None and self.method not in ("auto", "pare-net"):
+            raise InputError(f"--model: --method {self.method} takes none", hint="Leave one of them out.")
+        if self.voxel is not None and not self.voxel > 0:
+            raise InputError(f"--voxel {self.voxel:g}: a length above 0 was expected")
+
+    def facts(self) -> dict[str, Any]:
+        """What the motion depends on beside the two files, as plain data."""
+        from eqcli.files import sha256
+
+        apart = ("source", "target", "model", "start", "device", "threads")
+        plain = {name: value for name, value in vars(self).items() if name not in apart}
+        files = {"model": self.model, "start": self.start}
+        return plain | {name: None if path is None else sha256(path) for name, path in files.items()}
