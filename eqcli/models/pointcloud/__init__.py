@@ -1,0 +1,1 @@
+"""Classical pieces of registration: features of points, matches and solvers."""
