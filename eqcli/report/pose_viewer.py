@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from eqcli.report.html import Markup, tag
 from eqcli.report.pose_viewer_script import SCRIPT
+from eqcli.report.turning_script import HELP
 
 FloatArray = NDArray[np.float64]
 
@@ -97,9 +98,8 @@ def viewer(layers: Sequence[Layer], centre: FloatArray, radius: float) -> Markup
     boxes.append(tag("label", Markup('<input type="checkbox" id="pose-names" checked>'), tag("span", "Names")))
     text = json.dumps(_data(layers, centre, radius), separators=(",", ":"), allow_nan=False).replace("<", "\\u003c")
     canvas = '<canvas id="pose-canvas" tabindex="0" role="img" aria-label="Poses in the pocket"></canvas>'
-    help_text = "Drag to turn, wheel or pinch to zoom, shift and drag to move, double click to begin again."
     return Markup(
-        tag("div", Markup(canvas), tag("div", *boxes, tag("p", help_text, cls="quiet"), cls="layers"), cls="poses")
+        tag("div", Markup(canvas), tag("div", *boxes, tag("p", HELP, cls="quiet"), cls="layers"), cls="poses")
         + tag("noscript", tag("p", "The picture needs JavaScript.", cls="callout"))
         + f'<script type="application/json" id="pose-data">{text}</script>\n<script>{SCRIPT}</script>'
     )

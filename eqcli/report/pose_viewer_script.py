@@ -4,21 +4,17 @@ from __future__ import annotations
 
 from typing import Final
 
-SCRIPT: Final = """
+from eqcli.report.turning_script import SCRIPT as TURNING
+
+SCRIPT: Final = (
+    TURNING
+    + """
 (() => {
   const data = JSON.parse(document.getElementById("pose-data").textContent);
   const canvas = document.getElementById("pose-canvas");
   const pen = canvas.getContext("2d");
   const dark = window.matchMedia("(prefers-color-scheme: dark)");
-  let turn = [1, 0, 0, 0, 1, 0, 0, 0, 1], zoom = 1, shift = [0, 0], names = true;
-  const times = (a, b) => a.map((_, k) => {
-    const i = 3 * Math.floor(k / 3), j = k % 3;
-    return a[i] * b[j] + a[i + 1] * b[j + 3] + a[i + 2] * b[j + 6];
-  });
-  const rotate = (x, y) => {
-    const [cx, sx, cy, sy] = [Math.cos(x), Math.sin(x), Math.cos(y), Math.sin(y)];
-    turn = times([cy, 0, sy, 0, 1, 0, -sy, 0, cy], times([1, 0, 0, 0, cx, -sx, 0, sx, cx], turn));
-  };
+  let names = true;
   const sticks = [];
   data.layers.forEach((layer, l) => {
     const point = (i) => layer.points.slice(3 * i, 3 * i + 3);
@@ -34,7 +30,7 @@ SCRIPT: Final = """
       if (!met.has(i)) sticks.push([l, point(i), point(i), paint(i), 3 * layer.width]);
     }
   });
-  const seen = (p) => [0, 3, 6].map((r) => turn[r] * p[0] + turn[r + 1] * p[1] + turn[r + 2] * p[2]);
+  const seen = (p) => [0, 3, 6].map((r) => view.turn[r] * p[0] + view.turn[r + 1] * p[1] + view.turn[r + 2] * p[2]);
   const draw = () => {
     const ratio = window.devicePixelRatio || 1;
     const [w, h] = [canvas.clientWidth, canvas.clientHeight];
@@ -43,10 +39,10 @@ SCRIPT: Final = """
     }
     pen.setTransform(ratio, 0, 0, ratio, 0, 0);
     pen.clearRect(0, 0, w, h);
-    const scale = zoom * Math.min(w, h) / (2 * data.radius);
+    const scale = view.zoom * Math.min(w, h) / (2 * data.radius);
     const place = (p) => {
       const near = 1 / (1 - p[2] / (8 * data.radius));
-      return [w / 2 + shift[0] + scale * near * p[0], h / 2 + shift[1] - scale * near * p[1], near];
+      return [w / 2 + view.shift[0] + scale * near * p[0], h / 2 + view.shift[1] - scale * near * p[1], near];
     };
     const on = data.layers.map((layer) => layer.shown);
     const ready = [];
@@ -84,43 +80,7 @@ SCRIPT: Final = """
       });
     }
   };
-  let queued = false;
-  const redraw = () => { if (!queued) { queued = true; requestAnimationFrame(() => { queued = false; draw(); }); } };
-  const fingers = new Map();
-  canvas.addEventListener("pointerdown", (e) => {
-    canvas.setPointerCapture(e.pointerId);
-    fingers.set(e.pointerId, e);
-  });
-  for (const end of ["pointerup", "pointercancel"]) canvas.addEventListener(end, (e) => fingers.delete(e.pointerId));
-  canvas.addEventListener("pointermove", (e) => {
-    const last = fingers.get(e.pointerId);
-    if (!last) return;
-    const [dx, dy] = [e.clientX - last.clientX, e.clientY - last.clientY];
-    if (fingers.size === 2) {
-      const other = [...fingers.values()].find((f) => f.pointerId !== e.pointerId);
-      const apart = (f) => Math.hypot(f.clientX - other.clientX, f.clientY - other.clientY) || 1;
-      zoom *= apart(e) / apart(last);
-    } else if (e.shiftKey || e.buttons === 2) {
-      shift = [shift[0] + dx, shift[1] + dy];
-    } else {
-      rotate(dy / 150, dx / 150);
-    }
-    fingers.set(e.pointerId, e);
-    redraw();
-  });
-  const wheel = (e) => { e.preventDefault(); zoom *= Math.exp(-e.deltaY / 700); redraw(); };
-  canvas.addEventListener("wheel", wheel, { passive: false });
-  canvas.addEventListener("contextmenu", (e) => e.preventDefault());
-  canvas.addEventListener("dblclick", () => { zoom = 1; shift = [0, 0]; redraw(); });
-  canvas.addEventListener("keydown", (e) => {
-    const step = { ArrowLeft: [0, -0.1], ArrowRight: [0, 0.1], ArrowUp: [-0.1, 0], ArrowDown: [0.1, 0] }[e.key];
-    const factor = { "+": 1.1, "-": 1 / 1.1 }[e.key];
-    if (!step && !factor) return;
-    if (step) rotate(...step);
-    zoom *= factor || 1;
-    e.preventDefault();
-    redraw();
-  });
+  const { view, redraw } = turning(canvas, draw);
   document.querySelectorAll("[data-layer]").forEach((box) => {
     const set = () => { data.layers[Number(box.dataset.layer)].shown = box.checked; redraw(); };
     box.addEventListener("change", set);
@@ -132,3 +92,4 @@ SCRIPT: Final = """
   new ResizeObserver(redraw).observe(canvas);
 })();
 """
+)
