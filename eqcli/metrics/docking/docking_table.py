@@ -9,7 +9,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from eqcli.metrics.docking.protein_intervals import mean_over_proteins, quantiles_over_proteins
+from eqcli.metrics.group_intervals import mean_over_groups, quantiles_over_groups
 from eqcli.metrics.statistics import Interval
 
 NEAR: Final = 2.0
@@ -123,10 +123,10 @@ def method_figures(pairs: Sequence[PairOutcome], *, resamples: int = 1000, seed:
         stem, _, part = name.rpartition("_")
         if part in QUARTILES:
             values = columns[stem]
-            (found,) = quantiles_over_proteins(values, proteins, [QUARTILES[part]], resamples=resamples, seed=seed)
+            (found,) = quantiles_over_groups(values, proteins, [QUARTILES[part]], resamples=resamples, seed=seed)
         else:
             values = columns[name]
-            found = mean_over_proteins(values, proteins, resamples=resamples, seed=seed)
+            found = mean_over_groups(values, proteins, resamples=resamples, seed=seed)
         keep(name, found, values)
     return MethodFigures(
         figures,

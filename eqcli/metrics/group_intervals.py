@@ -1,7 +1,8 @@
-"""Confidence intervals of docking figures by the bootstrap over proteins.
+"""Confidence intervals of figures of grouped items by the bootstrap over groups.
 
-Complexes of one protein are alike: they share its pocket. Drawing complexes one by one would count them as independent
-and give intervals that are too narrow, so whole proteins are drawn, each with all its complexes.
+Items of one group are alike: complexes of one protein share its pocket, pairs of clouds of one scene its surfaces.
+Drawing items one by one would count them as independent and give intervals that are too narrow, so whole groups are
+drawn, each with all its items.
 """
 
 from __future__ import annotations
@@ -16,14 +17,14 @@ from eqcli.metrics.statistics import Interval, ratio_interval
 Array = NDArray[np.float64]
 
 FEWEST = 2
-"""Proteins below which there is no interval: one protein, drawn again and again, says nothing of another."""
+"""Groups below which there is no interval: one group, drawn again and again, says nothing of another."""
 
 LEVEL = 0.95
 
 
-def mean_over_proteins(values: ArrayLike, proteins: Sequence[str], *, resamples: int = 1000, seed: int = 0) -> Interval:
-    """The mean of `values` `[n]` with the 95 % interval over the `proteins` of the values; NaN marks unknown values."""
-    numbers, index, count = _indexed(values, proteins)
+def mean_over_groups(values: ArrayLike, groups: Sequence[str], *, resamples: int = 1000, seed: int = 0) -> Interval:
+    """The mean of `values` `[n]` with the 95 % interval over the `groups` of the values; NaN marks unknown values."""
+    numbers, index, count = _indexed(values, groups)
     known = np.isfinite(numbers)
     above = np.bincount(index, np.where(known, numbers, 0.0), count)
     below = np.bincount(index, known.astype(np.float64), count)
@@ -31,16 +32,16 @@ def mean_over_proteins(values: ArrayLike, proteins: Sequence[str], *, resamples:
     return found if _enough(index[known]) else Interval(found.value, np.nan, np.nan)
 
 
-def quantiles_over_proteins(
+def quantiles_over_groups(
     values: ArrayLike,
-    proteins: Sequence[str],
+    groups: Sequence[str],
     shares: Sequence[float],
     *,
     resamples: int = 1000,
     seed: int = 0,
 ) -> list[Interval]:
     """Quantiles (linear between values, as numpy's) of the known `values` `[n]`, one interval for each of `shares`."""
-    numbers, index, count = _indexed(values, proteins)
+    numbers, index, count = _indexed(values, groups)
     known = np.isfinite(numbers)
     order = np.argsort(numbers[known], kind="stable")
     sorted_values, owner = numbers[known][order], index[known][order]
@@ -70,11 +71,11 @@ def _quantiles(values: Array, counts: Array, shares: Sequence[float]) -> Array:
     return np.stack(found)
 
 
-def _indexed(values: ArrayLike, proteins: Sequence[str]) -> tuple[Array, NDArray[np.int64], int]:
+def _indexed(values: ArrayLike, groups: Sequence[str]) -> tuple[Array, NDArray[np.int64], int]:
     numbers = np.asarray(values, dtype=np.float64)
-    if numbers.shape != (len(proteins),):
-        raise ValueError(f"{len(proteins)} proteins for values of shape {numbers.shape}")
-    names, index = np.unique(np.asarray(proteins, dtype=np.str_), return_inverse=True)
+    if numbers.shape != (len(groups),):
+        raise ValueError(f"{len(groups)} groups for values of shape {numbers.shape}")
+    names, index = np.unique(np.asarray(groups, dtype=np.str_), return_inverse=True)
     return numbers, index.astype(np.int64), len(names)
 
 
