@@ -1,0 +1,150 @@
+"""Batches of pairs of clouds as networks of registration take them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from scipy.spatial import cKDTree
+
+from eqcli.data.batches import BatchStream
+from eqcli.graph.pair_batch import PairBatch, PairTruth, joined_pairs
+from eqcli.graph.points.pyramid import Pyramid, pyramid
+
+if TYPE_CHECKING:
+    from eqcli.data.pair_generation import DrawnPair, PairSource
+    from eqcli.models.pointcloud.configs.pare_net import PareNetConfig
+
+Floats = NDArray[np.float64]
+Integers = NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class PyramidSettings:
+    """How clouds are thinned for a network; see `PareNetConfig`."""
+
+    levels: int
+    fine_level: int
+    neighbours: int
+    match_radius: float
+
+    @classmethod
+    def of(cls, config: PareNetConfig) -> PyramidSettings:
+        return cls(len(config.channels), config.fine_level, config.neighbours, config.match_radius)
+
+
+def cloud_pyramid(points: Floats, voxel: float, settings: PyramidSettings) -> Pyramid:
+    """The pyramid of a cloud `[N, 3]`, its positions in voxels, float64."""
+    scaled = torch.from_numpy(np.ascontiguousarray(points, dtype=np.float64) / voxel)
+    return pyramid(scaled, levels=settings.levels, fine_level=settings.fine_level, neighbours=settings.neighbours)
+
+
+def pair_batch(
+    source: Floats, target: Floats, voxel: float, settings: PyramidSettings, truth: Floats | None = None
+) -> PairBatch:
+    """One pair of clouds `[N, 3]` and `[M, 3]`; `truth [4, 4]` is the motion of the source in their unit."""
+    one, other = (cloud_pyramid(points, voxel, settings) for points in (source, target))
+    if truth is None:
+        return PairBatch(one, other)
+    return PairBatch(one, other, pair_truth(one, other, truth[:3, :3], truth[:3, 3] / voxel, settings.match_radius))
+
+
+def pair_truth(source: Pyramid, target: Pyramid, rotation: Floats, translation: Floats, radius: float) -> PairTruth:
+    """What lies together in the true pose of two clouds."""
+    first, second = (side.fine.points.double().numpy() for side in (source, target))
+    pairs = together(first @ rotation.T + translation, second, radius)
+    superpoints, overlaps = patch_overlaps(pairs, source.patch.numpy(), target.patch.numpy())
+    return PairTruth(
+        torch.from_numpy(np.ascontiguousarray(rotation, dtype=np.float64))[None],
+        torch.from_numpy(np.ascontiguousarray(translation, dtype=np.float64))[None],
+        torch.from_numpy(pairs),
+        torch.tensor([pairs.shape[1]]),
+        torch.from_numpy(superpoints),
+        torch.from_numpy(overlaps),
+        torch.tensor([superpoints.shape[1]]),
+    )
+
+
+def together(first: Floats, second: Floats, radius: float) -> Integers:
+    """Points of two clouds nearer than `radius`, `[2, M]`, in the order of the first."""
+    found = cKDTree(first).sparse_distance_matrix(cKDTree(second), radius, output_type="ndarray")
+    order = np.lexsort((found["j"], found["i"]))
+    return np.stack([found["i"][order], found["j"][order]]).astype(np.int64)
+
+
+def patch_overlaps(pairs: Integers, source: Integers, target: Integers) -> tuple[Integers, Floats]:
+    """Superpoints whose patches share points, `[2, S]`, and the share, the mean of that of the two patches.
+
+    Parameters
+    ----------
+    pairs
+        Points that lie together, `[2, M]`.
+    source, target
+        The superpoint of each point.
+    """
+    width = int(target.max()) + 1
+    sizes = np.bincount(source), np.bincount(target)
+    shared: dict[int, float] = {}
+    for side in (0, 1):
+        point = pairs[side]
+        key = source[pairs[0]] * width + target[pairs[1]]
+        both = np.unique(np.stack([key, point]), axis=1)
+        owners = both[0] // width if side == 0 else both[0] % width
+        for code, part in zip(both[0].tolist(), (0.5 / sizes[side][owners]).tolist(), strict=True):
+            shared[code] = shared.get(code, 0.0) + part
+    codes = np.array(sorted(shared), dtype=np.int64)
+    return np.stack([codes // width, codes % width]), np.array([shared[c] for c in codes.tolist()])
+
+
+class PairLoader:
+    """Batches of generated pairs in the order of `indices`, as often as it is iterated over.
+
+    A pair is drawn from the seed, the epoch and its number: a resumed run sees the same, and a held-out part the same
+    every time.
+
+    Parameters
+    ----------
+    source
+        Draws pairs.
+    indices
+        The pairs of each batch, by number.
+    settings
+        Of the pyramids.
+    dtype
+        Precision of the tensors.
+    seed
+        Of everything random; other parts have others.
+    """
+
+    def __init__(
+        self,
+        source: PairSource,
+        indices: Iterable[list[int]],
+        settings: PyramidSettings,
+        dtype: torch.dtype,
+        *,
+        seed: tuple[int, ...],
+    ) -> None:
+        self.source = source
+        self.indices = indices
+        self.settings = settings
+        self.dtype = dtype
+        self.seed = seed
+
+    def __iter__(self) -> Iterator[PairBatch]:
+        for epoch, rows in self._with_epochs():
+            drawn = [self.source.draw(np.random.default_rng([*self.seed, epoch, row])) for row in rows]
+            yield joined_pairs([drawn_batch(pair, self.settings) for pair in drawn]).to(dtype=self.dtype)
+
+    def _with_epochs(self) -> Iterator[tuple[int, list[int]]]:
+        batches = self.indices
+        return batches.with_epochs() if isinstance(batches, BatchStream) else ((0, rows) for rows in batches)
+
+
+def drawn_batch(pair: DrawnPair, settings: PyramidSettings) -> PairBatch:
+    """A drawn pair, whose clouds are in voxels, as a network takes it."""
+    return pair_batch(pair.source, pair.target, 1.0, settings, pair.truth)

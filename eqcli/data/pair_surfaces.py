@@ -1,0 +1,151 @@
+"""Complete surfaces that pairs are cut from, in units of the voxel, with what makes cutting quick."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.sparse import csr_array
+from scipy.spatial import cKDTree
+
+from eqcli.data.pair_shapes import Shape
+from eqcli.data.pair_solids import Floats
+from eqcli.errors import InputError, Where
+
+Mask = NDArray[np.bool_]
+
+REACH = 2.0
+"""Voxels within which a point of one cloud counts as seen in the other one too."""
+
+PER_VOXEL = 1.45
+"""Voxels that a random surface occupies for each square voxel of its area, as measured on procedural shapes."""
+
+DENSITY = 14.0
+"""Samples per square voxel of a procedural surface."""
+
+OCCLUDERS = 20000
+"""Points that hide others behind them."""
+
+
+@dataclass(frozen=True)
+class Complete:
+    """A dense cloud in voxels about the origin, to cut views from.
+
+    Attributes
+    ----------
+    points, normals
+        [N, 3]; normals outward, or None where they are unknown.
+    density
+        Points per square voxel of surface.
+    voxel
+        Edge of the voxel in the unit of the shape or file.
+    symmetries
+        Rotations [S, 3, 3] about the origin, or None.
+    stations
+        [K, 3]: where a sensor may stand inside a scene; None for objects, which are seen from outside.
+    coarse
+        Indices [M] of one point per voxel, or so.
+    near
+        [M, M]: which coarse points are within the reach of each other.
+    """
+
+    kind: str
+    points: Floats
+    normals: Floats | None
+    density: float
+    voxel: float
+    symmetries: Floats | None
+    stations: Floats | None
+    coarse: NDArray[np.int64]
+    near: csr_array
+    occluders: Floats
+
+    def overlap(self, first: Mask, second: Mask) -> float:
+        """The overlap of two sets [M] of coarse points: the mean of the shares of either that lie near the other."""
+        if not first.any() or not second.any():
+            return 0.0
+        shares = [(self.near @ b.astype(np.float32))[a] > 0 for a, b in ((first, second), (second, first))]
+        return float(shares[0].mean() + shares[1].mean()) / 2
+
+
+def completed(
+    kind: str,
+    points: Floats,
+    normals: Floats | None,
+    *,
+    density: float,
+    voxel: float,
+    symmetries: Floats | None = None,
+    stations: Floats | None = None,
+    rng: np.random.Generator,
+) -> Complete:
+    """What cutting needs of points in voxels."""
+    coarse = one_per_voxel(points)
+    pairs = cKDTree(points[coarse]).query_pairs(REACH, output_type="ndarray")
+    row = np.concatenate([pairs[:, 0], pairs[:, 1], np.arange(len(coarse))])
+    column = np.concatenate([pairs[:, 1], pairs[:, 0], np.arange(len(coarse))])
+    near = csr_array((np.ones(len(row), np.float32), (row, column)), shape=(len(coarse), len(coarse)))
+    hiding = points if len(points) <= OCCLUDERS else points[rng.choice(len(points), OCCLUDERS, replace=False)]
+    return Complete(kind, points, normals, density, voxel, symmetries, stations, coarse, near, hiding)
+
+
+def complete_shape(
+    kind: str, shape: Shape, voxels: float, rng: np.random.Generator, stations: Floats | None = None
+) -> Complete:
+    """A procedural shape, scaled so that it occupies about `voxels` voxels."""
+    voxel = float(np.sqrt(PER_VOXEL * shape.area / voxels))
+    # The centre of a symmetric shape is the origin, about which its rotations turn; others may be moved at will.
+    centre = np.zeros(3) if shape.symmetries is not None else shape.points.mean(0)
+    density = len(shape.points) * voxel**2 / shape.area
+    placed = None if stations is None else (stations - centre) / voxel
+    points = (shape.points - centre) / voxel
+    return completed(
+        kind, points, shape.normals, density=density, voxel=voxel, symmetries=shape.symmetries, stations=placed, rng=rng
+    )
+
+
+def complete_file(path: Path, voxels: float, rng: np.random.Generator, voxel: float | None = None) -> Complete:
+    """A cloud or mesh from a file, at the voxel given, or at one that makes it occupy about `voxels` voxels.
+
+    Raises InputError where the file cannot be read, or has no extent.
+    """
+    from eqcli.io.point_cloud import cleaned, read_cloud
+
+    cloud = cleaned(read_cloud(path, samples=int(DENSITY * voxels / PER_VOXEL), seed=0))
+    points = cloud.points - cloud.points.mean(0)
+    if not np.ptp(points, axis=0).max() > 0:
+        raise InputError("all points of the cloud are one", Where(path))
+    edge = voxel_for(points, voxels) if voxel is None else voxel
+    points = points / edge
+    area = len(one_per_voxel(points)) / PER_VOXEL
+    return completed(f"file:{path.stem}", points, cloud.normals, density=len(points) / area, voxel=edge, rng=rng)
+
+
+def voxel_for(points: Floats, voxels: float) -> float:
+    """The edge of a grid of which about `voxels` cells are occupied, or as many as there are points for."""
+    edge = float(np.ptp(points, axis=0).max()) / np.sqrt(voxels)
+    wanted = min(voxels, 0.6 * len(points))
+    for _ in range(6):
+        edge *= float(np.sqrt(len(one_per_voxel(points / edge)) / wanted))
+    return edge
+
+
+def one_per_voxel(points: Floats) -> NDArray[np.int64]:
+    """The index of the first point in each cell of the unit grid."""
+    cell = np.floor(points - points.min(0)).astype(np.int64)
+    size = cell.max(0) + 1
+    _, first = np.unique((cell[:, 0] * size[1] + cell[:, 1]) * size[2] + cell[:, 2], return_index=True)
+    return np.asarray(first)
+
+
+def measured_overlap(first: Floats, second: Floats, reach: float = REACH) -> float:
+    """The mean of the shares of either cloud that has a point of the other within `reach`."""
+    if not len(first) or not len(second):
+        return 0.0
+    shares = [
+        np.isfinite(cKDTree(b).query(a, distance_upper_bound=reach)[0]).mean()
+        for a, b in ((first, second), (second, first))
+    ]
+    return float(shares[0] + shares[1]) / 2
