@@ -2,7 +2,7 @@
 
 An edge says that cloud `source` lies in the frame of cloud `target` by a motion T with a covariance. With poses P that
 bring each cloud into the frame of a reference, the edge asks for P_source = P_target T; what is left over is the
-tangent log(P_target^-1 P_source T^-1) in the frame of the target, whose squared length is measured by the edge's
+twist log(P_target^-1 P_source T^-1) in the frame of the target, whose squared length is measured by the edge's
 information. The sum of Cauchy's loss of these is made small by reweighted Gauss-Newton steps, with a scale that
 falls (graduated non-convexity); edges that then do not fit are left out, and the others are fitted once more
 with weights that are their information alone.
@@ -74,7 +74,7 @@ class PoseGraph:
     reached
         `[N]`: whether edges that fit lead there.
     misfit
-        `[E, 6]`: the tangent that each edge is off by; NaN where an end is not reached.
+        `[E, 6]`: the twist that each edge is off by; NaN where an end is not reached.
     squared
         `[E]`: the same squared, in standard deviations; expected to be below `REJECTED`.
     fits
@@ -135,7 +135,7 @@ def _begin(count: int, edges: Sequence[Edge], inside: NDArray[np.bool_], referen
 
 
 def _judged(poses: FloatArray, edges: Sequence[Edge], reached: NDArray[np.bool_]) -> tuple[FloatArray, FloatArray]:
-    """The tangents `[E, 6]` that edges are off by, and their squares in standard deviations; NaN where not reached."""
+    """The twists `[E, 6]` that edges are off by, and their squares in standard deviations; NaN where not reached."""
     misfit, squared = np.full((len(edges), 6), np.nan), np.full(len(edges), np.nan)
     known = [k for k, edge in enumerate(edges) if reached[edge.source] and reached[edge.target]]
     if known:
@@ -159,7 +159,7 @@ class _System:
         self.moved = moved
 
     def misfit(self, poses: FloatArray) -> FloatArray:
-        """The tangents `[E, 6]` that edges are off by, in the frames of their targets."""
+        """The twists `[E, 6]` that edges are off by, in the frames of their targets."""
         return logarithm(inverse(poses[self.target]) @ poses[self.source] @ self.back)
 
     def squared(self, misfit: FloatArray) -> FloatArray:

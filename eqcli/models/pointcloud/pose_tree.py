@@ -108,8 +108,8 @@ def _squared_gaps(edges: Sequence[Edge], loops: NDArray[np.int64]) -> FloatArray
     for k, (end, begin) in enumerate(ends):
         carry = adjoint(np.where((loops[:, 3 + k] == 0)[:, None, None], end, begin))
         total += carry @ covariances[loops[:, k]] @ np.swapaxes(carry, -1, -2)
-    tangents = logarithm(around)
-    return np.asarray(np.einsum("ni,ni->n", tangents, np.linalg.solve(total, tangents[..., None])[..., 0]))
+    twists = logarithm(around)
+    return np.asarray(np.einsum("ni,ni->n", twists, np.linalg.solve(total, twists[..., None])[..., 0]))
 
 
 def _triangles(edges: Sequence[Edge]) -> Iterator[tuple[int, ...]]:
