@@ -1,0 +1,1 @@
+"""Hyper-parameters of the models of point clouds, without torch."""

@@ -1,0 +1,86 @@
+"""What PARE-Net is trained by: superpoints, points of patches, and vectors that the true rotation has turned."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+from torch.nn.functional import logsigmoid, softplus
+
+from eqcli.models.pointcloud.pare_matching import patch_log_likelihood
+
+NEAR, FAR = 0.1, 1.4
+"""Unit features of what belongs together are to be nearer than the first, of what does not farther than the second."""
+
+SHARPNESS = 24.0
+
+LEAST_OVERLAP = 0.1
+"""Superpoints whose patches overlap less are neither to be alike nor to differ."""
+
+
+def circle_loss(first: Tensor, second: Tensor, overlaps: Tensor) -> Tensor:
+    """Overlap-weighted circle loss of unit features `[n, C]` and `[m, C]`; overlaps `[n, m]`.
+
+    Qin et al., Geometric Transformer, CVPR 2022, section 3.4; Sun et al., Circle Loss, CVPR 2020.
+    """
+    distance = ((2.0 - 2.0 * first @ second.T).clamp(min=0.0) + 1e-8).sqrt()
+    same, other = overlaps > LEAST_OVERLAP, overlaps == 0
+    # The pull of a pair grows with its distance from where it should be; it has no gradient of its own.
+    pull = ((distance - NEAR).clamp(min=0.0) * overlaps.sqrt()).detach()
+    push = (FAR - distance).clamp(min=0.0).detach()
+    near = (SHARPNESS * pull * (distance - NEAR)).masked_fill(~same, -1e9)
+    far = (SHARPNESS * push * (FAR - distance)).masked_fill(~other, -1e9)
+    terms = []
+    for dim in (1, 0):
+        useful = same.any(dim) & other.any(dim)
+        each = softplus(near.logsumexp(dim) + far.logsumexp(dim)) / SHARPNESS
+        terms.append(each[useful].mean() if bool(useful.any()) else distance.sum() * 0.0)
+    return (terms[0] + terms[1]) / 2
+
+
+def patch_loss(
+    features: tuple[Tensor, Tensor], open_: tuple[Tensor, Tensor], real: tuple[Tensor, Tensor], together: Tensor
+) -> Tensor:
+    """Negative log likelihood of the true matches of S pairs of patches, and of having none where there is none.
+
+    Parameters
+    ----------
+    features, open_, real
+        As :func:`patch_log_likelihood` takes them.
+    together
+        `[S, p, q]` bool, points that truly match.
+    """
+    likelihood = patch_log_likelihood(*features, *real, *open_)
+    found = -likelihood[together].mean() if bool(together.any()) else likelihood.new_zeros(())
+    for logits, mask, has in zip(open_, real, (together.any(2), together.any(1)), strict=True):
+        lonely = mask & ~has
+        if bool(lonely.any()):
+            found = found - logsigmoid(-logits[lonely]).mean() / 2
+    return found
+
+
+def rotation_loss(first: Tensor, second: Tensor, rotation: Tensor, matches: Tensor, apart: Tensor) -> Tensor:
+    """Contrast of unit-norm vector features, the first turned by the true rotation.
+
+    Parameters
+    ----------
+    first, second
+        `[n, 3, V]` and `[m, 3, V]`.
+    rotation
+        `[3, 3]`.
+    matches, apart
+        `[2, M]` and `[2, K]`, points that lie together, and points that lie far from each other.
+    """
+    turned = rotation @ first
+    same = _distance(turned[matches[0]], second[matches[1]])
+    other = _distance(turned[apart[0]], second[apart[1]])
+    loss = (same - NEAR).clamp(min=0.0).mean() if len(same) else turned.sum() * 0.0
+    return loss + ((FAR - other).clamp(min=0.0).mean() if len(other) else 0.0)
+
+
+def _distance(first: Tensor, second: Tensor) -> Tensor:
+    return ((first - second).square().sum((-2, -1)) + 1e-8).sqrt()
+
+
+def unit_norm(vectors: Tensor) -> Tensor:
+    """Vector features `[n, 3, V]` scaled so that all numbers of a point have a square sum of 1."""
+    return vectors * torch.rsqrt(vectors.square().sum((-2, -1), keepdim=True) + 1e-12)

@@ -1,0 +1,116 @@
+"""From features to matches: superpoints first, then the points of their patches; and the rotation of each match."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from eqcli.geometry.kabsch import optimal_rotation
+
+FEWEST_SCORES = 1e-12
+
+
+def superpoint_scores(first: Tensor, second: Tensor) -> Tensor:
+    """How alike unit features `[n, C]` and `[m, C]` are, `[n, m]`: exp(-|f - g|^2), normalised along both sides."""
+    alike = torch.exp(-(2.0 - 2.0 * first @ second.T).clamp(min=0.0))
+    return (alike / alike.sum(1, keepdim=True)) * (alike / alike.sum(0, keepdim=True))
+
+
+def best_pairs(scores: Tensor, count: int) -> Tensor:
+    """The pairs with the highest scores, `[S, 2]`, best first; fewer where there are fewer."""
+    flat = scores.flatten()
+    chosen = flat.topk(min(count, len(flat))).indices
+    return torch.stack([chosen // scores.shape[1], chosen % scores.shape[1]], dim=1)
+
+
+def patches(points: Tensor, centres: Tensor, owner: Tensor, size: int) -> tuple[Tensor, Tensor]:
+    """The points of each superpoint's patch: indices `[n, size]` and which of them are real.
+
+    Parameters
+    ----------
+    points, centres
+        `[N, 3]` and `[n, 3]`.
+    owner
+        `[N]`, the superpoint of each point.
+    size
+        Of larger patches the points nearest to the superpoint are kept.
+    """
+    distance = (points - centres[owner]).square().sum(1)
+    order = distance.argsort(stable=True)
+    order = order[owner[order].argsort(stable=True)]
+    counts = torch.bincount(owner, minlength=len(centres))
+    rank = torch.arange(len(points), device=points.device) - (counts.cumsum(0) - counts)[owner[order]]
+    size = min(size, int(counts.max()))
+    kept = rank < size
+    index = torch.zeros(len(centres), size, dtype=torch.long, device=points.device)
+    real = torch.zeros(len(centres), size, dtype=torch.bool, device=points.device)
+    index[owner[order][kept], rank[kept]] = order[kept]
+    real[owner[order][kept], rank[kept]] = True
+    return index, real
+
+
+def patch_log_likelihood(
+    first: Tensor, second: Tensor, first_real: Tensor, second_real: Tensor, first_open: Tensor, second_open: Tensor
+) -> Tensor:
+    """Log likelihood `[S, p, q]` that two points of a pair of patches match.
+
+    The softmax over either side times the likelihoods that either point has a match at all.
+
+    Parameters
+    ----------
+    first, second
+        Features `[S, p, F]` and `[S, q, F]`.
+    first_real, second_real
+        Which entries are points, `[S, p]` and `[S, q]`.
+    first_open, second_open
+        Logits of having a match, `[S, p]` and `[S, q]`.
+    """
+    logits = first @ second.transpose(1, 2) / first.shape[-1] ** 0.5
+    both = first_real.unsqueeze(2) & second_real.unsqueeze(1)
+    logits = logits.masked_fill(~both, -1e9)
+    open_ = torch.nn.functional.logsigmoid(first_open).unsqueeze(2) + torch.nn.functional.logsigmoid(
+        second_open
+    ).unsqueeze(1)
+    return (logits.log_softmax(1) + logits.log_softmax(2) + open_).masked_fill(~both, -1e9)
+
+
+def point_matches(
+    likelihood: Tensor, first: Tensor, second: Tensor, candidates: int, least: float
+) -> tuple[Tensor, Tensor]:
+    """Matches of points from those within pairs of patches: `[M, 2]` and their likelihood, the highest first.
+
+    A match is among the `candidates` best of either of its points. The same two points in several pairs of patches
+    are one match, with the highest of its likelihoods.
+
+    Parameters
+    ----------
+    likelihood
+        `[S, p, q]`.
+    first, second
+        Indices of the points, `[S, p]` and `[S, q]`.
+    least
+        Matches below are dropped.
+    """
+    rows = likelihood >= _kth_largest(likelihood, candidates, 2)
+    columns = likelihood >= _kth_largest(likelihood, candidates, 1)
+    chosen = rows & columns & (likelihood > max(least, FEWEST_SCORES))
+    s, i, j = chosen.nonzero(as_tuple=True)
+    value, a, b = likelihood[s, i, j], first[s, i], second[s, j]
+    order = value.argsort(descending=True, stable=True)
+    key = a[order] * (int(second.max()) + 1 if second.numel() else 1) + b[order]
+    unique, place = key.unique(return_inverse=True)
+    # The first of equal keys is the likeliest: later ones are written before it.
+    where = torch.full((len(unique),), len(key), dtype=torch.long, device=key.device)
+    where.scatter_reduce_(0, place, torch.arange(len(key), device=key.device), "amin")
+    kept = order[where.sort().values]
+    return torch.stack([a[kept], b[kept]], dim=1), value[kept]
+
+
+def _kth_largest(values: Tensor, k: int, dim: int) -> Tensor:
+    count = min(k, values.shape[dim])
+    return values.topk(count, dim=dim).values.narrow(dim, count - 1, 1)
+
+
+def match_rotations(first: Tensor, second: Tensor) -> Tensor:
+    """The rotation that best turns the vectors `[M, 3, V]` of each match's source point to those of its target."""
+    return optimal_rotation(second @ first.transpose(1, 2))[0]

@@ -1,0 +1,235 @@
+"""PARE-Net: registration at low overlap by features that turn with the cloud (Yao et al., ECCV 2024)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from eqcli.graph.pair_batch import PairBatch, PairTruth
+from eqcli.graph.points.pyramid import Pyramid
+from eqcli.models.pointcloud.base import Described, MatchedPoints, RegistrationNetwork
+from eqcli.models.pointcloud.configs.pare_net import PareNetConfig
+from eqcli.models.pointcloud.pare_encoder import PareEncoder
+from eqcli.models.pointcloud.pare_losses import circle_loss, patch_loss, rotation_loss, unit_norm
+from eqcli.models.pointcloud.pare_matching import (
+    best_pairs,
+    match_rotations,
+    patch_log_likelihood,
+    patches,
+    point_matches,
+    superpoint_scores,
+)
+from eqcli.nn.geometric_attention import GeometricTransformer
+from eqcli.nn.vector_neurons import InvariantHead, VectorLinear
+
+TRAINED_PATCHES = 96
+"""Overlapping pairs of superpoints whose patches are matched in a step of training, at most."""
+
+CONTRASTED = 512
+"""Pairs of points that vector features are contrasted for, at most, of either kind."""
+
+
+@dataclass(frozen=True)
+class Side:
+    """One cloud of a pair, with its features."""
+
+    points: Tensor
+    centres: Tensor
+    owner: Tensor
+    features: Tensor
+    open: Tensor
+    superpoints: Tensor
+    encoded: Tensor
+    decoded: Tensor
+
+
+class PareNet(RegistrationNetwork):
+    """Position-aware rotation-equivariant convolutions, an invariant head, coarse-to-fine matching.
+
+    Every match gives a rotation of its own, from vector features of its two points.
+    """
+
+    config: PareNetConfig
+
+    def __init__(self, config: PareNetConfig) -> None:
+        super().__init__(config)
+        fine, coarse = config.channels[config.fine_level], config.channels[-1]
+        self.encoder = PareEncoder(config)
+        self.fine_head = nn.Sequential(InvariantHead(fine, config.slope), nn.Linear(3 * fine, config.features))
+        self.open_head = nn.Linear(config.features, 1)
+        self.coarse_head = InvariantHead(coarse, config.slope)
+        settings = config.transformer
+        self.transformer = GeometricTransformer(
+            3 * coarse,
+            settings.channels,
+            settings.heads,
+            settings.blocks,
+            settings.distance,
+            settings.angle,
+            settings.triplets,
+        )
+        self.encoder_vectors = VectorLinear(fine, config.vectors)
+        self.decoder_vectors = VectorLinear(fine, config.vectors)
+
+    def describe(self, cloud: Pyramid) -> Described:
+        """Features of the fine points of clouds, each cloud by itself; `vectors` are those of `hypothesis_features`."""
+        features, vectors = self._described(cloud)[:2]
+        return Described(cloud.fine.points, features, vectors[self.config.hypothesis_features])
+
+    def _described(self, cloud: Pyramid) -> tuple[Tensor, dict[str, Tensor], Tensor]:
+        encoded, decoded = self.encoder(cloud)
+        vectors = {
+            "encoder": unit_norm(self.encoder_vectors(encoded[self.config.fine_level])),
+            "decoder": unit_norm(self.decoder_vectors(decoded)),
+        }
+        return self.fine_head(decoded), vectors, self.coarse_head(encoded[-1])
+
+    def _sides(self, batch: PairBatch) -> list[tuple[Side, Side]]:
+        """Source and target of each pair. Superpoints of the two know of each other."""
+        source, target = self._parts(batch.source), self._parts(batch.target)
+        pairs = []
+        for one, other in zip(source, target, strict=True):
+            first, second = self.transformer(one.superpoints, other.superpoints, one.centres, other.centres)
+            unit = torch.nn.functional.normalize
+            pairs.append((_with(one, unit(first, dim=1)), _with(other, unit(second, dim=1))))
+        return pairs
+
+    def _parts(self, cloud: Pyramid) -> list[Side]:
+        features, vectors, coarse = self._described(cloud)
+        fine, last = cloud.fine.counts.tolist(), cloud.coarse.counts.tolist()
+        of_fine = (
+            x.split(fine)
+            for x in (
+                cloud.fine.points,
+                cloud.patch,
+                features,
+                self.open_head(features)[:, 0],
+                vectors["encoder"],
+                vectors["decoder"],
+            )
+        )
+        parts = []
+        for points, owner, feature, open_, encoded, decoded, centres, start, above in zip(
+            *of_fine, cloud.coarse.points.split(last), cloud.coarse.starts, coarse.split(last), strict=True
+        ):
+            parts.append(Side(points, centres, owner - start, feature, open_, above, encoded, decoded))
+        return parts
+
+    def losses(self, batch: PairBatch) -> dict[str, Tensor]:
+        assert batch.truth is not None
+        terms: dict[str, list[Tensor]] = {"coarse": [], "fine": [], "rotation": []}
+        for sides, truth in zip(self._sides(batch), split_truth(batch), strict=True):
+            overlaps = truth.overlaps.new_zeros(len(sides[0].centres), len(sides[1].centres))
+            overlaps[truth.superpoints[0], truth.superpoints[1]] = truth.overlaps
+            terms["coarse"].append(circle_loss(sides[0].superpoints, sides[1].superpoints, overlaps))
+            terms["fine"].append(self._patch_loss(sides, truth))
+            terms["rotation"].append(self._rotation_loss(sides, truth))
+        means = {name: torch.stack(values).mean() for name, values in terms.items()}
+        weights = self.config.weights
+        loss = sum((getattr(weights, name) * mean for name, mean in means.items()), means["coarse"].new_zeros(()))
+        return {"loss": loss, **means}
+
+    def _patch_loss(self, sides: tuple[Side, Side], truth: PairTruth) -> Tensor:
+        chosen = evenly(truth.superpoints[:, truth.overlaps > 0], TRAINED_PATCHES)
+        if not chosen.shape[1]:
+            return sides[0].features.sum() * 0.0
+        index, real = self._patches(sides, chosen.T)
+        together = _near(sides, index, truth, self.config.match_radius)
+        features = tuple(side.features[i] for side, i in zip(sides, index, strict=True))
+        open_ = tuple(side.open[i] for side, i in zip(sides, index, strict=True))
+        return patch_loss(features, open_, real, together & real[0].unsqueeze(2) & real[1].unsqueeze(1))  # type: ignore[arg-type]
+
+    def _rotation_loss(self, sides: tuple[Side, Side], truth: PairTruth) -> Tensor:
+        matches = evenly(truth.matches, CONTRASTED)
+        apart = _apart(sides, truth, self.config.apart_radius)
+        return sum(
+            (
+                rotation_loss(getattr(sides[0], kind), getattr(sides[1], kind), truth.rotation[0], matches, apart) / 2
+                for kind in ("encoded", "decoded")
+            ),
+            matches.new_zeros((), dtype=truth.rotation.dtype),
+        )
+
+    def _patches(self, sides: tuple[Side, Side], pairs: Tensor) -> tuple[tuple[Tensor, Tensor], tuple[Tensor, Tensor]]:
+        """Points of the patches of pairs of superpoints `[S, 2]`, and which entries are real, of either side."""
+        made = [patches(side.points, side.centres, side.owner, self.config.patch) for side in sides]
+        index, real = zip(
+            *((index[pairs[:, k]], real[pairs[:, k]]) for k, (index, real) in enumerate(made)), strict=True
+        )
+        return index, real
+
+    @torch.no_grad()
+    def matches(self, batch: PairBatch) -> list[MatchedPoints]:
+        return [self._match(sides) for sides in self._sides(batch)]
+
+    def _match(self, sides: tuple[Side, Side]) -> MatchedPoints:
+        config = self.config
+        pairs = best_pairs(superpoint_scores(sides[0].superpoints, sides[1].superpoints), config.superpoint_matches)
+        index, real = self._patches(sides, pairs)
+        features = [side.features[i] for side, i in zip(sides, index, strict=True)]
+        open_ = [side.open[i] for side, i in zip(sides, index, strict=True)]
+        likelihood = patch_log_likelihood(features[0], features[1], *real, open_[0], open_[1]).exp()
+        found, confidence = point_matches(likelihood, *index, config.candidates, config.confidence)
+        kind = "encoded" if config.hypothesis_features == "encoder" else "decoded"
+        vectors = [getattr(side, kind) for side in sides]
+        rotations = match_rotations(vectors[0][found[:, 0]], vectors[1][found[:, 1]])
+        described = [Described(s.points, s.features, v) for s, v in zip(sides, vectors, strict=True)]
+        return MatchedPoints(described[0], described[1], found, confidence, rotations, pairs)
+
+
+def _with(side: Side, superpoints: Tensor) -> Side:
+    return Side(
+        side.points, side.centres, side.owner, side.features, side.open, superpoints, side.encoded, side.decoded
+    )
+
+
+def split_truth(batch: PairBatch) -> list[PairTruth]:
+    """The truth of each pair, its points numbered from 0."""
+    truth = batch.truth
+    assert truth is not None
+    starts = torch.stack([batch.source.fine.starts, batch.target.fine.starts])
+    coarse = torch.stack([batch.source.coarse.starts, batch.target.coarse.starts])
+    matches = truth.matches.split(truth.match_counts.tolist(), dim=1)
+    superpoints = truth.superpoints.split(truth.superpoint_counts.tolist(), dim=1)
+    overlaps = truth.overlaps.split(truth.superpoint_counts.tolist())
+    return [
+        PairTruth(
+            truth.rotation[b : b + 1],
+            truth.translation[b : b + 1],
+            matches[b] - starts[:, b : b + 1],
+            truth.match_counts[b : b + 1],
+            superpoints[b] - coarse[:, b : b + 1],
+            overlaps[b],
+            truth.superpoint_counts[b : b + 1],
+        )
+        for b in range(len(batch))
+    ]
+
+
+def evenly(columns: Tensor, count: int) -> Tensor:
+    """At most `count` columns, evenly among them: training repeats exactly without a random draw."""
+    n = columns.shape[1]
+    if n <= count:
+        return columns
+    return columns[:, torch.arange(count, device=columns.device) * n // count]
+
+
+def _near(sides: tuple[Side, Side], index: tuple[Tensor, Tensor], truth: PairTruth, radius: float) -> Tensor:
+    """Which points of pairs of patches lie together in the true pose, `[S, p, q]`."""
+    moved = sides[0].points @ truth.rotation[0].T + truth.translation[0]
+    return torch.cdist(moved[index[0]], sides[1].points[index[1]]) < radius
+
+
+def _apart(sides: tuple[Side, Side], truth: PairTruth, radius: float) -> Tensor:
+    """Points that lie far from each other in the true pose, `[2, K]`."""
+    first = evenly(torch.arange(len(sides[0].points), device=truth.rotation.device)[None], CONTRASTED)[0]
+    second = evenly(torch.arange(len(sides[1].points), device=truth.rotation.device)[None], CONTRASTED)[0]
+    count = max(len(first), len(second))
+    turn = torch.arange(count, device=first.device)
+    # A stride coprime to most lengths pairs points all over the two clouds.
+    first, second = first[turn % len(first)], second[(turn * 97 + 13) % len(second)]
+    moved = sides[0].points[first] @ truth.rotation[0].T + truth.translation[0]
+    far = (moved - sides[1].points[second]).norm(dim=1) > radius
+    return torch.stack([first[far], second[far]])
