@@ -158,9 +158,9 @@ def cleaned(cloud: PointCloud) -> PointCloud:
         raise InputError(f"only {len(kept)} distinct points, and {FEWEST_POINTS} are needed ({found})", where)
     notes = []
     if not finite.all():
-        notes.append(f"{len(cloud) - int(finite.sum())} points that are not finite were left out")
+        notes.append(f"points that are not finite were left out: {len(cloud) - int(finite.sum())}")
     if repeated:
-        notes.append(f"{repeated} exact repetitions of points were left out")
+        notes.append(f"exact repetitions of points were left out: {repeated}")
     return replace(kept, notes=[*cloud.notes, *notes])
 
 
