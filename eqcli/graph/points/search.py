@@ -6,6 +6,7 @@ On the CPU a k-d tree of scipy with as many threads as torch has; on CUDA all di
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from math import inf
 from typing import Any
 
@@ -122,6 +123,46 @@ def within(
     return number.cumsum(0), torch.cat([part[1] for part in found]), torch.cat([part[2] for part in found])
 
 
+@dataclass(frozen=True)
+class Block:
+    """The neighbourhoods of consecutive points of a cloud."""
+
+    rows: slice
+    """Which points."""
+    index: Tensor
+    """`[B, k]` int64, rows of the cloud, nearest first; the point itself where there is no further neighbour."""
+    distance: Tensor
+    """`[B, k]`; inf where there is no further neighbour."""
+
+
+def neighbour_blocks(points: Tensor, k: int, *, radius: float | None = None, rows: int = 2**15) -> Iterator[Block]:
+    """The k nearest points of every point of one cloud, itself included, `rows` points at a time.
+
+    What is held at a time does not grow with the cloud. With a `radius`, neighbours farther than it are absent.
+
+    Raises
+    ------
+    InputError
+        As :func:`nearest`; a radius that is not positive.
+    """
+    require_points(points)
+    require_count(k, "the number of neighbours")
+    if radius is not None:
+        require_length(radius, "the radius")
+    k = min(k, len(points))
+    tree = None if points.is_cuda else _tree(points)
+    for start in range(0, len(points), rows):
+        block = points[start : start + rows]
+        if tree is None:
+            distance, index = _nearest_blocks(block, points, k)
+        else:
+            distance, index = _query(tree, block, k, radius)
+        beyond = torch.isinf(distance) if radius is None else ~(distance <= radius)
+        own = torch.arange(start, start + len(block), device=points.device).unsqueeze(1)
+        index = torch.where(beyond, own, index)
+        yield Block(slice(start, start + len(block)), index, distance.to(points.dtype).masked_fill(beyond, inf))
+
+
 def _spans(
     queries: Tensor, points: Tensor, query_counts: Counts | None, point_counts: Counts | None
 ) -> list[tuple[int, int, int, int]]:
@@ -144,11 +185,19 @@ def _tree(points: Tensor) -> Any:
     return cKDTree(points.detach().double().numpy())
 
 
-def _nearest_tree(queries: Tensor, points: Tensor, k: int) -> tuple[Tensor, Tensor]:
-    distance, index = _tree(points).query(
-        queries.detach().double().numpy(), k=np.arange(1, k + 1), workers=torch.get_num_threads()
+def _query(tree: Any, queries: Tensor, k: int, radius: float | None = None) -> tuple[Tensor, Tensor]:
+    """The k nearest; inf and the number of points where the radius ends earlier."""
+    # The tree asks for less than its bound, the radius includes it.
+    bound = inf if radius is None else float(np.nextafter(radius, inf))
+    places, threads = np.arange(1, k + 1), torch.get_num_threads()
+    distance, index = tree.query(
+        queries.detach().double().numpy(), k=places, distance_upper_bound=bound, workers=threads
     )
     return torch.from_numpy(distance), torch.from_numpy(index)
+
+
+def _nearest_tree(queries: Tensor, points: Tensor, k: int) -> tuple[Tensor, Tensor]:
+    return _query(_tree(points), queries, k)
 
 
 def _nearest_blocks(queries: Tensor, points: Tensor, k: int) -> tuple[Tensor, Tensor]:
@@ -171,12 +220,9 @@ def _within(
         for distance in _distance_blocks(queries, points):
             yield _packed(*_sorted_rows(distance, min(limit or len(points), len(points))), radius)
     elif limit is not None:
-        k, tree, bound = min(limit, len(points)), _tree(points), float(np.nextafter(radius, inf))
-        for block in queries.detach().double().split(QUERIES):
-            d, i = tree.query(
-                block.numpy(), k=np.arange(1, k + 1), distance_upper_bound=bound, workers=torch.get_num_threads()
-            )
-            yield _packed(torch.from_numpy(d), torch.from_numpy(i), radius)
+        tree = _tree(points)
+        for block in queries.split(QUERIES):
+            yield _packed(*_query(tree, block, min(limit, len(points)), radius), radius)
     else:
         tree = _tree(points)
         for block in queries.detach().double().split(QUERIES):
