@@ -87,7 +87,7 @@ def test_blocks_sum_to_a_hundred_or_are_empty():
     x = torch.cat([x, torch.full((1, 3), 50.0, dtype=x.dtype), x[:1]])
     n = torch.cat([n, n[:2]])
     n[3] = 0
-    sums = fpfh(x, n, 0.4).unflatten(1, (3, 11)).sum(2)
+    sums = fpfh(x, n, 0.8).unflatten(1, (3, 11)).sum(2)
     assert torch.allclose(sums[3], torch.zeros(3, dtype=x.dtype))
     assert torch.allclose(sums[200], torch.zeros(3, dtype=x.dtype))
     rest = torch.tensor([i for i in range(202) if i not in (3, 200)])
