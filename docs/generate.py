@@ -74,6 +74,12 @@ def docking_recipe() -> str:
     return "\n\n".join(sections(DockingRecipe, ""))
 
 
+def pointcloud_recipe() -> str:
+    from eqcli.recipe.pointcloud import PointCloudRecipe
+
+    return "\n\n".join(sections(PointCloudRecipe, ""))
+
+
 def pipeline_recipe() -> str:
     from eqcli.recipe.schema import PipelineRecipe
 
@@ -245,6 +251,7 @@ PARTS: dict[str, Callable[[], str]] = {
     "generators-recipe": generators_recipe,
     "molecules-recipe": molecules_recipe,
     "docking-recipe": docking_recipe,
+    "pointcloud-recipe": pointcloud_recipe,
     "pipeline-recipe": pipeline_recipe,
     "pipeline-steps": pipeline_steps,
     "label-names": label_names,

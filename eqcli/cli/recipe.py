@@ -33,6 +33,7 @@ class Kind(StrEnum):
     generators = "generators"
     molecules = "molecules"
     docking = "docking"
+    pointcloud = "pointcloud"
     pipeline = "pipeline"
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -11,15 +10,15 @@ import torch
 from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
-from eqcli.data.batches import BatchStream
-from eqcli.graph.pair_batch import PairBatch, PairTruth, joined_pairs
+from eqcli.graph.pair_batch import PairBatch, PairTruth
 from eqcli.graph.points.pyramid import Pyramid, pyramid
 
 if TYPE_CHECKING:
-    from eqcli.data.pair_generation import DrawnPair, PairSource
+    from eqcli.data.pair_generation import DrawnPair
     from eqcli.models.pointcloud.configs.pare_net import PareNetConfig
 
 Floats = NDArray[np.float64]
+Points = NDArray[np.float32] | NDArray[np.float64]
 Integers = NDArray[np.int64]
 
 
@@ -37,14 +36,14 @@ class PyramidSettings:
         return cls(len(config.channels), config.fine_level, config.neighbours, config.match_radius)
 
 
-def cloud_pyramid(points: Floats, voxel: float, settings: PyramidSettings) -> Pyramid:
+def cloud_pyramid(points: Points, voxel: float, settings: PyramidSettings) -> Pyramid:
     """The pyramid of a cloud `[N, 3]`, its positions in voxels, float64."""
     scaled = torch.from_numpy(np.ascontiguousarray(points, dtype=np.float64) / voxel)
     return pyramid(scaled, levels=settings.levels, fine_level=settings.fine_level, neighbours=settings.neighbours)
 
 
 def pair_batch(
-    source: Floats, target: Floats, voxel: float, settings: PyramidSettings, truth: Floats | None = None
+    source: Points, target: Points, voxel: float, settings: PyramidSettings, truth: Floats | None = None
 ) -> PairBatch:
     """One pair of clouds `[N, 3]` and `[M, 3]`; `truth [4, 4]` is the motion of the source in their unit."""
     one, other = (cloud_pyramid(points, voxel, settings) for points in (source, target))
@@ -98,51 +97,6 @@ def patch_overlaps(pairs: Integers, source: Integers, target: Integers) -> tuple
             shared[code] = shared.get(code, 0.0) + part
     codes = np.array(sorted(shared), dtype=np.int64)
     return np.stack([codes // width, codes % width]), np.array([shared[c] for c in codes.tolist()])
-
-
-class PairLoader:
-    """Batches of generated pairs in the order of `indices`, as often as it is iterated over.
-
-    A pair is drawn from the seed, the epoch and its number: a resumed run sees the same, and a held-out part the same
-    every time.
-
-    Parameters
-    ----------
-    source
-        Draws pairs.
-    indices
-        The pairs of each batch, by number.
-    settings
-        Of the pyramids.
-    dtype
-        Precision of the tensors.
-    seed
-        Of everything random; other parts have others.
-    """
-
-    def __init__(
-        self,
-        source: PairSource,
-        indices: Iterable[list[int]],
-        settings: PyramidSettings,
-        dtype: torch.dtype,
-        *,
-        seed: tuple[int, ...],
-    ) -> None:
-        self.source = source
-        self.indices = indices
-        self.settings = settings
-        self.dtype = dtype
-        self.seed = seed
-
-    def __iter__(self) -> Iterator[PairBatch]:
-        for epoch, rows in self._with_epochs():
-            drawn = [self.source.draw(np.random.default_rng([*self.seed, epoch, row])) for row in rows]
-            yield joined_pairs([drawn_batch(pair, self.settings) for pair in drawn]).to(dtype=self.dtype)
-
-    def _with_epochs(self) -> Iterator[tuple[int, list[int]]]:
-        batches = self.indices
-        return batches.with_epochs() if isinstance(batches, BatchStream) else ((0, rows) for rows in batches)
 
 
 def drawn_batch(pair: DrawnPair, settings: PyramidSettings) -> PairBatch:

@@ -21,6 +21,8 @@ from eqcli.models.generators.config import GENERATORS
 from eqcli.models.molecules.build import make_molecule_generator
 from eqcli.models.molecules.config import MOLECULE_GENERATORS
 from eqcli.models.molecules.vocabulary import Vocabulary
+from eqcli.models.pointcloud.build import make_registration_network
+from eqcli.models.pointcloud.config import POINT_CLOUD_MODELS
 from eqcli.models.potentials.build import make_potential
 from eqcli.models.potentials.config import POTENTIALS
 from eqcli.models.potentials.uncertainty import LastLayerUncertainty
@@ -32,6 +34,7 @@ if TYPE_CHECKING:
     from eqcli.models.dynamics.base import DynamicsModel
     from eqcli.models.generators.base import CrystalGenerator
     from eqcli.models.molecules.base import MoleculeGenerator
+    from eqcli.models.pointcloud.base import RegistrationNetwork
     from eqcli.models.potentials.base import Potential
 
 Header = dict[str, Any]
@@ -176,11 +179,20 @@ def _docking(header: Header, source: Path) -> nn.Module:
         raise InputError(f"the header of this model is damaged: its inputs are {inputs}", Where(source)) from error
 
 
+def _describe_registration(model: RegistrationNetwork) -> Header:
+    return {"units": {"length": "voxel"}}
+
+
+def _registration(header: Header, source: Path) -> nn.Module:
+    return make_registration_network(config_in(header, POINT_CLOUD_MODELS, source))
+
+
 FAMILIES: dict[str, Family] = {
     "potentials": Family(_describe_potential, _potential, ("elements",)),
     "dynamics": Family(_describe_dynamics, _dynamics, ("inputs",)),
     "generators": Family(_describe_generator, _generator, ("elements", "sizes")),
     "molecules": Family(_describe_molecules, _molecules, ("vocabulary", "sizes")),
     "docking": Family(_describe_docking, _docking, ("inputs",)),
+    "pointcloud": Family(_describe_registration, _registration),
 }
 """By the `family` of a header."""

@@ -8,6 +8,7 @@ from eqcli.recipe.docking import DockingDataSection
 from eqcli.recipe.dynamics import ParticleDataSection
 from eqcli.recipe.generators import CrystalDataSection
 from eqcli.recipe.molecules import MoleculeDataSection
+from eqcli.recipe.pointcloud import PairsSection
 from eqcli.recipe.schema import BatchSection, DataSection, PipelineRecipe, TrainRecipe
 from eqcli.recipe.training import TrainingRecipe
 from eqcli.tasks.pipeline_state import REFERENCE
@@ -40,12 +41,19 @@ def _loss(recipe: TrainRecipe) -> dict[str, Any]:
 
 
 def _data(
-    data: DataSection | ParticleDataSection | CrystalDataSection | MoleculeDataSection | DockingDataSection,
+    data: DataSection
+    | ParticleDataSection
+    | CrystalDataSection
+    | MoleculeDataSection
+    | DockingDataSection
+    | PairsSection,
 ) -> dict[str, Any]:
     """The files of each part, or how much of it is simulated."""
     parts = {part: value for part in ("train", "valid", "test") if (value := getattr(data, part))}
     if isinstance(data, ParticleDataSection) and data.system is not None:
         return {"system": data.system, **parts}
+    if isinstance(data, PairsSection) and data.generated is not None:
+        return {"generated": f"{data.generated.pairs} pairs an epoch", **{p: _files(v) for p, v in parts.items()}}
     return {part: _files(files) for part, files in parts.items()}
 
 

@@ -15,7 +15,7 @@ from eqcli.recipe.steps import ARGUMENTS, outputs
 from eqcli.recipe.training import TRAININGS
 from eqcli.recipe.yaml12 import dump_scalar
 
-Kind = Literal["train", "dynamics", "generators", "molecules", "docking", "pipeline"]
+Kind = Literal["train", "dynamics", "generators", "molecules", "docking", "pointcloud", "pipeline"]
 WIDTH = 110
 BOUND_WORDS = {"gt": "above", "ge": "at least", "lt": "below", "le": "at most"}
 

@@ -9,9 +9,10 @@ from eqcli.recipe.dynamics import DynamicsRecipe
 from eqcli.recipe.fields import Model
 from eqcli.recipe.generators import GeneratorRecipe
 from eqcli.recipe.molecules import MoleculesRecipe
+from eqcli.recipe.pointcloud import PointCloudRecipe
 from eqcli.recipe.schema import TrainRecipe
 
-TrainingRecipe = TrainRecipe | DynamicsRecipe | GeneratorRecipe | MoleculesRecipe | DockingRecipe
+TrainingRecipe = TrainRecipe | DynamicsRecipe | GeneratorRecipe | MoleculesRecipe | DockingRecipe | PointCloudRecipe
 
 TRAININGS: dict[str, Model] = {
     "potentials": TrainRecipe,
@@ -19,6 +20,7 @@ TRAININGS: dict[str, Model] = {
     "generators": GeneratorRecipe,
     "molecules": MoleculesRecipe,
     "docking": DockingRecipe,
+    "pointcloud": PointCloudRecipe,
 }
 """By the `family` of a recipe; potentials where it names none."""
 

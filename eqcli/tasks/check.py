@@ -85,6 +85,10 @@ def check_data(recipe: TrainingRecipe, *, report: Reporter | None = None) -> Che
         from eqcli.tasks.train_docking import check_complexes
 
         return check_complexes(recipe, report=report)
+    if recipe.family == "pointcloud":
+        from eqcli.tasks.train_pointcloud import check_pairs
+
+        return check_pairs(recipe, report=report)
     return inspect(recipe, report or Silent()).report
 
 

@@ -174,6 +174,10 @@ def _prepare(recipe: TrainingRecipe, folder: RunFolder, resuming: bool, report: 
         from eqcli.tasks.train_docking import prepare_complexes
 
         return prepare_complexes(recipe, folder, resuming, report)
+    if recipe.family == "pointcloud":
+        from eqcli.tasks.train_pointcloud import prepare_pairs
+
+        return prepare_pairs(recipe, folder, resuming, report)
     from eqcli.tasks.train_potential import prepare_potential
 
     return prepare_potential(recipe, folder, resuming, report)

@@ -68,12 +68,12 @@ def read_parts(
     return parts, failures
 
 
-def left_out(failures: Sequence[Failure]) -> list[str]:
+def left_out(failures: Sequence[Failure], what: str = "structures") -> list[str]:
     """A warning of what could not be used, or nothing."""
     if not failures:
         return []
     shown = "; ".join(f"{f.item}: {f.reason}" for f in failures[:SHOWN])
-    return [f"{len(failures)} structures or groups of them are left out: {shown}"]
+    return [f"{len(failures)} {what} or groups of them are left out: {shown}"]
 
 
 def store(recipe: Any, folder: RunFolder, parts: Parts) -> list[dict[str, str]]:

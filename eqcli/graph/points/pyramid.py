@@ -46,7 +46,7 @@ class Level:
 
     def to(self, device: Any = None, dtype: torch.dtype | None = None) -> Level:
         """Moved; `dtype` is that of the points."""
-        moved = {field.name: _moved(getattr(self, field.name), device, dtype) for field in fields(self)}
+        moved: dict[str, Any] = {field.name: _moved(getattr(self, field.name), device, dtype) for field in fields(self)}
         return Level(**moved)
 
 

@@ -43,8 +43,8 @@ class PareEncoder(nn.Module):
     def forward(self, cloud: Pyramid) -> tuple[list[Tensor], Tensor]:
         """Encoded vectors of every level, `[N_l, 3, C_l]`, and decoded ones of the fine level."""
         encoded: list[Tensor] = []
-        for number, blocks in enumerate(self.levels):
-            encoded.append(self._level(cloud, number, blocks, encoded))
+        for number in range(len(self.levels)):
+            encoded.append(self._level(cloud, number, encoded))
         vectors = encoded[-1]
         for step, layer in enumerate(self.decoder):
             number = len(encoded) - 2 - step
@@ -53,8 +53,8 @@ class PareEncoder(nn.Module):
             vectors = layer(torch.cat([vectors[nearest], encoded[number]], dim=-1))
         return encoded, vectors
 
-    def _level(self, cloud: Pyramid, number: int, blocks: nn.ModuleList, encoded: list[Tensor]) -> Tensor:
-        level = cloud.levels[number]
+    def _level(self, cloud: Pyramid, number: int, encoded: list[Tensor]) -> Tensor:
+        level, blocks = cloud.levels[number], list(self.levels[number])  # type: ignore[call-overload]
         around = local_vectors(level.points, level.points, level.neighbours, 2.0**number)
         if number == 0:
             vectors, first = _seeds(around), 0

@@ -38,20 +38,32 @@ def circle_loss(first: Tensor, second: Tensor, overlaps: Tensor) -> Tensor:
 
 
 def patch_loss(
-    features: tuple[Tensor, Tensor], open_: tuple[Tensor, Tensor], real: tuple[Tensor, Tensor], together: Tensor
+    features: tuple[Tensor, Tensor],
+    open_: tuple[Tensor, Tensor],
+    real: tuple[Tensor, Tensor],
+    distance: Tensor,
+    radius: float,
 ) -> Tensor:
     """Negative log likelihood of the true matches of S pairs of patches, and of having none where there is none.
+
+    Two points match where each is the nearest of the other's patch. Others that lie nearly as near are no mistakes:
+    they are left out.
 
     Parameters
     ----------
     features, open_, real
         As :func:`patch_log_likelihood` takes them.
-    together
-        `[S, p, q]` bool, points that truly match.
+    distance
+        `[S, p, q]`, of the points in the true pose.
+    radius
+        Points farther from each other do not match.
     """
-    likelihood = patch_log_likelihood(*features, *real, *open_)
-    found = -likelihood[together].mean() if bool(together.any()) else likelihood.new_zeros(())
-    for logits, mask, has in zip(open_, real, (together.any(2), together.any(1)), strict=True):
+    distance = distance.masked_fill(~(real[0].unsqueeze(2) & real[1].unsqueeze(1)), torch.inf)
+    near = distance < radius
+    mutual = near & (distance == distance.amin(2, keepdim=True)) & (distance == distance.amin(1, keepdim=True))
+    likelihood = patch_log_likelihood(*features, *real, *open_, near & ~mutual)
+    found = -likelihood[mutual].mean() if bool(mutual.any()) else likelihood.new_zeros(())
+    for logits, mask, has in zip(open_, real, (near.any(2), near.any(1)), strict=True):
         lonely = mask & ~has
         if bool(lonely.any()):
             found = found - logsigmoid(-logits[lonely]).mean() / 2

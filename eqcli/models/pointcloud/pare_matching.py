@@ -50,7 +50,13 @@ def patches(points: Tensor, centres: Tensor, owner: Tensor, size: int) -> tuple[
 
 
 def patch_log_likelihood(
-    first: Tensor, second: Tensor, first_real: Tensor, second_real: Tensor, first_open: Tensor, second_open: Tensor
+    first: Tensor,
+    second: Tensor,
+    first_real: Tensor,
+    second_real: Tensor,
+    first_open: Tensor,
+    second_open: Tensor,
+    hidden: Tensor | None = None,
 ) -> Tensor:
     """Log likelihood `[S, p, q]` that two points of a pair of patches match.
 
@@ -64,9 +70,13 @@ def patch_log_likelihood(
         Which entries are points, `[S, p]` and `[S, q]`.
     first_open, second_open
         Logits of having a match, `[S, p]` and `[S, q]`.
+    hidden
+        Pairs `[S, p, q]` that are left out, as if one of the points were none.
     """
-    logits = first @ second.transpose(1, 2) / first.shape[-1] ** 0.5
+    logits = first @ second.transpose(1, 2)
     both = first_real.unsqueeze(2) & second_real.unsqueeze(1)
+    if hidden is not None:
+        both = both & ~hidden
     logits = logits.masked_fill(~both, -1e9)
     open_ = torch.nn.functional.logsigmoid(first_open).unsqueeze(2) + torch.nn.functional.logsigmoid(
         second_open

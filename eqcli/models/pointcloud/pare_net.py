@@ -27,6 +27,9 @@ from eqcli.nn.vector_neurons import InvariantHead, VectorLinear
 TRAINED_PATCHES = 96
 """Overlapping pairs of superpoints whose patches are matched in a step of training, at most."""
 
+SHARPNESS = 10.0
+"""What cosines of fine features are multiplied with before they compete, at the start of training."""
+
 CONTRASTED = 512
 """Pairs of points that vector features are contrasted for, at most, of either kind."""
 
@@ -58,6 +61,7 @@ class PareNet(RegistrationNetwork):
         fine, coarse = config.channels[config.fine_level], config.channels[-1]
         self.encoder = PareEncoder(config)
         self.fine_head = nn.Sequential(InvariantHead(fine, config.slope), nn.Linear(3 * fine, config.features))
+        self.sharpness = nn.Parameter(torch.tensor(SHARPNESS).log())
         self.open_head = nn.Linear(config.features, 1)
         self.coarse_head = InvariantHead(coarse, config.slope)
         settings = config.transformer
@@ -84,7 +88,8 @@ class PareNet(RegistrationNetwork):
             "encoder": unit_norm(self.encoder_vectors(encoded[self.config.fine_level])),
             "decoder": unit_norm(self.decoder_vectors(decoded)),
         }
-        return self.fine_head(decoded), vectors, self.coarse_head(encoded[-1])
+        features = torch.nn.functional.normalize(self.fine_head(decoded), dim=1) * (0.5 * self.sharpness).exp()
+        return features, vectors, self.coarse_head(encoded[-1])
 
     def _sides(self, batch: PairBatch) -> list[tuple[Side, Side]]:
         """Source and target of each pair. Superpoints of the two know of each other."""
@@ -136,10 +141,11 @@ class PareNet(RegistrationNetwork):
         if not chosen.shape[1]:
             return sides[0].features.sum() * 0.0
         index, real = self._patches(sides, chosen.T)
-        together = _near(sides, index, truth, self.config.match_radius)
+        moved = sides[0].points @ truth.rotation[0].T + truth.translation[0]
+        distance = torch.cdist(moved[index[0]], sides[1].points[index[1]])
         features = tuple(side.features[i] for side, i in zip(sides, index, strict=True))
         open_ = tuple(side.open[i] for side, i in zip(sides, index, strict=True))
-        return patch_loss(features, open_, real, together & real[0].unsqueeze(2) & real[1].unsqueeze(1))  # type: ignore[arg-type]
+        return patch_loss(features, open_, real, distance, self.config.match_radius)  # type: ignore[arg-type]
 
     def _rotation_loss(self, sides: tuple[Side, Side], truth: PairTruth) -> Tensor:
         matches = evenly(truth.matches, CONTRASTED)
@@ -214,12 +220,6 @@ def evenly(columns: Tensor, count: int) -> Tensor:
     if n <= count:
         return columns
     return columns[:, torch.arange(count, device=columns.device) * n // count]
-
-
-def _near(sides: tuple[Side, Side], index: tuple[Tensor, Tensor], truth: PairTruth, radius: float) -> Tensor:
-    """Which points of pairs of patches lie together in the true pose, `[S, p, q]`."""
-    moved = sides[0].points @ truth.rotation[0].T + truth.translation[0]
-    return torch.cdist(moved[index[0]], sides[1].points[index[1]]) < radius
 
 
 def _apart(sides: tuple[Side, Side], truth: PairTruth, radius: float) -> Tensor:
