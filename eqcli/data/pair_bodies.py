@@ -9,6 +9,9 @@ import numpy as np
 from eqcli.data.pair_shapes import Shape
 from eqcli.data.pair_solids import Floats
 
+CLOSE = 0.002
+"""Distance to the blended surface, for a body about two units long, at which a point lies on it."""
+
 STEPS = 5
 """Newton steps that bring points from the separate limbs onto the blended surface."""
 
@@ -64,15 +67,15 @@ def body_shape(rng: np.random.Generator, count: int) -> Shape:
     limbs = random_limbs(rng)
     blend = float(rng.uniform(0.015, 0.07))
     points, area = limbs.surface(count, rng)
-    field, gradient = limbs.field(points, blend)
-    outside = field > -2.5 * blend  # What lies deeper is inside another limb; what is not is within reach of the blend.
-    points = points[outside]
+    value, gradient = limbs.field(points, blend)
+    outside = value > -2.5 * blend  # What lies deeper is inside another limb; the rest is within reach of the blend.
+    points, value, gradient = points[outside], value[outside], gradient[outside]
     for _ in range(STEPS):
-        field, gradient = limbs.field(points, blend)
-        points = points - (field / np.maximum((gradient**2).sum(-1), 0.05))[:, None] * gradient
-    field, gradient = limbs.field(points, blend)
+        off = np.flatnonzero(np.abs(value) > CLOSE)
+        points[off] -= (value[off] / np.maximum((gradient[off] ** 2).sum(-1), 0.05))[:, None] * gradient[off]
+        value[off], gradient[off] = limbs.field(points[off], blend)
     size = np.linalg.norm(gradient, axis=-1)
-    kept = (np.abs(field) < 0.01) & (size > 0.1)
+    kept = (np.abs(value) < 5 * CLOSE) & (size > 0.1)
     share = float(outside.mean() * kept.mean())
     return Shape(points[kept], gradient[kept] / size[kept, None], area * share)
 

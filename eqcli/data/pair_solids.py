@@ -58,13 +58,18 @@ def sampled(solids: Sequence[Solid], count: int, rng: np.random.Generator) -> tu
     doubled = np.linalg.norm(cross, axis=1)
     total = np.cumsum(doubled)
     chosen = np.searchsorted(total, rng.random(count) * total[-1], side="right").clip(max=len(total) - 1)
+    chosen.sort()  # Neighbours in memory from here on.
     root, share = np.sqrt(rng.random((count, 1))), rng.random((count, 1))
     a, b, c = (triangles[chosen, k] for k in range(3))
     points = (1 - root) * a + root * (1 - share) * b + root * share * c
     kept = doubled[chosen] > 0
     for number, solid in enumerate(solids):
         if solid.inside is not None:
-            foreign = np.flatnonzero(kept & (owner[chosen] != number))
+            low, high = solid.vertices.min(0), solid.vertices.max(0)
+            near = kept & (owner[chosen] != number)
+            for axis in range(3):
+                near &= (points[:, axis] > low[axis]) & (points[:, axis] < high[axis])
+            foreign = np.flatnonzero(near)
             kept[foreign] = ~solid.inside(points[foreign])
     chosen = chosen[kept]
     area = float(total[-1]) / 2 * float(kept.mean())
@@ -171,8 +176,7 @@ def blob(rng: np.random.Generator, waves: int = 12, roughness: float = 0.5) -> S
 
 
 def tube(path: Floats, radii: Floats, columns: int = 24) -> Solid:
-    """A tube along `path` [P, 3] with a radius at each of its points; the ends are closed, where it meets itself is not
-    part of the surface of a union."""
+    """A tube along `path` [P, 3] with a radius at each of its points and closed ends."""
     tangent = np.gradient(path, axis=0)
     tangent /= np.linalg.norm(tangent, axis=1, keepdims=True)
     side = np.zeros_like(path)

@@ -22,11 +22,8 @@ REACH = 2.0
 PER_VOXEL = 1.45
 """Voxels that a random surface occupies for each square voxel of its area, as measured on procedural shapes."""
 
-DENSITY = 14.0
-"""Samples per square voxel of a procedural surface."""
-
-OCCLUDERS = 20000
-"""Points that hide others behind them."""
+OCCLUDERS = 24000
+"""Points of a scene that hide others behind them."""
 
 
 @dataclass(frozen=True)
@@ -49,6 +46,8 @@ class Complete:
         Indices [M] of one point per voxel, or so.
     near
         [M, M]: which coarse points are within the reach of each other.
+    occluders
+        [K, 3]: the points that hide others in depth maps.
     """
 
     kind: str
@@ -82,19 +81,21 @@ def completed(
     rng: np.random.Generator,
 ) -> Complete:
     """What cutting needs of points in voxels."""
+    points = points.astype(np.float32)
+    normals = None if normals is None else normals.astype(np.float32)
     coarse = one_per_voxel(points)
     pairs = cKDTree(points[coarse]).query_pairs(REACH, output_type="ndarray")
     row = np.concatenate([pairs[:, 0], pairs[:, 1], np.arange(len(coarse))])
     column = np.concatenate([pairs[:, 1], pairs[:, 0], np.arange(len(coarse))])
     near = csr_array((np.ones(len(row), np.float32), (row, column)), shape=(len(coarse), len(coarse)))
-    hiding = points if len(points) <= OCCLUDERS else points[rng.choice(len(points), OCCLUDERS, replace=False)]
+    hiding = points[coarse] if stations is None else points[rng.random(len(points)) * len(points) < OCCLUDERS]
     return Complete(kind, points, normals, density, voxel, symmetries, stations, coarse, near, hiding)
 
 
 def complete_shape(
     kind: str, shape: Shape, voxels: float, rng: np.random.Generator, stations: Floats | None = None
 ) -> Complete:
-    """A procedural shape, scaled so that it occupies about `voxels` voxels."""
+    """A procedural shape, scaled so that it occupies about `voxels` voxels; `stations` are in its own unit."""
     voxel = float(np.sqrt(PER_VOXEL * shape.area / voxels))
     # The centre of a symmetric shape is the origin, about which its rotations turn; others may be moved at will.
     centre = np.zeros(3) if shape.symmetries is not None else shape.points.mean(0)
@@ -106,14 +107,18 @@ def complete_shape(
     )
 
 
-def complete_file(path: Path, voxels: float, rng: np.random.Generator, voxel: float | None = None) -> Complete:
+def complete_file(
+    path: Path, voxels: float, density: float, rng: np.random.Generator, voxel: float | None = None
+) -> Complete:
     """A cloud or mesh from a file, at the voxel given, or at one that makes it occupy about `voxels` voxels.
+
+    Meshes are sampled with `density` points per square voxel.
 
     Raises InputError where the file cannot be read, or has no extent.
     """
     from eqcli.io.point_cloud import cleaned, read_cloud
 
-    cloud = cleaned(read_cloud(path, samples=int(DENSITY * voxels / PER_VOXEL), seed=0))
+    cloud = cleaned(read_cloud(path, samples=int(density * voxels / PER_VOXEL), seed=int(rng.integers(2**31))))
     points = cloud.points - cloud.points.mean(0)
     if not np.ptp(points, axis=0).max() > 0:
         raise InputError("all points of the cloud are one", Where(path))
