@@ -294,6 +294,7 @@ class Step(Section):
         "rank-molecules",
         "dock",
         "evaluate-docking",
+        "register",
     ] = Field(
         description="The subcommand to run; `compare` is the suite `comparison` of `evaluate`, `evaluate-crystals` "
         "and `evaluate-molecules` are `evaluate --reference`, `dock` and `evaluate-docking` are `predict` and "

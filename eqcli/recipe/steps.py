@@ -17,6 +17,7 @@ from eqcli.recipe.crystal_steps import EvaluateCrystalsStep, GenerateStep, RankS
 from eqcli.recipe.docking_steps import DockStep, EvaluateDockingStep
 from eqcli.recipe.molecule_design_steps import RankMoleculesStep, RelaxMoleculesStep, SanitiseStep
 from eqcli.recipe.molecule_steps import EvaluateMoleculesStep
+from eqcli.recipe.registration_steps import RegisterStep, register_outputs
 from eqcli.recipe.schema import InputFile, PipelineRecipe, Section
 from eqcli.recipe.step_fields import FILE_FORM, FILE_NAME, Files, IsModel, Precision
 from eqcli.recipe.training import TrainingRecipe, training_recipe
@@ -138,6 +139,7 @@ ARGUMENTS: dict[str, type[Section]] = {
     "rank-molecules": RankMoleculesStep,
     "dock": DockStep,
     "evaluate-docking": EvaluateDockingStep,
+    "register": RegisterStep,
 }
 """The arguments of each step by its task."""
 
@@ -161,6 +163,8 @@ def outputs(task: str, arguments: Section) -> dict[str, str]:
     if task == "evaluate-docking":
         figures = {"report": REPORT_FILES["report"], "figures": "metrics.json"}
         return {**figures, "table": "complexes.csv", "output": "."}
+    if isinstance(arguments, RegisterStep):
+        return register_outputs(arguments)
     if task == "rank":
         return {"report": REPORT_FILES["report"], "table": "ranked.csv", "output": "."}
     if task == "rank-molecules":

@@ -10,7 +10,7 @@ from eqcli.errors import InputError
 from eqcli.progress import Reporter
 from eqcli.tasks.pipeline_state import PlannedStep
 
-RESUMABLE = ("train", "generate", "evaluate-crystals", "relax-molecules", "dock")
+RESUMABLE = ("train", "generate", "evaluate-crystals", "relax-molecules", "dock", "register")
 """Tasks that go on where a killed run stopped."""
 
 
@@ -34,6 +34,8 @@ def call(
         return _molecules(step.task, arguments, folder, resume, common | {"device": device})
     if step.task in ("dock", "evaluate-docking"):
         return _docking(step.task, arguments, folder, resume, device, report)
+    if step.task == "register":
+        return _register(arguments, folder, resume, device, report)
     return _potentials(step.task, arguments, folder, common | {"device": device})
 
 
@@ -122,6 +124,27 @@ def _docking(task: str, arguments: dict[str, Any], folder: Path, resume: bool, d
         PHYSICS if model is None else model, ligands=[str(p) for p in _paths(files)], **arguments, device=device
     )
     return dock(request, folder, overwrite=not resume, resume=resume, report=report)
+
+
+def _register(arguments: dict[str, Any], folder: Path, resume: bool, device: str, report: Reporter) -> Any:
+    """The step that lays clouds and structures onto each other."""
+    from eqcli.tasks.register_request import RegisterRequest
+
+    for name in ("source", "target", "pairs", "model", "start"):
+        arguments[name] = Path(arguments[name]) if arguments[name] else None
+    output, pairs, merged = arguments.pop("output"), arguments.pop("pairs"), arguments.pop("merged")
+    many = {name: arguments.pop(name) for name in ("pose_graph", "reference", "workers")}
+    if pairs is None:
+        from eqcli.tasks.register import register
+        from eqcli.tasks.register_files import RegisterFiles
+
+        files = RegisterFiles(folder / output, folder / "transform.txt", folder / "result.json")
+        return register(RegisterRequest(**arguments, device=device), files, overwrite=True, report=report)
+    from eqcli.tasks.register_many import PairsRequest, register_pairs
+
+    options = RegisterRequest(**arguments | {"source": Path(), "target": Path()}, device=device)
+    request = PairsRequest(pairs, options, merged=folder / merged if merged else None, **many)
+    return register_pairs(request, folder, overwrite=not resume, resume=resume, report=report)
 
 
 def _kept(result: Any) -> Any:

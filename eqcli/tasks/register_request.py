@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, Literal
 
@@ -13,6 +14,16 @@ Kind = Literal["clouds", "molecules", "proteins", "crystals"]
 
 SAMPLES = 50_000
 """Points that a mesh is sampled with."""
+
+FOR_CLOUDS = ("method", "model", "solver", "refine", "voxel", "start", "source_units", "target_units")
+"""Options that clouds alone have."""
+
+FOR_KIND: dict[Kind, tuple[str, ...]] = {
+    "molecules": ("permute", "heavy", "reflect"),
+    "proteins": ("on", "by", "source_chains", "target_chains"),
+    "crystals": ("ltol", "stol", "angle_tol", "primitive", "scale"),
+}
+"""Options that other kinds alone have."""
 
 
 @dataclass(frozen=True)
@@ -65,8 +76,8 @@ class RegisterRequest:
     reflect: bool = False
     on: Literal["ca", "backbone", "heavy", "all"] | None = None
     by: Literal["structure", "sequence", "number"] | None = None
-    source_chains: tuple[str, ...] = field(default=())
-    target_chains: tuple[str, ...] = field(default=())
+    source_chains: tuple[str, ...] = ()
+    target_chains: tuple[str, ...] = ()
     ltol: float | None = None
     stol: float | None = None
     angle_tol: float | None = None
@@ -83,6 +94,11 @@ class RegisterRequest:
             raise InputError(f"--model: --method {self.method} takes none", hint="Leave one of them out.")
         if self.voxel is not None and not self.voxel > 0:
             raise InputError(f"--voxel {self.voxel:g}: a length above 0 was expected")
+
+    def given(self, names: Sequence[str]) -> list[str]:
+        """Which of some options differ from their usual values."""
+        usual = {one.name: one.default for one in fields(self)}
+        return [name for name in names if getattr(self, name) != usual[name]]
 
     def facts(self) -> dict[str, Any]:
         """What the motion depends on beside the two files, as plain data."""

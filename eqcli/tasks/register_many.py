@@ -1,0 +1,261 @@
+"""Registration of many pairs into a folder: in several processes, and going on where a killed run stopped.
+
+The folder holds `results/NAME.json` (a file for each pair, on the disk when the pair is done), `transforms/NAME.txt`
+(the matrices of those that are reliable), `register.json` (what it was made from) and, at the end, `results.csv` and,
+with a pose graph, `poses.json` and `poses.txt`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from itertools import chain
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from eqcli.errors import Failure, InputError, Where
+from eqcli.files import refuse_unwritable_folder, write_json
+from eqcli.locks import FolderLock
+from eqcli.progress import Reporter, Silent
+from eqcli.tasks.register_many_result import PairsResult
+from eqcli.tasks.register_pair import RegisterPair
+from eqcli.tasks.register_poses import POSES, POSES_TEXT, Nodes, place_clouds
+from eqcli.tasks.register_request import RegisterRequest
+from eqcli.tasks.register_rows import RESULTS, TABLE, TRANSFORMS, PairRecord, failed_row, stems_of, stored, write_table
+
+if TYPE_CHECKING:
+    from eqcli.data.cloud_pairs import CloudPair
+
+FACTS = "register.json"
+
+
+@dataclass(frozen=True)
+class PairsRequest:
+    """What is asked of a registration of many pairs.
+
+    Attributes
+    ----------
+    pairs
+        A table or folder of pairs, as `data.cloud_pairs.find_pairs` reads it.
+    options
+        How each is registered; its own source and target are not used.
+    pose_graph, reference
+        Whether all clouds are brought into one frame, and the cloud whose frame it is.
+    merged
+        File for all clouds of that frame as one, thinned to a voxel.
+    workers
+        Processes; None for one per core.
+    """
+
+    pairs: Path
+    options: RegisterRequest
+    pose_graph: bool = False
+    reference: str | None = None
+    merged: Path | None = None
+    workers: int | None = None
+
+    def check(self) -> None:
+        """Raises InputError for options that contradict each other or lack something."""
+        self.options.check()
+        for name, value in (("--reference", self.reference), ("--merged", self.merged)):
+            if value is not None and not self.pose_graph:
+                raise InputError(f"{name}: for clouds in one frame", hint="Add --pose-graph.")
+        if self.options.start is not None:
+            raise InputError("--start: for a single pair", hint="Leave it out.")
+
+
+def register_pairs(
+    request: PairsRequest,
+    folder: Path,
+    *,
+    overwrite: bool = False,
+    resume: bool = False,
+    report: Reporter | None = None,
+) -> PairsResult:
+    """Registers every pair that `folder` has no result of.
+
+    Parameters
+    ----------
+    overwrite
+        Whether the results of an earlier run may be replaced.
+    resume
+        Whether an interrupted run goes on.
+
+    Raises
+    ------
+    InputError
+        The request cannot be carried out as a whole. What concerns one pair is its row, and one of `failures`.
+    """
+    report = report or Silent()
+    request.check()
+    refuse_unwritable_folder(folder)
+    _refuse_merged(request, overwrite or resume)
+    pairs = list(_found(request.pairs))
+    usable = [pair for pair in pairs if not isinstance(pair, Failure)]
+    if not pairs:
+        raise InputError("there are no pairs in it", Where(request.pairs))
+    nodes = Nodes.of(usable) if request.pose_graph else None
+    reference = None if nodes is None or request.reference is None else nodes.number(request.reference)
+    with FolderLock(folder):
+        provenance = _prepare(request, usable, folder, overwrite, resume)
+        begin = time.perf_counter()
+        work = _Work(request, folder, pairs, report)
+        try:
+            earlier = work.run()
+        finally:
+            work.write_table()
+        result = PairsResult(folder, [record.row for record in work.records()], earlier, time.perf_counter() - begin)
+        if nodes is not None:
+            result.poses, graph = place_clouds(nodes, work.records(), folder, reference, provenance)
+            for name, turn, shift in result.poses.rejected:
+                report.warning(f"{name} does not fit the other pairs: it is off by {turn:.2f} degrees and {shift:.3g}")
+            if request.merged is not None:
+                from eqcli.tasks.register_merged import merge
+
+                merge(request.merged, request.options, nodes, graph, work.records(), result.poses, report)
+    return result
+
+
+def _refuse_merged(request: PairsRequest, replaced: bool) -> None:
+    from eqcli.tasks.register_files import refuse_cloud
+
+    if request.merged is not None:
+        refuse_cloud(request.merged, (), replaced)
+
+
+def _found(path: Path) -> Iterator[CloudPair | Failure]:
+    from eqcli.data.cloud_pairs import find_pairs
+
+    yield from find_pairs(path)
+
+
+def _prepare(
+    request: PairsRequest, pairs: Sequence[CloudPair], folder: Path, overwrite: bool, resume: bool
+) -> dict[str, Any]:
+    """Makes the folder ready and returns the provenance. Raises InputError where it holds results of something else."""
+    from eqcli.engine.provenance import provenance
+
+    facts, known = _facts(request, pairs), folder / FACTS
+    if known.exists() and not (resume or overwrite):
+        raise InputError(
+            "there are results of pairs in this folder",
+            Where(known),
+            "Go on with them by --resume, replace them by --overwrite, or choose another folder with -o.",
+        )
+    if known.exists() and resume:
+        before = json.loads(known.read_text(encoding="utf-8"))
+        if changed := [key for key in facts if facts[key] != before.get("request", {}).get(key)]:
+            raise InputError(
+                f"the results in this folder were made with another {', '.join(changed)}",
+                Where(known),
+                "Give the options that they were made with, or --overwrite to begin anew.",
+            )
+        for left in chain(folder.glob(".*.tmp*"), folder.glob("*/.*.tmp*")):
+            left.unlink(missing_ok=True)
+        return dict(before["provenance"])
+    for name in (RESULTS, TRANSFORMS):
+        shutil.rmtree(folder / name, ignore_errors=True)
+    for name in (TABLE, POSES, POSES_TEXT):
+        (folder / name).unlink(missing_ok=True)
+    made = provenance()
+    write_json(known, {"request": facts, "provenance": made})
+    return made
+
+
+def _facts(request: PairsRequest, pairs: Sequence[CloudPair]) -> dict[str, Any]:
+    """What results depend on, as plain data; clouds are known by their files' names, which is quick."""
+    told = [
+        [pair.name, str(pair.source), str(pair.target), _plain(pair.truth), _plain(pair.symmetries)] for pair in pairs
+    ]
+    digest = hashlib.sha256(json.dumps(told).encode()).hexdigest()
+    return json.loads(json.dumps(request.options.facts() | {"pairs": digest}))  # type: ignore[no-any-return]
+
+
+def _plain(matrix: Any) -> Any:
+    return None if matrix is None else matrix.tolist()
+
+
+class _Work:
+    """The pairs of a list, those that are done and those that wait."""
+
+    def __init__(
+        self, request: PairsRequest, folder: Path, pairs: Sequence[CloudPair | Failure], report: Reporter
+    ) -> None:
+        self.request, self.folder, self.pairs, self.report = request, folder, pairs, report
+        self.stems = stems_of([pair.item if isinstance(pair, Failure) else pair.name for pair in pairs])
+        self._done: dict[int, PairRecord] = {}
+
+    def run(self) -> int:
+        """Registers what is left; how many had been done before."""
+        from eqcli.metrics.work import measure
+
+        waiting = []
+        for k, (stem, pair) in enumerate(zip(self.stems, self.pairs, strict=True)):
+            if isinstance(pair, Failure):
+                self._done[k] = PairRecord(failed_row(pair), {})
+            elif (known := stored(self.folder, stem)) is not None:
+                self._done[k] = known
+            else:
+                waiting.append((k, stem, pair))
+        earlier = len(self.pairs) - len(waiting)
+        if not waiting:
+            return earlier
+        if earlier:
+            self.report.message(f"{earlier} of {len(self.pairs)} pairs are done already")
+        options = replace(self.request.options, threads=self.request.options.threads or 1)
+        found = measure(
+            RegisterPair(options, self.folder),
+            [(stem, pair) for _, stem, pair in waiting],
+            workers=self._workers(),
+            label="register",
+            report=_Pairs(self.report),
+        )
+        for (k, stem, pair), outcome in zip(waiting, found, strict=True):
+            failed = failed_row(Failure(pair.name, outcome.failure or ""))
+            self._done[k] = stored(self.folder, stem) or PairRecord(failed, {})
+        return earlier
+
+    def _workers(self) -> int | None:
+        """One process where a network may use the accelerator, which has no room for several."""
+        if self.request.workers is None and self.request.options.model is not None:
+            from eqcli.engine.device import choose_device
+
+            return None if choose_device(self.request.options.device).type == "cpu" else 1
+        return self.request.workers
+
+    def records(self) -> list[PairRecord]:
+        """What became of the pairs, in their order."""
+        return [self._done[k] for k in range(len(self.pairs))]
+
+    def write_table(self) -> None:
+        """The table of what is done so far."""
+        for k, (stem, pair) in enumerate(zip(self.stems, self.pairs, strict=True)):
+            if k not in self._done and not isinstance(pair, Failure) and (known := stored(self.folder, stem)):
+                self._done[k] = known
+        write_table(self.folder / TABLE, [self._done[k].row for k in sorted(self._done)])
+
+
+class _Pairs(Silent):
+    """Passes on what a measurement says, whose items are pairs here."""
+
+    def __init__(self, report: Reporter) -> None:
+        self.report = report
+
+    def message(self, text: str) -> None:
+        self.report.message(text)
+
+    def warning(self, text: str) -> None:
+        self.report.warning(text)
+
+    def start(self, label: str, total: int | None, unit: str = "it") -> None:
+        self.report.start(label, total, "pairs")
+
+    def advance(self, n: int = 1, **figures: float) -> None:
+        self.report.advance(n, **figures)
+
+    def finish(self) -> None:
+        self.report.finish()
