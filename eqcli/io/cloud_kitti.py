@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from eqcli.io.cloud_columns import columns_of
+from eqcli.errors import InputError, Where
 from eqcli.io.cloud_source import Source
 from eqcli.io.point_cloud import PointCloud
 
@@ -64,7 +64,12 @@ def _sane(rows: NDArray[np.float32]) -> NDArray[np.bool_]:
 
 
 def write(cloud: PointCloud, path: Path) -> None:
-    """Writes x, y, z and intensity (0 where there is none) as float32; the format has no place for anything else."""
-    columns = columns_of(cloud)
-    intensity = columns.get("intensity", np.zeros(len(cloud)))
+    """Writes x, y, z and intensity (0 where there is none) as float32; the format has no place for anything else.
+
+    Raises InputError for a cloud in other units than metres.
+    """
+    if cloud.units not in (None, "m"):
+        message = f".bin files are in metres, and this cloud is in {cloud.units}"
+        raise InputError(message, Where(path), "Write .ply instead, or convert it first.")
+    intensity = np.zeros(len(cloud)) if cloud.intensity is None else cloud.intensity
     np.column_stack([cloud.points, intensity]).astype("<f4").tofile(path)

@@ -38,7 +38,7 @@ def _laspy() -> Any:
 
 
 def read(source: Source, samples: int, seed: int) -> PointCloud:
-    """The cloud; dimensions that are zero throughout are left out, other than the classification."""
+    """The cloud; dimensions that are zero throughout say nothing and are left out."""
     laspy = _laspy()
     if not source.data.startswith(b"LASF"):
         raise source.wrong("a LAS file begins with LASF", byte=0)
@@ -55,7 +55,10 @@ def read(source: Source, samples: int, seed: int) -> PointCloud:
         raise source.wrong(f"the file ends after {found} of the {announced} points", byte=len(source.data))
     for axis in "XYZ":
         columns.pop(axis, None)
-    named = {n: v for n, v in columns.items() if n in ("x", "y", "z", "classification", "intensity") or v.any()}
+    named = {name: v for name, v in columns.items() if name in ("x", "y", "z") or v.any()}
+    for name in [name for name in named if name.endswith("_") and name[:-1] not in named]:
+        # The writer puts numbers that do not fit a dimension of the format into one with a mark behind its name.
+        named[name[:-1]] = named.pop(name)
     return cloud_of(named, source, units=_units(las, source))
 
 

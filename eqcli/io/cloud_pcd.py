@@ -22,6 +22,8 @@ from eqcli.io.point_cloud import PointCloud
 KEYS = ("VERSION", "FIELDS", "COLUMNS", "SIZE", "TYPE", "COUNT", "WIDTH", "HEIGHT", "VIEWPOINT", "POINTS", "DATA")
 KINDS = {"I": "i", "U": "u", "F": "f"}
 PACKED = ("rgb", "rgba")
+MOST_NUMBERS = 65536
+"""Numbers that one field of a point may have; descriptors have hundreds."""
 
 
 @dataclass(frozen=True)
@@ -91,7 +93,7 @@ def _header(source: Source, said: dict[str, tuple[list[str], int]], end: int, li
     types, line = said["TYPE"]
     kinds = [KINDS.get(t.upper(), "?") + str(s) for t, s in zip(types, sizes, strict=False)]
     good = {"i1", "i2", "i4", "i8", "u1", "u2", "u4", "u8", "f4", "f8"}
-    if len(kinds) != len(names) or not set(kinds) <= good:
+    if len(kinds) != len(names) or not names or not set(kinds) <= good:
         raise source.wrong("TYPE and SIZE do not give a number type for each field", line=line)
     width, height = (_integers(source, said, key, [key])[0] if key in said else 1 for key in ("WIDTH", "HEIGHT"))
     points = _integers(source, said, "POINTS", ["POINTS"])[0] if "POINTS" in said else width * height
@@ -108,6 +110,8 @@ def _integers(source: Source, said: dict[str, tuple[list[str], int]], key: str, 
     words, line = said[key]
     if len(words) != len(names) or not all(w.isascii() and w.isdigit() for w in words):
         raise source.wrong(f"{key} needs {len(names)} whole numbers, and says '{' '.join(words)[:60]}'", line=line)
+    if key == "COUNT" and any(not 0 < int(w) <= MOST_NUMBERS for w in words):
+        raise source.wrong(f"COUNT is from 1 to {MOST_NUMBERS}, and says '{' '.join(words)[:60]}'", line=line)
     return [int(w) for w in words]
 
 

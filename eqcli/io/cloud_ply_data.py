@@ -47,7 +47,9 @@ def read_elements(source: Source, elements: list[Element], order: str, byte: int
     lines = source.data[byte:].decode("latin-1").split("\n") if not order else []
     position = 0
     for element in elements:
-        if not order:
+        if not element.properties:
+            contents[element.name] = Rows()
+        elif not order:
             position, contents[element.name] = _from_text(source, element, lines, position, line)
         else:
             byte, contents[element.name] = _from_bytes(source, element, order, byte)

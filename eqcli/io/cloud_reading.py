@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from importlib import import_module
 from pathlib import Path
 
 from eqcli.errors import InputError, Where
-from eqcli.io.cloud_source import Source, open_source
+from eqcli.files import require_file
+from eqcli.io.cloud_numbers import is_number
+from eqcli.io.cloud_source import GZIP, Source, open_source
+from eqcli.io.formats import FORMATS, format_of
 from eqcli.io.point_cloud import PointCloud
 
 READERS = {
@@ -49,17 +53,41 @@ MAGIC = (
 """First bytes that leave no doubt of the format, whatever the ending says."""
 
 
+HEAD = 1 << 12
+"""Bytes that tell what a file is."""
+
+
 def read(path: Path, samples: int, seed: int) -> PointCloud:
     """See `eqcli.io.point_cloud.read_cloud`."""
     if samples < 1:
         raise InputError(f"{samples} points cannot be drawn from a mesh; at least 1 is needed", Where(path))
-    source = open_source(path)
+    source = _opened(path)
     suffix = _suffix(source)
+    if suffix not in READERS and _is_unknown(source):
+        if not _begins_with_points(source):
+            known = ", ".join(dict.fromkeys([*READERS, *(s for spec in FORMATS.values() for s in spec.suffixes)]))
+            found = f"unknown file ending '{suffix}'" if suffix else "the name of this file does not tell its format"
+            raise InputError(found, Where(path), f"Known are {known}.")
+        source.notes.append("read as rows of numbers, which it begins with")
+        suffix = ".xyz"
     if suffix not in READERS or _is_of_structures(source, suffix):
         from eqcli.io.cloud_structures import read as read_structure
 
         return read_structure(source)
     return import_module(f"eqcli.io.{READERS[suffix]}").read(source, samples, seed)
+
+
+def _opened(path: Path) -> Source:
+    """The file in memory, or only its beginning where a reader of structures takes it from the disk."""
+    require_file(path)
+    suffix = path.suffix.lower()
+    if suffix in READERS or suffix == ".gz":
+        return open_source(path)
+    with path.open("rb") as file:
+        head = Source(path, file.read(HEAD), suffix)
+    if not head.data or head.data.startswith(GZIP) or _suffix(head) in READERS or _is_unknown(head):
+        return open_source(path)
+    return head
 
 
 def _suffix(source: Source) -> str:
@@ -69,12 +97,32 @@ def _suffix(source: Source) -> str:
         told = ".mrc"
     if told is None or READERS.get(source.suffix) == READERS[told]:
         return source.suffix
-    source.notes.append(f"read as {told[1:].upper()}, which its first bytes are, although it is named {source.suffix}")
+    note = f"read as {told[1:].upper()}, which its first bytes are, although its name ends in '{source.suffix}'"
+    if note not in source.notes:
+        source.notes.append(note)
     return told
+
+
+def _is_unknown(source: Source) -> bool:
+    """Whether no reader of structures knows the name."""
+    try:
+        format_of(re.sub(r"(?i)\.gz$", "", source.path.name) if source.compressed else source.path.name)
+    except InputError:
+        return True
+    return False
+
+
+def _begins_with_points(source: Source) -> bool:
+    """Whether the first line that is no comment has three numbers or more."""
+    for line in source.data[:HEAD].decode("latin-1").splitlines():
+        if line.strip() and not line.startswith(("#", "/")):
+            words = line.replace(",", " ").replace(";", " ").split()
+            return len(words) >= 3 and all(is_number(word) for word in words)
+    return False
 
 
 def _is_of_structures(source: Source, suffix: str) -> bool:
     """Whether a file with an ending that structures share with clouds holds atoms."""
     from eqcli.io.cloud_structures import holds_atoms
 
-    return suffix in (".xyz", ".npz", ".csv", ".npy") and holds_atoms(source)
+    return suffix == source.suffix and suffix in (".xyz", ".npz", ".csv", ".npy") and holds_atoms(source)

@@ -35,8 +35,8 @@ FACTORS: Final[dict[float, str]] = {
 
 TOLERANCE = 0.15
 """How far, as a share, the ratio of extents may be from a factor."""
-SPACING_TOLERANCE = 1.0
-"""The same for spacings, which also differ by density: up to twice as much or half as much."""
+SPACING_TOLERANCE = 0.25
+"""Spacings also differ by density: their ratio may be off by this power of the factor, 1.8 for 10 and 5.6 for 1000."""
 SEEN = 2000
 """Points on which the spacing is measured."""
 
@@ -83,7 +83,7 @@ def scale_note(source: PointCloud, target: PointCloud) -> str | None:
         extents, spacings = 1 / extents, 1 / spacings
     factor = min(FACTORS, key=lambda f: abs(np.log(extents / f)))
     agree = abs(np.log(extents / factor)) <= np.log1p(TOLERANCE)
-    if not agree or abs(np.log(spacings / factor)) > np.log1p(SPACING_TOLERANCE):
+    if not agree or abs(np.log(spacings / factor)) > SPACING_TOLERANCE * np.log(factor):
         return None
     return (
         f"the {larger} is {extents:.4g} times as large as the {smaller} and its points lie {spacings:.4g} times as far "
@@ -104,7 +104,7 @@ def _extent(points: FloatArray) -> float:
 
 
 def _spacing(points: FloatArray) -> float:
-    """Median distance to the nearest other point, over at most `SEEN` points that stand evenly in the file."""
+    """Median distance to the nearest other point, over `SEEN` to 2 `SEEN` points, evenly in order of x."""
     kept = np.unique(_finite(points), axis=0)
     if len(kept) < 2:
         return 0.0

@@ -65,9 +65,8 @@ def _triangles(parts: Parts) -> NDArray[np.int64]:
         for end, length in zip(np.cumsum(lengths), lengths, strict=True):
             strip = corners[end - length : end]
             # Every second triangle of a strip turns the other way.
-            found += [
-                np.array([strip[i : i + 3] if i % 2 == 0 else strip[[i + 1, i, i + 2]]]) for i in range(length - 2)
-            ]
+            turns = [(i, i + 1, i + 2) if i % 2 == 0 else (i + 1, i, i + 2) for i in range(length - 2)]
+            found.append(strip[np.array(turns, dtype=np.int64).reshape(-1, 3)])
     return np.concatenate(found).astype(np.int64) if found else np.zeros((0, 3), dtype=np.int64)
 
 

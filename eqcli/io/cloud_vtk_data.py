@@ -83,6 +83,9 @@ class Cursor:
     def _text(self, count: int, kind: str) -> NDArray[Any]:
         if not count:
             return np.zeros(0, dtype=kind)
+        if count > len(self.source.data):
+            message = f"{count} numbers are announced, more than this file has bytes"
+            raise self.source.wrong(message, line=self.number())
         pieces = self.source.data[self.at :].split(None, count)
         words, rest = pieces[:count], len(pieces[count]) if len(pieces) > count else 0
         start, self.at = self.at, len(self.source.data) - rest

@@ -1,4 +1,4 @@
-"""OFF, the object file format of Geomview, read without other packages: vertices (with colours or normals), polygons."""
+"""OFF, the format of Geomview, read without other packages: vertices with colours and normals, polygons."""
 
 from __future__ import annotations
 

@@ -147,7 +147,7 @@ def cleaned(cloud: PointCloud) -> PointCloud:
     where = Where(cloud.path or cloud.name or None)
     if not len(cloud):
         raise InputError("this cloud has no points", where)
-    finite = np.isfinite(cloud.points).all(axis=1)
+    finite = np.asarray(np.isfinite(cloud.points).all(axis=1))
     kept = cloud if finite.all() else cloud.taken(finite)
     first = _first_of_each(kept.points)
     repeated = len(kept) - len(first)
