@@ -48,7 +48,8 @@ def register(
 
 
 def _many(asked: dict[str, Any], output: Path | None, overwrite: bool, console: Console) -> Result:
-    from eqcli.tasks.register_many import PairsRequest, register_pairs
+    from eqcli.tasks.register_many import register_pairs
+    from eqcli.tasks.register_many_request import PairsRequest
     from eqcli.tasks.register_request import RegisterRequest
 
     pairs, many = asked.pop("pairs"), {name: asked.pop(name) for name in FOR_MANY if name in asked}

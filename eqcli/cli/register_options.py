@@ -123,7 +123,12 @@ MANY: dict[str, Option] = {
 GENERAL: dict[str, Option] = {
     "kind": (KindName | None, "--as", {}, "What the files are taken for; by default what they hold."),
     "seed": (int | None, "--seed", {"min": 0}, "Seed of everything that is drawn; 0 by default."),
-    "threads": (int | None, "--threads", {"min": 1}, "Threads; all cores by default, one in each process of --pairs."),
+    "threads": (
+        int | None,
+        "--threads",
+        {"min": 1},
+        "Threads; by default those of torch, and one in the refinement and in each process of --pairs.",
+    ),
 }
 
 FILES: dict[str, Option] = {

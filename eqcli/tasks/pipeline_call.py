@@ -140,7 +140,8 @@ def _register(arguments: dict[str, Any], folder: Path, resume: bool, device: str
 
         files = RegisterFiles(folder / output, folder / "transform.txt", folder / "result.json")
         return register(RegisterRequest(**arguments, device=device), files, overwrite=True, report=report)
-    from eqcli.tasks.register_many import PairsRequest, register_pairs
+    from eqcli.tasks.register_many import register_pairs
+    from eqcli.tasks.register_many_request import PairsRequest
 
     options = RegisterRequest(**arguments | {"source": Path(), "target": Path()}, device=device)
     request = PairsRequest(pairs, options, merged=folder / merged if merged else None, **many)

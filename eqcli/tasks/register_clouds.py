@@ -69,9 +69,11 @@ def _features(options: RegisterRequest) -> Features | None:
     if options.model is None:
         return None
     from eqcli.engine.pare_features import PareFeatures
-    from eqcli.tasks.inference import load_for_inference
+    from eqcli.tasks.inference import family_of, load_for_inference
 
-    return PareFeatures(load_for_inference(options.model, options.device, None))
+    if (family := family_of(options.model)) != "pointcloud":
+        raise InputError(f"this is a model of {family}, and one of pointcloud registers clouds", Where(options.model))
+    return PareFeatures(load_for_inference(options.model, options.device, None).model)
 
 
 def read_pair(source: Path, target: Path, options: RegisterRequest) -> tuple[PointCloud, PointCloud]:

@@ -7,65 +7,25 @@ with a pose graph, `poses.json` and `poses.txt`.
 
 from __future__ import annotations
 
-import hashlib
-import json
-import shutil
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
-from itertools import chain
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from eqcli.errors import Failure, InputError, Where
-from eqcli.files import refuse_unwritable_folder, write_json
+from eqcli.files import refuse_unwritable_folder
 from eqcli.locks import FolderLock
 from eqcli.progress import Reporter, Silent
+from eqcli.tasks.register_many_folder import prepare
+from eqcli.tasks.register_many_request import PairsRequest
 from eqcli.tasks.register_many_result import PairsResult
 from eqcli.tasks.register_pair import RegisterPair
-from eqcli.tasks.register_poses import POSES, POSES_TEXT, Nodes, place_clouds
-from eqcli.tasks.register_request import RegisterRequest
-from eqcli.tasks.register_rows import RESULTS, TABLE, TRANSFORMS, PairRecord, failed_row, stems_of, stored, write_table
+from eqcli.tasks.register_poses import Nodes, place_clouds
+from eqcli.tasks.register_rows import TABLE, PairRecord, failed_row, stems_of, stored, write_table
 
 if TYPE_CHECKING:
     from eqcli.data.cloud_pairs import CloudPair
-
-FACTS = "register.json"
-
-
-@dataclass(frozen=True)
-class PairsRequest:
-    """What is asked of a registration of many pairs.
-
-    Attributes
-    ----------
-    pairs
-        A table or folder of pairs, as `data.cloud_pairs.find_pairs` reads it.
-    options
-        How each is registered; its own source and target are not used.
-    pose_graph, reference
-        Whether all clouds are brought into one frame, and the cloud whose frame it is.
-    merged
-        File for all clouds of that frame as one, thinned to a voxel.
-    workers
-        Processes; None for one per core.
-    """
-
-    pairs: Path
-    options: RegisterRequest
-    pose_graph: bool = False
-    reference: str | None = None
-    merged: Path | None = None
-    workers: int | None = None
-
-    def check(self) -> None:
-        """Raises InputError for options that contradict each other or lack something."""
-        self.options.check()
-        for name, value in (("--reference", self.reference), ("--merged", self.merged)):
-            if value is not None and not self.pose_graph:
-                raise InputError(f"{name}: for clouds in one frame", hint="Add --pose-graph.")
-        if self.options.start is not None:
-            raise InputError("--start: for a single pair", hint="Leave it out.")
 
 
 def register_pairs(
@@ -101,7 +61,7 @@ def register_pairs(
     nodes = Nodes.of(usable) if request.pose_graph else None
     reference = None if nodes is None or request.reference is None else nodes.number(request.reference)
     with FolderLock(folder):
-        provenance = _prepare(request, usable, folder, overwrite, resume)
+        provenance = prepare(request, usable, folder, overwrite, resume)
         begin = time.perf_counter()
         work = _Work(request, folder, pairs, report)
         try:
@@ -131,52 +91,6 @@ def _found(path: Path) -> Iterator[CloudPair | Failure]:
     from eqcli.data.cloud_pairs import find_pairs
 
     yield from find_pairs(path)
-
-
-def _prepare(
-    request: PairsRequest, pairs: Sequence[CloudPair], folder: Path, overwrite: bool, resume: bool
-) -> dict[str, Any]:
-    """Makes the folder ready and returns the provenance. Raises InputError where it holds results of something else."""
-    from eqcli.engine.provenance import provenance
-
-    facts, known = _facts(request, pairs), folder / FACTS
-    if known.exists() and not (resume or overwrite):
-        raise InputError(
-            "there are results of pairs in this folder",
-            Where(known),
-            "Go on with them by --resume, replace them by --overwrite, or choose another folder with -o.",
-        )
-    if known.exists() and resume:
-        before = json.loads(known.read_text(encoding="utf-8"))
-        if changed := [key for key in facts if facts[key] != before.get("request", {}).get(key)]:
-            raise InputError(
-                f"the results in this folder were made with another {', '.join(changed)}",
-                Where(known),
-                "Give the options that they were made with, or --overwrite to begin anew.",
-            )
-        for left in chain(folder.glob(".*.tmp*"), folder.glob("*/.*.tmp*")):
-            left.unlink(missing_ok=True)
-        return dict(before["provenance"])
-    for name in (RESULTS, TRANSFORMS):
-        shutil.rmtree(folder / name, ignore_errors=True)
-    for name in (TABLE, POSES, POSES_TEXT):
-        (folder / name).unlink(missing_ok=True)
-    made = provenance()
-    write_json(known, {"request": facts, "provenance": made})
-    return made
-
-
-def _facts(request: PairsRequest, pairs: Sequence[CloudPair]) -> dict[str, Any]:
-    """What results depend on, as plain data; clouds are known by their files' names, which is quick."""
-    told = [
-        [pair.name, str(pair.source), str(pair.target), _plain(pair.truth), _plain(pair.symmetries)] for pair in pairs
-    ]
-    digest = hashlib.sha256(json.dumps(told).encode()).hexdigest()
-    return json.loads(json.dumps(request.options.facts() | {"pairs": digest}))  # type: ignore[no-any-return]
-
-
-def _plain(matrix: Any) -> Any:
-    return None if matrix is None else matrix.tolist()
 
 
 class _Work:

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from eqcli.errors import InputError
 from eqcli.progress import Reporter
 
 if TYPE_CHECKING:
@@ -32,13 +31,14 @@ def merge(
     """Writes the clouds that are reached, in the frame of the reference, with one point for each voxel.
 
     The voxel is the median of those that the pairs were registered with, or the one asked for. Colours, normals and
-    intensities are kept where every cloud has them. Raises InputError where no pair is reliable.
+    intensities are kept where every cloud has them. Nothing is written where no pair is reliable.
     """
     from eqcli.io.point_cloud import write_cloud
 
     sizes = [record.row.voxel for record in records if record.row.status == "ok" and record.row.voxel]
     if not sizes:
-        raise InputError("--merged: no pair is reliable, so there is nothing to merge")
+        report.warning(f"no pair is reliable, so there is nothing to merge: {output} was not written")
+        return
     voxel, units = options.voxel or float(np.median(sizes)), _units(records)
     whole: PointCloud | None = None
     numbers = np.flatnonzero(graph.reached)

@@ -55,7 +55,7 @@ class RegisterRequest:
         Crystals: tolerances of the lattice (a fraction), the sites (a fraction of the mean free length per atom) and
         the angles (degrees), whether primitive cells are compared, whether volumes may differ.
     device, threads
-        Where networks run, and threads of everything else; None for all cores.
+        Where networks run, and how many threads the rest has; None for those of torch, and one in the refinement.
     """
 
     source: Path

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field, is_dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import torch
 
 from eqcli.errors import ExitCode, Failure
 from eqcli.tasks.register_evidence import evidence_facts, evidence_rows
@@ -84,10 +85,18 @@ class CloudResult:
 
     @cached_property
     def deviations(self) -> dict[str, Any]:
-        """Standard deviations, in the middle of the matches that agree."""
-        inliers = self.registered.inliers
-        where = self.registered.matches.target[inliers] if bool(inliers.any()) else self.registered.matches.target
-        return deviation_facts(np.asarray(self.registered.covariance.double()), np.asarray(where.double()))
+        """Standard deviations, in the middle of the matches that agree, or of the source where there are none."""
+        found = self.registered
+        if bool(found.inliers.any()):
+            points = found.matches.target[found.inliers].double().numpy()
+        else:
+            finite = self.source.points[np.isfinite(self.source.points).all(axis=1)]
+            points = found.motion.apply(torch.from_numpy(finite)).numpy()
+        return deviation_facts(found.covariance.double().numpy(), points)
+
+    @property
+    def _alternatives(self) -> list[dict[str, Any]]:
+        return [motion_facts(one.motion) | {"turn": one.turn} for one in self.registered.alternatives]
 
     def as_dict(self) -> dict[str, Any]:
         """The result as plain data; without any motion where it is not reliable."""
@@ -103,7 +112,8 @@ class CloudResult:
             "deviations": self.deviations if reliable else None,
             "covariance": found.covariance.tolist() if reliable else None,
             "evidence": evidence_facts(found.evidence),
-            "ambiguities": list(found.ambiguities) if reliable else [],
+            "ambiguities": list(found.ambiguities),
+            "alternatives": self._alternatives if reliable else [],
             "method": found.method,
             "solver": found.solver,
             "refinement": found.refinement,
@@ -120,9 +130,8 @@ class CloudResult:
         rows = [("alignment", "reliable" if self.reliable else NONE_RELIABLE)]
         if self.reliable:
             rows += [*motion_rows(self.motion, unit), *deviation_rows(self.deviations, unit)]
-        rows += evidence_rows(found.evidence, unit)
-        if self.reliable:
-            rows += [("ambiguity", told) for told in found.ambiguities]
+        rows += evidence_rows(found.evidence, self.reliable, unit)
+        rows += [("ambiguity", told) for told in found.ambiguities]
         rows.append(("method", ", ".join(word for word in (found.method, found.solver, found.refinement) if word)))
         rows += [("note", note) for note in self.notes]
         rows.append(seconds_row(self.seconds))
@@ -131,8 +140,3 @@ class CloudResult:
 
 def _cloud(cloud: PointCloud) -> dict[str, Any]:
     return {"file": str(cloud.path) if cloud.path else None, "points": len(cloud)}
-
-
-def plain(value: Any) -> Any:
-    """Dataclasses and tuples as what JSON has."""
-    return asdict(value) if is_dataclass(value) and not isinstance(value, type) else value
