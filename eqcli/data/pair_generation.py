@@ -24,11 +24,14 @@ MAKERS = {**OBJECTS, "body": (body_shape, 0.25)}
 SAMPLES = {"object": 14.0, "scene": 9.0, "outdoor": 7.0, "file": 14.0}
 """Points per square voxel of complete surfaces; a view has half of those it sees at most."""
 
-LARGER = {"object": 1.0, "scene": 3.0, "outdoor": 5.0, "file": 1.0}
+LARGER = {"object": 1.0, "scene": 3.0, "outdoor": 8.0, "file": 1.0}
 """Voxels of a complete surface in those of an object: of a scene a view shows but a part."""
 
 TRIES = 8
 """Pairs of views that are tried on a shape before another one is taken."""
+
+AIMS = 4
+"""Overlaps that are aimed at in turn, since thin or patterned clouds overlap otherwise than dense ones."""
 
 OFF = 0.05
 """The overlap differs by less from the one that was wanted."""
@@ -136,16 +139,20 @@ class PairSource:
         self, complete: Complete, family: Family, wanted: float, rng: np.random.Generator
     ) -> tuple[tuple[Floats, Floats], float] | None:
         """The points of two views, none in both, and their overlap; None where that is not as wanted."""
-        views = bisected(complete, family, wanted)
-        if views is None:
-            return None
-        half = rng.random(len(complete.points)) < 0.5
-        source, target = (self._sampled(complete, v, h, rng) for v, h in zip(views, (half, ~half), strict=True))
-        if min(len(source), len(target)) < self.points[0]:
-            return None
-        overlap = measured_overlap(source, target)
-        fits = self.overlap[0] <= overlap <= self.overlap[1] and abs(overlap - wanted) < OFF
-        return ((source, target), overlap) if fits else None
+        aim = wanted
+        for _ in range(AIMS):
+            views = bisected(complete, family, aim)
+            if views is None:
+                return None
+            half = rng.random(len(complete.points)) < 0.5
+            source, target = (self._sampled(complete, v, h, rng) for v, h in zip(views, (half, ~half), strict=True))
+            if min(len(source), len(target)) < self.points[0]:
+                return None
+            overlap = measured_overlap(source, target)
+            if self.overlap[0] <= overlap <= self.overlap[1] and abs(overlap - wanted) < OFF:
+                return (source, target), overlap
+            aim = min(max(aim + wanted - overlap, 0.02), 0.98)
+        return None
 
     def _sampled(self, complete: Complete, view: View, half: Mask, rng: np.random.Generator) -> Floats:
         """Points of the half that the view sees, thinned to a random density, which changes over the cloud at times."""

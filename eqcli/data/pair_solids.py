@@ -91,7 +91,7 @@ def box(size: Sequence[float] = (2.0, 2.0, 2.0)) -> Solid:
     vertices = np.array([[x, y, z] for x in (-1, 1) for y in (-1, 1) for z in (-1, 1)]) * half
     quads = [(0, 1, 3, 2), (4, 6, 7, 5), (0, 4, 5, 1), (2, 3, 7, 6), (0, 2, 6, 4), (1, 5, 7, 3)]
     faces = np.array([t for a, b, c, d in quads for t in ((a, b, c), (a, c, d))], dtype=np.int64)
-    return Solid(vertices, faces, lambda points: (np.abs(points) < half * MARGIN).all(-1))
+    return Solid(vertices, faces, lambda points: np.asarray((np.abs(points) < half * MARGIN).all(-1)))
 
 
 def rectangle(corner: Floats, first: Floats, second: Floats) -> Solid:

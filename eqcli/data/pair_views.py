@@ -1,7 +1,7 @@
 """Partial views of a complete surface, and pairs of them with a wanted overlap.
 
-A family of pairs of views depends on one number from 0 to 1, along which their overlap falls; bisection finds the number
-that the wanted overlap needs.
+A family of pairs of views depends on one number from 0 to 1, along which their overlap falls; bisection finds the
+number that the wanted overlap needs.
 """
 
 from __future__ import annotations
