@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from eqcli.audit.groups import ALL, DEFAULT, GROUPS, STRUCTURES
-from eqcli.cli import docking_evaluation_options, generated_options, options, suites
+from eqcli.cli import docking_evaluation_options, generated_options, options, registration_evaluation_options, suites
 from eqcli.cli.options import examples, label_options
 from eqcli.cli.session import finish, session
 from eqcli.errors import InputError
@@ -67,6 +67,7 @@ def evaluate(
 
     With --reference, how good generated crystals or molecules are, beside baselines that no model made.
     With a docking model, how near its poses are to those of complexes, beside baselines in the same table.
+    With a registration model, or --suite registration, how many pairs of clouds are registered, and how well.
 
     Writes an HTML report with plots and a JSON file with every figure. A failed audit has exit code 5.
     """
@@ -101,7 +102,24 @@ def evaluate(
             )
             finish(console, docked)
             return
+        if registration_evaluation_options.is_registration(model, suite) and "reference" not in generated:
+            registered = registration_evaluation_options.run_registration(
+                model,
+                data or [],
+                output,
+                generated,
+                others={**others, "--suite": suite not in (None, suites.Suite.registration), "--model-arg": model_arg},
+                suite=suite is not None,
+                seed=seed,
+                device=device,
+                precision=precision.value if precision else None,
+                overwrite=overwrite,
+                console=console,
+            )
+            finish(console, registered)
+            return
         docking_evaluation_options.refuse_without_docking(generated)
+        registration_evaluation_options.refuse_without_registration(generated)
         if "reference" in generated:
             evaluated = generated_options.run_generated(
                 [*([model] if model else []), *(data or [])],
@@ -183,6 +201,8 @@ def add_to(app: typer.Typer) -> None:
         "eqcli evaluate gen.h5 --reference test.csv --training train.csv -o report/",
         "eqcli evaluate gen.sdf --reference test.sdf --training train.sdf -o report/",
         "eqcli evaluate dock.safetensors complexes/ --pocket both -o report/",
+        "eqcli evaluate pare.safetensors pairs.csv -o report/",
+        "eqcli evaluate --suite registration pairs.csv -o report/",
         "eqcli evaluate --suite tensor-products -o report/",
         "eqcli evaluate --suite gwl -o report/",
     )

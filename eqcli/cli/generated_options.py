@@ -10,6 +10,7 @@ from eqcli.cli.crystals_options import CRYSTALS, run_crystals
 from eqcli.cli.docking_evaluation_options import DOCKING
 from eqcli.cli.molecules_options import MOLECULES, run_molecules
 from eqcli.cli.option_groups import option_group
+from eqcli.cli.registration_evaluation_options import REGISTRATION
 from eqcli.errors import InputError
 
 if TYPE_CHECKING:
@@ -48,6 +49,7 @@ PANELS = {
     "Generated crystals": CRYSTALS,
     "Generated molecules": MOLECULES,
     "Docking": DOCKING,
+    "Registration": REGISTRATION,
 }
 EVERY = {name: row for table in PANELS.values() for name, row in table.items()}
 

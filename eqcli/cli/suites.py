@@ -1,4 +1,4 @@
-"""Suites of `eqcli evaluate`: measurements that need no data of their own."""
+"""Suites of `eqcli evaluate`: measurements beside those of one model."""
 
 from __future__ import annotations
 
@@ -22,6 +22,7 @@ class Suite(StrEnum):
     tensor_products = "tensor-products"
     gwl = "gwl"
     comparison = "comparison"
+    registration = "registration"
 
 
 SuiteOption = Annotated[
@@ -30,7 +31,8 @@ SuiteOption = Annotated[
         "--suite",
         help="tensor-products: cost and expressivity of every tensor product, beside e3nn's; "
         "gwl: which graphs each architecture tells apart, MODEL or every potential; "
-        "comparison: reports of evaluations side by side, with the cost of each model.",
+        "comparison: reports of evaluations side by side, with the cost of each model; "
+        "registration: the classical methods on pairs of clouds.",
         rich_help_panel=PANEL,
     ),
 ]

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from eqcli.tasks.evaluate_docking_result import DockingEvaluation
     from eqcli.tasks.evaluate_dynamics import DynamicsEvaluation
     from eqcli.tasks.evaluate_generator import GeneratorEvaluation
+    from eqcli.tasks.evaluate_registration_result import RegistrationEvaluation
 
 CANDIDATES = 64
 """Structures kept from the data, drawn at random, for the audit to choose from."""
@@ -58,12 +59,13 @@ def evaluate(
     predictions: bool = False,
     overwrite: bool = False,
     report: Reporter | None = None,
-) -> EvaluateResult | DynamicsEvaluation | GeneratorEvaluation | DockingEvaluation:
+) -> EvaluateResult | DynamicsEvaluation | GeneratorEvaluation | DockingEvaluation | RegistrationEvaluation:
     """Compares a model with labelled structures and audits it on a few of them.
 
     Without data the model is audited alone, on structures made for its elements.
     Models of motion take files of trajectories in place of structures, generators of molecules files of molecules:
-    they say how likely these are. Docking models take folders or tables of complexes.
+    they say how likely these are. Docking models take folders or tables of complexes, registration models those of
+    pairs of clouds.
 
     Parameters
     ----------
@@ -119,6 +121,13 @@ def evaluate(
         refuse_docking_audit(audit)
         loaded = load_for_inference(model, device, precision, model_arguments, report)
         return evaluate_docking(loaded, data, output, seed=seed, device=device, overwrite=overwrite, report=report)
+    if family == "pointcloud":
+        from eqcli.tasks.evaluate_registration import evaluate_with_model
+
+        return evaluate_with_model(
+            model, data, output, audit=audit, precision=precision, seed=seed, device=device, overwrite=overwrite,
+            report=report,
+        )  # fmt: skip
     if family == "dynamics":
         from eqcli.tasks.evaluate_dynamics import evaluate_dynamics
 

@@ -109,7 +109,7 @@ def match_rmse(estimate: FloatArray, source: FloatArray, target: FloatArray) -> 
 
 
 def information_rmse(estimate: FloatArray, truth: FloatArray, information: FloatArray) -> float:
-    """sqrt(e^T L e / L_00) with the matrix `[6, 6]` of `gt.info`, as the benchmark of 3DMatch defines it, in metres."""
+    """sqrt(e^T L e / L_00) with the matrix `[6, 6]` of `gt.info`, as the benchmark of 3DMatch defines it."""
     from scipy.spatial.transform import Rotation
 
     between = np.linalg.inv(truth) @ estimate
