@@ -104,8 +104,12 @@ def polished(motion: Motion, matches: Matches, threshold: float, *, rounds: int 
     A motion whose inliers are fewer than three, or lie on a line, stays as it is.
     """
     best, best_score = motion, _soft(motion, matches, threshold)
+    before = torch.empty(0, dtype=torch.bool, device=matches.source.device)
     for _ in range(rounds):
         inside, _ = inliers_of(motion, matches, threshold)
+        if torch.equal(inside, before):
+            break
+        before = inside
         found = fitted(matches, matches.weights * inside)
         if found is None:
             break

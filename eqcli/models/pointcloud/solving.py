@@ -9,11 +9,13 @@ from collections.abc import Callable
 from typing import Any
 
 from eqcli.errors import InputError
+from eqcli.models.pointcloud.cliques import Clique
 from eqcli.models.pointcloud.matches import Matches, checked
 from eqcli.models.pointcloud.one_match import OneMatch
 from eqcli.models.pointcloud.procrustes import Procrustes
 from eqcli.models.pointcloud.ransac import Ransac
 from eqcli.models.pointcloud.solved import Solved, Solver
+from eqcli.models.pointcloud.spectral import Spectral
 
 __all__ = ["SOLVERS", "Matches", "Solved", "Solver", "checked", "make_solver"]
 
@@ -21,6 +23,8 @@ SOLVERS: dict[str, Callable[..., Solver]] = {
     "procrustes": Procrustes,
     "one-match": OneMatch,
     "ransac": Ransac,
+    "clique": Clique,
+    "spectral": Spectral,
 }
 """Solvers by name; their settings are the fields of their classes."""
 
