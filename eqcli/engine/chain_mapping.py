@@ -69,9 +69,9 @@ def map_chains(
     source: list[ProteinChain], target: list[ProteinChain], pairing: Pairing | None = None
 ) -> MappedChains | None:
     """The best mapping of chains, with residues by structure or as `pairing` says; None where no residues pair."""
-    known = (
-        {} if pairing is None else {(i, j): pairing(a, b) for i, a in enumerate(source) for j, b in enumerate(target)}
-    )
+    known: Known = None
+    if pairing is not None:
+        known = {(i, j): pairing(a, b) for i, a in enumerate(source) for j, b in enumerate(target)}
     motions = _motions(source, target, known)
     if not motions:
         return None
