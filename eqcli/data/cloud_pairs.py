@@ -1,37 +1,68 @@
-"""Pairs of clouds among files: tables, benchmark folders, and folders that the program wrote."""
+"""Finding pairs of clouds among files."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-from numpy.typing import NDArray
+from eqcli.data.pair_files import CloudPair as CloudPair
+from eqcli.data.pair_files import Found
+from eqcli.data.pair_folders import is_benchmark, pairs_of_benchmark
+from eqcli.data.pair_kitti import DISTANCE, is_kitti, pairs_of_kitti
+from eqcli.data.pair_tables import pairs_of_table
+from eqcli.errors import InputError, Where
+from eqcli.files import require_file
 
-Floats = NDArray[np.float64]
+TABLE = "pairs.csv"
+"""The table of a folder that the program wrote."""
+
+TABLES = (".csv", ".csv.gz")
 
 
-@dataclass(frozen=True)
-class CloudPair:
-    """Two clouds, and perhaps the motion between them.
+def find_pairs(path: str | Path, *, distance: float = DISTANCE) -> Found:
+    """The pairs of a table or folder, in a fixed order; a failure for each that cannot be used.
 
-    Attributes
+    Parameters
     ----------
-    truth
-        [4, 4]: y = R x + t brings the source onto the target; None where it is unknown.
-    overlap
-        Share of the source that the target has too, as stated; None where nothing is stated.
-    information
-        [6, 6] of (translation, vector part of the quaternion) of the error, as in `gt.info` of 3DMatch.
-    symmetries
-        [S, 4, 4]: motions in the target's frame that leave the complete object as it is.
-    """
+    path
+        A table as in `eqcli.data.pair_tables`, a folder with such a table named `pairs.csv`, or a folder of 3DMatch or
+        KITTI as in `eqcli.data.pair_folders` and `eqcli.data.pair_kitti`.
+    distance
+        Metres between the scans of a pair of KITTI, about.
 
-    name: str
-    source: Path
-    target: Path
-    truth: Floats | None = None
-    overlap: float | None = None
-    information: Floats | None = None
-    scene: str = ""
-    symmetries: Floats | None = None
+    Raises
+    ------
+    InputError
+        There is no such file or folder, it is of another kind or damaged, or there are no pairs in it.
+    """
+    source = Path(path)
+    found = _of_folder(source, distance) if source.is_dir() else _of_file(source)
+    empty = True
+    for item in found:
+        empty = False
+        yield item
+    if empty:
+        raise InputError("no pairs of clouds here", Where(path))
+
+
+def _of_file(path: Path) -> Found:
+    if not require_file(path).name.lower().endswith(TABLES):
+        raise InputError(
+            "this file is no list of pairs",
+            Where(path),
+            "Expected a table (.csv) with the columns source and target, or a folder.",
+        )
+    return pairs_of_table(path)
+
+
+def _of_folder(folder: Path, distance: float) -> Found:
+    if (folder / TABLE).is_file():
+        return pairs_of_table(folder / TABLE)
+    if is_benchmark(folder):
+        return pairs_of_benchmark(folder)
+    if is_kitti(folder):
+        return pairs_of_kitti(folder, distance)
+    raise InputError(
+        "no pairs of clouds here",
+        Where(folder),
+        f"Expected {TABLE}, scenes with gt.log (3DMatch), or sequences/08/velodyne with poses (KITTI).",
+    )

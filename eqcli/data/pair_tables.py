@@ -1,0 +1,135 @@
+"""Pairs listed in a table.
+
+The columns are `source` and `target`, and perhaps `name`, `transform`, `overlap`, `scene`, `symmetry` and
+`information`; others are ignored. Files are relative to the table. A transform is a text file of a 4 x 4 matrix, or its
+16 numbers, row by row; so are symmetries, one matrix after another. Information is a 6 x 6 matrix.
+"""
+
+from __future__ import annotations
+
+import csv
+import gzip
+import zlib
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+
+from eqcli.data.pair_files import CloudPair, Floats, Found, read_motions, read_numbers, rigid
+from eqcli.errors import EqcliError, Failure, InputError, Where
+from eqcli.io.text import is_text, not_text, open_text, read_text
+from eqcli.names import did_you_mean
+
+REQUIRED = ("source", "target")
+OPTIONAL = ("name", "transform", "overlap", "scene", "symmetry", "information")
+
+
+def pairs_of_table(path: Path) -> Found:
+    """A pair or a failure per row.
+
+    Raises InputError where the table is damaged or lacks a column.
+    """
+    seen: dict[str, int] = {}
+    for line, row in _rows(path):
+        where = Where(path, line=line)
+        try:
+            pair = _pair(path, row, where)
+            if (first := seen.setdefault(pair.name, line)) != line:
+                raise InputError(f"the name '{pair.name}' stands in line {first} too", where, "Names must differ.")
+            yield pair
+        except EqcliError as error:
+            yield Failure.of(row["name"] or f"line {line}", error)
+
+
+def _rows(path: Path) -> Iterator[tuple[int, dict[str, str]]]:
+    """Line and columns of each row that is not blank."""
+    try:
+        with open_text(path) as file:
+            reader = csv.DictReader(file, restval="", restkey="")
+            header = [(name or "").strip() for name in reader.fieldnames or []]
+            for column in REQUIRED:
+                if column not in header:
+                    hint = did_you_mean(column, header, "columns here") if header else "The table is empty."
+                    raise InputError(f"the table has no column '{column}'", Where(path, line=1), hint)
+            reader.fieldnames = header
+            for row in reader:
+                kept = {name: (row.get(name) or "").strip() for name in (*REQUIRED, *OPTIONAL)}
+                if not all(map(is_text, kept.values())):
+                    raise not_text(Where(path, line=reader.line_num))
+                if any(kept.values()):
+                    yield reader.line_num, kept
+    except (csv.Error, EOFError, zlib.error, gzip.BadGzipFile) as error:
+        raise InputError(f"this table is damaged: {error}", Where(path)) from error
+
+
+def _pair(path: Path, row: dict[str, str], where: Where) -> CloudPair:
+    source, target = (_cloud(path, row[name], name, where) for name in REQUIRED)
+    truth = _motions(path, row["transform"], "transform", where)
+    if truth is not None and len(truth) != 1:
+        raise InputError(f"the transform is one motion, and here are {len(truth)}", where)
+    overlap = read_numbers(row["overlap"], where)
+    if len(overlap) > 1 or not all(0 <= value <= 1 for value in overlap):
+        raise InputError(f"'{row['overlap'][:40]}' in the column 'overlap' is no share between 0 and 1", where)
+    return CloudPair(
+        name=row["name"] or f"{_stem(source)}-{_stem(target)}",
+        source=source,
+        target=target,
+        truth=None if truth is None else truth[0],
+        overlap=overlap[0] if overlap else None,
+        information=_information(path, row["information"], where),
+        scene=row["scene"],
+        symmetries=_motions(path, row["symmetry"], "symmetry", where),
+    )
+
+
+def _stem(path: Path) -> str:
+    return path.name.removesuffix(".gz").rsplit(".", 1)[0]
+
+
+def _cloud(path: Path, text: str, column: str, where: Where) -> Path:
+    if not text:
+        raise InputError(f"the row names no {column}", where)
+    return _file(path, text, column, where)
+
+
+def _file(path: Path, text: str, column: str, where: Where) -> Path:
+    target = path.parent / text
+    try:
+        if target.is_file():
+            return target
+    except (OSError, ValueError):  # No name that a file could have.
+        pass
+    raise InputError(f"the {column} file '{text[:200]}' does not exist", where, "Names are relative to the table.")
+
+
+def _motions(path: Path, text: str, column: str, where: Where) -> Floats | None:
+    """Motions [S, 4, 4] of a file or of the cell itself."""
+    if not text:
+        return None
+    if not _begins_with_number(text):
+        return read_motions(_file(path, text, column, where))
+    values = read_numbers(text, where)
+    if len(values) % 16:
+        raise InputError(f"a motion has 16 numbers, and the column '{column}' has {len(values)}", where)
+    return np.stack([rigid(motion, where) for motion in np.array(values).reshape(-1, 4, 4)])
+
+
+def _information(path: Path, text: str, where: Where) -> Floats | None:
+    if not text:
+        return None
+    place = where
+    if not _begins_with_number(text):
+        file = _file(path, text, "information", where)
+        text, place = read_text(file), Where(file)
+    values = read_numbers(text, place)
+    if len(values) != 36:
+        raise InputError(f"an information matrix has 36 numbers, and here are {len(values)}", place)
+    return np.array(values).reshape(6, 6)
+
+
+def _begins_with_number(text: str) -> bool:
+    words = text.replace(",", " ").split()
+    try:
+        return len(words) > 1 and np.isfinite(float(words[0])).item()
+    except ValueError:
+        return False
