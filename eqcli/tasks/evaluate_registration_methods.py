@@ -31,13 +31,14 @@ DISTANCES: Final = (3.0, 1.5)
 NAMES: Final = {
     "pare-one-match": "PARE-Net + one-match",
     "pare-ransac": "PARE-Net + RANSAC",
+    "command": "command with the model",
     "fpfh-ransac": "FPFH + RANSAC",
     "fpfh-clique": "FPFH + clique",
     "default": "default command",
     "kiss": "KISS-Matcher",
 }
 """Name in options -> in the table."""
-OF_NETWORKS: Final = ("pare-one-match", "pare-ransac")
+OF_NETWORKS: Final = ("pare-one-match", "pare-ransac", "command")
 OPTIONAL: Final = ("kiss",)
 """Methods that are left out, with a warning, where their package is absent and nobody asked for them by name."""
 
@@ -125,25 +126,23 @@ class _Shared:
     """Matches by each kind of features, found once for each pair."""
 
     def __init__(self, loaded: ModelFile | None) -> None:
-        self.views = _Last(view_of)
         self.fpfh = _Last(self._fpfh)
         self.network = _Last(self._network)
-        self._features = None if loaded is None else _network_features(loaded)
+        self.features = None if loaded is None else _network_features(loaded)
         self.inlier_radius: float | None = None
-        if self._features is not None:
-            self.inlier_radius = float(self._features.network.config.inlier_radius)
+        if self.features is not None:
+            self.inlier_radius = float(self.features.network.config.inlier_radius)
 
     def _fpfh(self, case: RegistrationCase) -> Matches:
         from eqcli.engine.registration_features import FpfhFeatures
 
-        view, _ = self.views(case)
-        return FpfhFeatures().matches(view.source.points, view.target.points, case.voxel, _generator(case))[0]
+        return FpfhFeatures().matches(case.source.points, case.target.points, case.voxel, _generator(case))[0]
 
     def _network(self, case: RegistrationCase) -> Matches:
-        if self._features is None:
+        if self.features is None:
             raise InputError("there is no network")
         found: Matches
-        found, _ = self._features.matches(case.source.points, case.target.points, case.voxel, _generator(case))
+        found, _ = self.features.matches(case.source.points, case.target.points, case.voxel, _generator(case))
         return found
 
 
@@ -158,8 +157,8 @@ def _network_features(loaded: ModelFile) -> Any:
 
 
 def _method(name: str, shared: _Shared) -> Method:
-    if name == "default":
-        return Method(NAMES[name], by_default_command, refined=False)
+    if name in ("default", "command"):
+        return Method(NAMES[name], by_command(shared.features if name == "command" else None), refined=False)
     if name == "kiss":
         return Method(NAMES[name], kiss_matcher())
     features, solver = name.split("-", 1)
@@ -185,8 +184,8 @@ def solved_by(
         seconds += perf_counter() - begun
         return Answer(
             found.motion.matrix().numpy(),
-            matches.source.double().numpy(),
-            matches.target.double().numpy(),
+            matches.source.double().cpu().numpy(),
+            matches.target.double().cpu().numpy(),
             found.inliers.cpu().numpy(),
             hypotheses=found.hypotheses,
             seconds=seconds,
@@ -195,21 +194,26 @@ def solved_by(
     return solve
 
 
-def by_default_command(case: RegistrationCase) -> Answer:
-    """What `eqcli register` does without options."""
-    from eqcli.engine.registration import register_clouds
-    from eqcli.engine.registration_settings import RegistrationSettings
+def by_command(features: Any | None) -> Callable[[RegistrationCase], Answer]:
+    """What `eqcli register` does without options, with the features of a network where there are any."""
 
-    found = register_clouds(case.source.points, case.target.points, RegistrationSettings(seed=case.seed))
-    return Answer(
-        found.motion.matrix().numpy(),
-        found.matches.source.double().numpy(),
-        found.matches.target.double().numpy(),
-        found.inliers.cpu().numpy(),
-        reliable=found.reliable,
-        hypotheses=found.evidence.hypotheses,
-        reasons=tuple(found.evidence.reasons) if not found.reliable else (),
-    )
+    def solve(case: RegistrationCase) -> Answer:
+        from eqcli.engine.registration import register_clouds
+        from eqcli.engine.registration_settings import RegistrationSettings
+
+        settings = RegistrationSettings(seed=case.seed)
+        found = register_clouds(case.source.points, case.target.points, settings, features=features)
+        return Answer(
+            found.motion.matrix().numpy(),
+            found.matches.source.double().cpu().numpy(),
+            found.matches.target.double().cpu().numpy(),
+            found.inliers.cpu().numpy(),
+            reliable=found.reliable,
+            hypotheses=found.evidence.hypotheses,
+            reasons=() if found.reliable else tuple(found.evidence.reasons),
+        )
+
+    return solve
 
 
 def kiss_matcher() -> Callable[[RegistrationCase], Answer]:
