@@ -53,9 +53,10 @@ class VectorNorm(nn.Module):
 
 
 class InvariantHead(nn.Module):
-    """Coordinates of vectors in a right-handed frame made of them: `[..., 3, C]` -> `[..., 3 C]`, the same in any turn.
+    """Numbers that no rotation changes, from vectors: `[..., 3, C]` -> `[..., 5 C]`.
 
-    Mirror images are told apart.
+    Coordinates in a right-handed frame made of the vectors, which tell mirror images apart; lengths; and products of
+    two mixtures of them, which are steady where noise turns the frame.
     """
 
     def __init__(self, channels: int, slope: float = 0.2) -> None:
@@ -63,10 +64,19 @@ class InvariantHead(nn.Module):
         self.axes = nn.Sequential(
             VectorLinear(channels, channels), VectorLeakyReLU(channels, slope), VectorLinear(channels, 2)
         )
+        self.mixtures = VectorLinear(channels, 2 * channels)
 
     def forward(self, vectors: Tensor) -> Tensor:
         frame = orthonormal(self.axes(vectors))
-        return (frame.transpose(-1, -2) @ vectors).flatten(-2)
+        lengths = (vectors.square().sum(-2) + TINY).sqrt()
+        first, second = self.mixtures(vectors).chunk(2, dim=-1)
+        coordinates = (frame.transpose(-1, -2) @ vectors).flatten(-2)
+        return torch.cat([coordinates, lengths, (first * second).sum(-2)], dim=-1)
+
+    @staticmethod
+    def size(channels: int) -> int:
+        """Numbers for so many vectors."""
+        return 5 * channels
 
 
 def orthonormal(vectors: Tensor) -> Tensor:

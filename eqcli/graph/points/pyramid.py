@@ -28,9 +28,9 @@ class Level:
         `[N, k]`, points of this level, the nearest (the point itself) first. Where a cloud has fewer than k points
         they come again in turn.
     finer
-        `[N, k]`, points of the level before, the nearest first; None at the finest level.
+        `[N, k]`, points of the level before around each; None at the finest level. Two may be the nearest alike.
     coarser
-        `[N]`, the nearest point of the next level; None at the coarsest level.
+        `[N]`, the point of the next level that each was thinned to; None at the coarsest level.
     """
 
     points: Tensor
@@ -105,9 +105,11 @@ def pyramid(points: Tensor, *, levels: int, fine_level: int, neighbours: int) ->
         k, see :class:`Level`.
     """
     frame = principal_frame(points)
-    thinned = [voxel_means(points, 1.0, frame=frame).points]
+    thinned, members = [voxel_means(points, 1.0, frame=frame).points], []
     for level in range(1, levels):
-        thinned.append(voxel_means(thinned[-1], 2.0**level, frame=frame).points)
+        wider = voxel_means(thinned[-1], 2.0**level, frame=frame)
+        thinned.append(wider.points)
+        members.append(wider.member)
     made = []
     for number, own in enumerate(thinned):
         made.append(
@@ -116,7 +118,7 @@ def pyramid(points: Tensor, *, levels: int, fine_level: int, neighbours: int) ->
                 torch.tensor([len(own)]),
                 _around(own, own, neighbours),
                 _around(own, thinned[number - 1], neighbours) if number else None,
-                nearest(own, thinned[number + 1], 1)[1][:, 0] if number + 1 < levels else None,
+                members[number] if number + 1 < levels else None,
             )
         )
     return Pyramid(tuple(made), nearest(thinned[fine_level], thinned[-1], 1)[1][:, 0], fine_level)

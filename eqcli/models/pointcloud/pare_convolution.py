@@ -108,9 +108,8 @@ class PareBlock(nn.Module):
         self.shortcut = VectorLinear(n_in, n_out)
         self.out = nn.Sequential(VectorLeakyReLU(n_out, slope), VectorNorm(n_out))
 
-    def forward(self, vectors: Tensor, local: Tensor, neighbours: Tensor) -> Tensor:
-        """`[N, 3, n_in]` -> `[n, 3, n_out]`; the first neighbour of a query is the point nearest to it."""
-        centres = vectors[neighbours[:, 0]]
+    def forward(self, vectors: Tensor, centres: Tensor, local: Tensor, neighbours: Tensor) -> Tensor:
+        """Vectors of the points `[N, 3, n_in]` and of the queries `[n, 3, n_in]` -> `[n, 3, n_out]`."""
         turned = self.widen(self.convolution(vectors, centres, local, neighbours))
         summed: Tensor = self.out(turned + self.shortcut(centres))
         return summed

@@ -60,13 +60,15 @@ class PareNet(RegistrationNetwork):
         super().__init__(config)
         fine, coarse = config.channels[config.fine_level], config.channels[-1]
         self.encoder = PareEncoder(config)
-        self.fine_head = nn.Sequential(InvariantHead(fine, config.slope), nn.Linear(3 * fine, config.features))
+        self.fine_head = nn.Sequential(
+            InvariantHead(fine, config.slope), nn.Linear(InvariantHead.size(fine), config.features)
+        )
         self.sharpness = nn.Parameter(torch.tensor(SHARPNESS).log())
         self.open_head = nn.Linear(config.features, 1)
         self.coarse_head = InvariantHead(coarse, config.slope)
         settings = config.transformer
         self.transformer = GeometricTransformer(
-            3 * coarse,
+            InvariantHead.size(coarse),
             settings.channels,
             settings.heads,
             settings.blocks,
