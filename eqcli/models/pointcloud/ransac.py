@@ -17,7 +17,10 @@ from eqcli.models.pointcloud.matches import Matches, checked
 from eqcli.models.pointcloud.solved import Solved, chosen, unsolved
 
 DRAWN = 8192
-"""Triples that are drawn at a time."""
+"""Triples that are drawn at a time, at most."""
+
+FIRST_DRAWN = 512
+"""Triples of the first block; each block is twice the one before."""
 
 
 @dataclass(frozen=True)
@@ -51,11 +54,11 @@ class Ransac:
         trusted = matches.taken(matches.weights > 0)
         motions: list[Motion] = []
         scores: list[Scores] = []
-        count, drawn, needed = 0, 0, float(self.draws)
+        count, drawn, needed, block = 0, 0, float(self.draws), FIRST_DRAWN
         while count < self.limit and drawn < needed:
-            triples = drawn_triples(len(trusted), DRAWN, generator).to(matches.source.device)
+            triples = drawn_triples(len(trusted), block, generator).to(matches.source.device)
             good = triples[_edges_agree(trusted, triples, self.edge_ratio, threshold)][: self.limit - count]
-            drawn += DRAWN
+            drawn, block = drawn + block, min(2 * block, DRAWN)
             if len(good) == 0:
                 continue
             motions.append(triangle_motions(trusted.source[good], trusted.target[good]))
