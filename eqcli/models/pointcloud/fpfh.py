@@ -28,7 +28,7 @@ ROWS = 2**13
 """Points whose neighbourhoods are held at a time."""
 
 
-def fpfh(points: Tensor, normals: Tensor, radius: float, *, max_neighbours: int = 100) -> Tensor:
+def fpfh(points: Tensor, normals: Tensor, radius: float, *, max_neighbours: int = 100, soft: bool = True) -> Tensor:
     """Histograms `[N, 33]` of `points [N, 3]` with unit `normals [N, 3]`.
 
     Each neighbour p_j of p_i gives three angles in the frame u = n_s, v = (d x u) / |d x u|, w = u x v, where
@@ -44,6 +44,9 @@ def fpfh(points: Tensor, normals: Tensor, radius: float, *, max_neighbours: int 
         Of the neighbourhoods, same unit as the points; about five spacings.
     max_neighbours
         The nearest so many are looked at.
+    soft
+        Share each angle between the two bins that it lies between, so that the histogram does not jump; the
+        paper's bins have walls.
 
     Returns
     -------
@@ -60,13 +63,13 @@ def fpfh(points: Tensor, normals: Tensor, radius: float, *, max_neighbours: int 
         raise InputError(f"{len(points)} points need as many finite normals; found the shape {tuple(normals.shape)}")
     own, kept = points.new_empty(len(points), WIDTH), []
     for block in neighbour_blocks(points, max_neighbours + 1, radius=radius, rows=ROWS):
-        own[block.rows] = _own(points, normals, block)
+        own[block.rows] = _own(points, normals, block, soft)
         kept.append(block.index.int())
     has = normals.square().sum(1, keepdim=True) > 0
     return _normalised(own + _from_neighbours(points, own, kept, radius)) * has
 
 
-def _own(points: Tensor, normals: Tensor, block: Block) -> Tensor:
+def _own(points: Tensor, normals: Tensor, block: Block, soft: bool) -> Tensor:
     """The simple histograms of a block of points, each of the three parts a share of the pairs, `[B, 33]`."""
     has = normals.square().sum(1) > 0
     usable = (block.distance > 0) & torch.isfinite(block.distance)
@@ -75,13 +78,29 @@ def _own(points: Tensor, normals: Tensor, block: Block) -> Tensor:
     row = torch.arange(len(usable), device=points.device).unsqueeze(1).expand_as(usable)[usable]
     centre = row + block.rows.start
     angles, defined = _angles(points[centre], normals[centre], points[neighbour], normals[neighbour])
-    bins = (angles * BINS).long().clamp_(0, BINS - 1)
-    row, bins = row[defined], bins[:, defined]
-    count = torch.zeros(len(usable) * WIDTH, dtype=torch.int64, device=points.device)
-    for part in range(3):
-        count += torch.bincount(row * WIDTH + part * BINS + bins[part], minlength=len(count))
+    row, angles = row[defined], angles[:, defined]
+    count = _counted(row, angles, len(usable), soft)
     number = torch.bincount(row, minlength=len(usable)).clamp(min=1)
-    return count.view(-1, WIDTH).to(points.dtype) / number.unsqueeze(1)
+    return count / number.unsqueeze(1)
+
+
+def _counted(row: Tensor, angles: Tensor, rows: int, soft: bool) -> Tensor:
+    """How many of the angles `[3, E]` of each row fall into each bin, `[rows, 33]`."""
+    count = angles.new_zeros(rows * WIDTH)
+    for part, angle in enumerate(angles):
+        start = row * WIDTH + part * BINS
+        if soft:
+            place = angle * BINS - 0.5
+            lower = place.floor()
+            share = place - lower
+            # A full turn of theta ends where it began; the others stop at their last bin.
+            around = (lambda bins: bins % BINS) if part == 2 else (lambda bins: bins.clamp(0, BINS - 1))
+            lower = lower.long()
+            count += torch.bincount(start + around(lower), 1 - share, minlength=len(count))
+            count += torch.bincount(start + around(lower + 1), share, minlength=len(count))
+        else:
+            count += torch.bincount(start + (angle * BINS).long().clamp(0, BINS - 1), minlength=len(count))
+    return count.view(rows, WIDTH)
 
 
 def _angles(p: Tensor, n: Tensor, q: Tensor, m: Tensor) -> tuple[Tensor, Tensor]:

@@ -9,6 +9,8 @@ from torch.nn.functional import normalize
 from eqcli.errors import InputError
 from eqcli.graph.points.checks import require_count
 
+MEASURES = ("euclidean", "cosine", "hellinger")
+
 BLOCK = 2**24
 """Distances held at a time."""
 
@@ -25,7 +27,8 @@ def candidates(source: Tensor, target: Tensor, k: int, *, measure: str = "euclid
     k
         Cut to M.
     measure
-        `euclidean`, or `cosine`: the distance between the unit vectors.
+        `euclidean`; `cosine`: the distance between the unit vectors; `hellinger`: that between the square roots,
+        for histograms, where it keeps full bins from deciding alone.
 
     Returns
     -------
@@ -42,8 +45,7 @@ def candidates(source: Tensor, target: Tensor, k: int, *, measure: str = "euclid
     _require_descriptors(source, target, measure)
     require_count(k, "the number of candidates")
     there, here = target.square().sum(1) > 0, source.square().sum(1) > 0
-    if measure == "cosine":
-        source, target = normalize(source, dim=1), normalize(target, dim=1)
+    source, target = _measured(source, measure), _measured(target, measure)
     k = min(k, len(target))
     distance = source.new_empty(len(source), k)
     index = torch.empty(len(source), k, dtype=torch.int64, device=source.device)
@@ -118,6 +120,13 @@ def mutual_matches(
     return torch.stack([first, second], dim=1)[order], apart[order]
 
 
+def _measured(values: Tensor, measure: str) -> Tensor:
+    """What the Euclidean distance is to be taken of."""
+    if measure == "cosine":
+        return normalize(values, dim=1)
+    return values.sqrt() if measure == "hellinger" else values
+
+
 def _lengths(block: Tensor, target: Tensor, index: Tensor, squared: Tensor) -> Tensor:
     """The distances to the chosen targets, from differences: the product form rounds small ones away."""
     length = torch.stack([(block - target[column]).norm(dim=1) for column in index.T], dim=1)
@@ -125,12 +134,14 @@ def _lengths(block: Tensor, target: Tensor, index: Tensor, squared: Tensor) -> T
 
 
 def _require_descriptors(source: Tensor, target: Tensor, measure: str) -> None:
-    if measure not in ("euclidean", "cosine"):
-        raise InputError(f"there is no measure '{measure}' of descriptors; it is euclidean or cosine")
+    if measure not in MEASURES:
+        raise InputError(f"there is no measure '{measure}' of descriptors; there are {', '.join(MEASURES)}")
     for what, values in (("source", source), ("target", target)):
         if values.dim() != 2 or 0 in values.shape:
             raise InputError(f"the {what} has no descriptors: their shape is {tuple(values.shape)}")
         if not torch.isfinite(values).all():
             raise InputError(f"the {what} has descriptors that are not finite")
+        if measure == "hellinger" and bool((values < 0).any()):
+            raise InputError(f"the {what} has descriptors below zero, which are no histograms")
     if source.shape[1] != target.shape[1]:
         raise InputError(f"descriptors of {source.shape[1]} and of {target.shape[1]} numbers cannot be compared")

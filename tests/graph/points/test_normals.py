@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from eqcli.errors import InputError
+from eqcli.graph.points import orientation
 from eqcli.graph.points.normals import local_frames, normals
 from eqcli.graph.points.orientation import away_from_centre, propagated
 from tests.graph.points.clouds import blob, bumpy, permutation, rotation
@@ -40,27 +41,27 @@ def test_a_radius_takes_the_points_within_it():
         assert abs(float(axis @ found.vectors[i])) == pytest.approx(1, abs=1e-9)
 
 
-@pytest.mark.parametrize("orientation", ["local", "propagated"])
-def test_normals_turn_with_the_cloud_sign_included(orientation):
+@pytest.mark.parametrize("signs", ["local", "propagated"])
+def test_normals_turn_with_the_cloud_sign_included(signs):
     x, r, t = bumpy(800)[0], rotation(), torch.tensor([1.0, 2.0, 3.0], dtype=torch.float64)
-    one = normals(x, orientation=orientation)
-    other = normals(x @ r.T + t, orientation=orientation)
+    one = normals(x, orientation=signs)
+    other = normals(x @ r.T + t, orientation=signs)
     assert torch.allclose(one.vectors @ r.T, other.vectors, atol=1e-8)
     assert torch.allclose(one.eigenvalues, other.eigenvalues, atol=1e-12)
 
 
-@pytest.mark.parametrize("orientation", ["local", "propagated"])
-def test_order_does_not_matter(orientation):
+@pytest.mark.parametrize("signs", ["local", "propagated"])
+def test_order_does_not_matter(signs):
     x, order = bumpy(500)[0], permutation(500)
-    one, other = normals(x, orientation=orientation), normals(x[order], orientation=orientation)
+    one, other = normals(x, orientation=signs), normals(x[order], orientation=signs)
     assert torch.allclose(one.vectors[order], other.vectors, atol=1e-9)
 
 
 def test_normals_of_a_closed_surface_point_outwards():
     x, truth = bumpy(4000)
-    for orientation, least in (("local", 0.93), ("propagated", 0.999)):
-        right = ((normals(x, orientation=orientation).vectors * truth).sum(1) > 0.9).double().mean()
-        assert right > least, orientation
+    for signs, least in (("local", 0.93), ("propagated", 0.999)):
+        right = ((normals(x, orientation=signs).vectors * truth).sum(1) > 0.9).double().mean()
+        assert right > least, signs
 
 
 def test_the_viewpoint_decides_where_it_is_given():
@@ -74,6 +75,16 @@ def test_signs_are_only_signs():
     plain = normals(x, orientation="none").vectors
     for turned in (away_from_centre(x, plain, 1.0), propagated(x, plain)):
         assert torch.equal(turned.abs(), plain.abs())
+
+
+def test_signs_of_large_clouds_come_from_voxels(monkeypatch):
+    x, truth = bumpy(4000)
+    monkeypatch.setattr(orientation, "DIRECT", 100)
+    turned = away_from_centre(x, -truth, 0.6)
+    assert ((turned * away_from_centre(x, truth, 0.6)).sum(1) > 0.99).all()
+    assert ((turned * truth).sum(1) > 0).double().mean() > 0.93
+    r = rotation()
+    assert torch.allclose(away_from_centre(x @ r.T, -truth @ r.T, 0.6), turned @ r.T, atol=1e-9)
 
 
 def test_shapes_are_told_apart():

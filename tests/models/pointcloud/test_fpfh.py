@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from math import atan2, pi
+from math import atan2, floor, pi
 
 import pytest
 import torch
@@ -23,7 +23,17 @@ def pair_angles(p, n, q, m):
     return (float(v @ m) + 1) / 2, (float(n @ d) + 1) / 2, (atan2(float(w @ m), float(n @ m)) + pi) / (2 * pi)
 
 
-def by_loops(points, normals, radius):
+def shares(part, value, soft):
+    """Which bins an angle counts in, and with which weight."""
+    if not soft:
+        return [(min(int(value * 11), 10), 1.0)]
+    lower = floor(value * 11 - 0.5)
+    share = value * 11 - 0.5 - lower
+    bins = [(lower + k) % 11 if part == 2 else min(max(lower + k, 0), 10) for k in (0, 1)]
+    return [(bins[0], 1 - share), (bins[1], share)]
+
+
+def by_loops(points, normals, radius, soft):
     n = len(points)
     distance = torch.cdist(points, points)
     near = [[j for j in range(n) if j != i and distance[i, j] <= radius] for i in range(n)]
@@ -31,7 +41,8 @@ def by_loops(points, normals, radius):
     for i in range(n):
         for j in near[i]:
             for part, value in enumerate(pair_angles(points[i], normals[i], points[j], normals[j])):
-                simple[i, part, min(int(value * 11), 10)] += 1 / len(near[i])
+                for bin_, share in shares(part, value, soft):
+                    simple[i, part, bin_] += share / len(near[i])
     full = simple.clone()
     for i in range(n):
         for j in near[i]:
@@ -40,9 +51,10 @@ def by_loops(points, normals, radius):
     return (100 * full / torch.where(total > 0, total, 1.0)).flatten(1)
 
 
-def test_the_same_as_loops_over_pairs():
+@pytest.mark.parametrize("soft", [False, True])
+def test_the_same_as_loops_over_pairs(soft):
     x, n = bumpy(150)
-    assert torch.allclose(fpfh(x, n, 0.5), by_loops(x, n, 0.5), atol=1e-9)
+    assert torch.allclose(fpfh(x, n, 0.5, soft=soft), by_loops(x, n, 0.5, soft), atol=1e-9)
 
 
 def test_blocks_of_rows_do_not_show(monkeypatch):

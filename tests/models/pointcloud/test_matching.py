@@ -19,12 +19,13 @@ def unit(x):
     return x / x.norm(dim=1, keepdim=True)
 
 
-@pytest.mark.parametrize("measure", ["euclidean", "cosine"])
+@pytest.mark.parametrize("measure", ["euclidean", "cosine", "hellinger"])
 def test_candidates_are_those_of_all_distances(measure, monkeypatch):
     monkeypatch.setattr(matching, "BLOCK", 500)
     a, b = features(60, 1), features(80, 2)
     distance, index = candidates(a, b, 5, measure=measure)
-    expected = (torch.cdist(a, b) if measure == "euclidean" else torch.cdist(unit(a), unit(b))).sort(1)
+    change = {"euclidean": torch.clone, "cosine": unit, "hellinger": torch.sqrt}[measure]
+    expected = torch.cdist(change(a), change(b)).sort(1)
     assert torch.equal(index, expected.indices[:, :5])
     assert torch.allclose(distance, expected.values[:, :5], atol=1e-12)
 
@@ -104,6 +105,8 @@ def test_what_cannot_be_matched():
         mutual_matches(a, features(10, 1, width=8))
     with pytest.raises(InputError, match="no measure"):
         mutual_matches(a, a, measure="manhattan")
+    with pytest.raises(InputError, match="no histograms"):
+        mutual_matches(a, a - 1, measure="hellinger")
     with pytest.raises(InputError, match="ratio"):
         mutual_matches(a, a, ratio=1.5)
     with pytest.raises(InputError, match="at least 1"):
