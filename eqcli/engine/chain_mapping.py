@@ -6,23 +6,19 @@ to lie together, and the best of these assignments is refined as one.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from eqcli.engine.protein_chains import ProteinChain
+from eqcli.engine.residue_pairs import Pairing, by_sequence
 from eqcli.geometry.chain_alignment import GAPS, SEEDS, SMALLEST, align_chains, reach
 from eqcli.geometry.chain_pairing import ordered_pairs
-from eqcli.geometry.superposed import superpositions
 from eqcli.geometry.tm_score import best_tm_motion, moved, tm_scale, tm_terms
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
-
-Pairing = Callable[[ProteinChain, ProteinChain], IntArray]
-"""Residues of two chains that belong together, known beforehand."""
 
 Known = dict[tuple[int, int], IntArray] | None
 """These of every pair of chains; None where the structures decide."""
@@ -32,6 +28,9 @@ PEPTIDE = 10
 
 CANDIDATES = 24
 """Motions of pairs of chains that are tried for the whole."""
+
+COPIES = 0.9
+"""Identity of chains that are copies of one: in complexes, their motions come from the sequences, to save time."""
 
 SHARE = 0.25
 """Chains belong together where this share of the shorter one is near, in terms of the score."""
@@ -95,25 +94,27 @@ def _motions(
     source: list[ProteinChain], target: list[ProteinChain], known: Known
 ) -> list[tuple[FloatArray, FloatArray]]:
     """Motions of single pairs of chains, those of most matched residues first."""
-    seeds = SEEDS if len(source) * len(target) == 1 else max(24, SEEDS // 4)
     found = []
     for i, a in enumerate(source):
         for j, b in enumerate(target):
+            pairs = _copies(a, b) if known is None and len(source) * len(target) > 1 else None
             if known is not None:
                 pairs = known[i, j]
-                if len(pairs) < SMALLEST:
-                    continue
+            if pairs is not None and len(pairs) >= SMALLEST:
                 one, other = a.ca[pairs[:, 0]], b.ca[pairs[:, 1]]
-                rotation, shift = superpositions(one, other)
-                value = float(tm_terms(moved(one, rotation, shift), other, tm_scale(len(pairs))).sum())
-            elif min(len(a), len(b)) >= SMALLEST:
-                aligned = align_chains(a.ca, b.ca, seeds=seeds)
-                rotation, shift, value = aligned.rotation, aligned.translation, aligned.tm * min(len(a), len(b))
-            else:
-                continue
-            found.append((value, (rotation, shift)))
-    found.sort(key=lambda one: -one[0])
-    return [motion for _, motion in found[:CANDIDATES]]
+                found.append(best_tm_motion(one, other, tm_scale(len(pairs)), step=max(1, len(pairs) // 5)))
+            elif known is None and min(len(a), len(b)) >= SMALLEST:
+                aligned = align_chains(a.ca, b.ca, seeds=SEEDS if len(source) * len(target) <= 4 else SEEDS // 4)
+                found.append((aligned.rotation, aligned.translation, aligned.tm * min(len(a), len(b))))
+    found.sort(key=lambda one: -one[2])
+    return [(rotation, shift) for rotation, shift, _ in found[:CANDIDATES]]
+
+
+def _copies(first: ProteinChain, second: ProteinChain) -> IntArray | None:
+    """Residues of two copies of one chain; None where they are none."""
+    pairs = by_sequence(first, second)
+    same = sum(first.letters[i] == second.letters[j] for i, j in pairs.tolist())
+    return pairs if same >= COPIES * max(len(first), len(second)) else None
 
 
 def _assigned(

@@ -63,7 +63,8 @@ def register_proteins(
     """
     chains = (protein_chains(source, source_chains), protein_chains(target, target_chains))
     first, second = long_enough(chains[0]), long_enough(chains[1])
-    notes = [_left_out(chains[k], kept) for k, kept in enumerate((first, second)) if len(kept) < len(chains[k])]
+    sides = (("source", chains[0], first), ("target", chains[1], second))
+    notes = [_left_out(side, whole, kept) for side, whole, kept in sides if len(kept) < len(whole)]
     pairing = {"structure": None, "sequence": by_sequence, "number": by_number(first, second)}[by]
     mapped = map_chains(first, second, pairing)
     count = 0 if mapped is None else sum(len(rows) for _, _, rows in mapped.pairs)
@@ -75,9 +76,9 @@ def register_proteins(
     return _result((source, target), (first, second), mapped, (matched, labels), (rotation, shift), (on, by), notes)
 
 
-def _left_out(chains: list[ProteinChain], kept: list[ProteinChain]) -> str:
+def _left_out(side: str, chains: list[ProteinChain], kept: list[ProteinChain]) -> str:
     names = ", ".join(f"{c.name or '(without name)'} ({len(c)} residues)" for c in chains if c not in kept)
-    return f"short chains left out: {names}"
+    return f"short chains of the {side} left out: {names}"
 
 
 def _atoms(

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 from numpy.typing import NDArray
 
-from eqcli.engine.chain_mapping import Pairing
 from eqcli.engine.protein_chains import ProteinChain
 
 IntArray = NDArray[np.int64]
+
+Pairing = Callable[[ProteinChain, ProteinChain], IntArray]
+"""Residues of two chains that belong together, known beforehand."""
 
 
 def by_sequence(source: ProteinChain, target: ProteinChain) -> IntArray:
