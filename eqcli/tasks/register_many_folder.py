@@ -47,13 +47,21 @@ def prepare(
         for left in chain(folder.glob(".*.tmp*"), folder.glob("*/.*.tmp*")):
             left.unlink(missing_ok=True)
         return dict(before["provenance"])
-    for name in (RESULTS, TRANSFORMS):
-        shutil.rmtree(folder / name, ignore_errors=True)
-    for name in (TABLE, POSES, POSES_TEXT):
-        (folder / name).unlink(missing_ok=True)
+    _clear(folder, ours=known.exists())
     made = provenance()
     write_json(known, {"request": facts, "provenance": made})
     return made
+
+
+def _clear(folder: Path, *, ours: bool) -> None:
+    """Removes the results of an earlier run. Raises InputError where something else has their names."""
+    for name in (RESULTS, TRANSFORMS):
+        if (folder / name).exists() and not ours:
+            hint = "Choose another folder with -o."
+            raise InputError("this is in the way: no results of pairs stand beside it", Where(folder / name), hint)
+        shutil.rmtree(folder / name, ignore_errors=True)
+    for name in (TABLE, POSES, POSES_TEXT):
+        (folder / name).unlink(missing_ok=True)
 
 
 def _facts(request: PairsRequest, pairs: Sequence[CloudPair]) -> dict[str, Any]:
@@ -62,7 +70,7 @@ def _facts(request: PairsRequest, pairs: Sequence[CloudPair]) -> dict[str, Any]:
         [pair.name, str(pair.source), str(pair.target), _plain(pair.truth), _plain(pair.symmetries)] for pair in pairs
     ]
     digest = hashlib.sha256(json.dumps(told).encode()).hexdigest()
-    return json.loads(json.dumps(request.options.facts() | {"pairs": digest}))  # type: ignore[no-any-return]
+    return json.loads(json.dumps(request.options.facts() | {"pairs": digest}))
 
 
 def _plain(matrix: Any) -> Any:
