@@ -51,7 +51,8 @@ def picture(
 
     shown = scene(source, target, motion, matches, most=most, lines=LINES)
     before, after = shown.source.points + shown.nearer, shown.moved(shown.source.points)
-    below = "   ".join(f"{name}: {value}" for name, value in (facts or {}).items())
+    told = dict(facts or {}) | ({"before": f"source {shown.nearer_words}"} if shown.nearer_words else {})
+    below = "   ".join(f"{name}: {value}" for name, value in told.items())
     with figure(10.0, 6.9) as drawn:
         grid = drawn.subplots(2, 3)
         _row(grid[0], "before", before, shown, lines=True)
@@ -71,8 +72,6 @@ def _row(row: Sequence[Axes], words: str, points: FloatArray, shown: CloudScene,
         axes.set_title(f"{words}: {right}{up}" + (f" ({shown.units})" if shown.units else ""), loc="left")
         axes.tick_params(labelsize=7)
         axes.locator_params(nbins=5)
-    if lines and shown.nearer_words:
-        row[1].set_xlabel(f"The source is {shown.nearer_words}.", fontsize=8)
 
 
 def _side(axes: Axes, points: FloatArray, shown: CloudScene, i: int, j: int, *, lines: bool) -> None:
@@ -103,11 +102,8 @@ def _legend(axes: Axes, shown: CloudScene) -> None:
         Line2D([], [], color=LIGHT[colour], marker="o", linestyle="", markersize=5, label=name)
         for name, colour in ((shown.source.name, "c1"), (shown.target.name, "c0"))
     ]
-    if shown.matches is not None:
-        marks += [
-            Line2D([], [], color=LIGHT[colour], label=name)
-            for name, colour in (("inliers", "good"), ("outliers", "bad"))
-        ]
+    kinds = {"inliers": "good", "outliers": "bad"}
+    marks += [Line2D([], [], color=LIGHT[kinds[name]], label=words) for name, words in shown.match_words.items()]
     axes.legend(handles=marks, loc="upper left", fontsize=7, frameon=True, framealpha=0.8)
 
 

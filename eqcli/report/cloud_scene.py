@@ -76,13 +76,37 @@ class ShownCloud:
 
 @dataclass(frozen=True)
 class CloudScene:
-    """Two clouds in their own frames, the motion `[4, 4]` from source to target, and matches; see `scene`."""
+    """Two clouds in their own frames, the motion `[4, 4]` from source to target, and matches; see `scene`.
+
+    Attributes
+    ----------
+    matches
+        Those that are drawn.
+    kinds
+        How many inliers and outliers there are in all.
+    units
+        Of both clouds, where they state the same.
+    """
 
     source: ShownCloud
     target: ShownCloud
     matrix: FloatArray
     matches: ShownMatches | None
+    kinds: tuple[int, int]
     units: str | None
+
+    @property
+    def match_words(self) -> dict[str, str]:
+        """`inliers` and `outliers`, those that there are: how many, and how many of them are drawn."""
+        if self.matches is None:
+            return {}
+        told = {}
+        for name, kind, total in zip(("inliers", "outliers"), (True, False), self.kinds, strict=True):
+            shown = int((self.matches.inliers == kind).sum())
+            if total:
+                words = f"{total:,} {name if total > 1 else name.removesuffix('s')}"
+                told[name] = words + (f", {shown:,} of them drawn" if shown < total else "")
+        return told
 
     def moved(self, points: FloatArray) -> FloatArray:
         """Points `[n, 3]` of the source after the motion."""
@@ -123,8 +147,10 @@ def scene(
     generator = np.random.default_rng(0)
     shown = [_cloud(cloud, name, most, generator) for cloud, name in ((source, "source"), (target, "target"))]
     some = None if matches is None else matches.thinned(lines, generator)
+    inliers = 0 if matches is None else int(matches.inliers.sum())
+    kinds = inliers, 0 if matches is None else len(matches.inliers) - inliers
     units = source.units if source.units == target.units else None
-    return CloudScene(shown[0], shown[1], matrix_of(motion), some, units)
+    return CloudScene(shown[0], shown[1], matrix_of(motion), some, kinds, units)
 
 
 def matrix_of(motion: Motion | ArrayLike) -> FloatArray:

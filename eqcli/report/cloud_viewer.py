@@ -104,12 +104,9 @@ def _switches(shown: CloudScene) -> Iterator[Markup]:
     yield _box("target", f"{shown.target.words} (stays)", f"var(--{TARGET})")
     if shown.source.colours is not None or shown.target.colours is not None:
         yield _box("own", "Colours of the files", on=False)
-    if shown.matches is not None:
-        for name, kind, colour in (("inliers", True, INLIER), ("outliers", False, OUTLIER)):
-            number = int((shown.matches.inliers == kind).sum())
-            if number:
-                word = name.removesuffix("s") if number == 1 else name
-                yield _box(name, f"{number:,} {word} of the matches", f"var(--{colour})", on=kind)
+    for name, words in shown.match_words.items():
+        colour = INLIER if name == "inliers" else OUTLIER
+        yield _box(name, f"Matches: {words}", f"var(--{colour})", on=name == "inliers")
     yield Markup(
         '<label class="range" for="cloud-size"><span>Size of points</span></label>'
         f'<input type="range" id="cloud-size" min="1" max="8" step="1" value="{_size(shown)}">'

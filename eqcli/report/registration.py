@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from eqcli.report.html import Markup, card, facts, page, plot_grid, table, tag, with_code
 from eqcli.report.numbers import count, show
-from eqcli.report.registration_tables import MOST_PAIRS, TITLES, methods_tables, pairs_table
+from eqcli.report.registration_tables import MOST_PAIRS, RULES, TITLES, methods_tables, pairs_table
 from eqcli.report.svg import Plot
 
 MOST_FAILURES: Final = 200
@@ -110,7 +110,7 @@ def _cards(result: Mapping[str, Any]) -> Iterator[Markup]:
         if found and (held is None or found["value"] > held["figures"][result["rule"]]["value"]):
             best[row["method"]] = row
     for name, row in best.items():
-        below = f"{TITLES[result['rule']]}, refinement: {row['refinement']}"
+        below = f"recall by the rule of {RULES[result['rule']]}, refinement: {row['refinement']}"
         yield card(name, show(row["figures"][result["rule"]]["value"]), "", below)
 
 
@@ -119,8 +119,8 @@ def _what(result: Mapping[str, Any]) -> str:
     over = "scenes: pairs of one scene are drawn together" if scenes > 1 else "pairs, all of one scene"
     return (
         f"Below each figure is its 95 % interval over {over}. In shares a pair that failed is a miss. Errors are means "
-        f"and medians over the pairs that each method finds by the rule {TITLES[result['rule']]}. Of symmetric objects "
-        "the nearest of the truths that their symmetry allows counts."
+        f"and medians over the pairs that each method finds by the rule of {RULES[result['rule']]}. Of symmetric "
+        "objects the nearest of the truths that their symmetry allows counts."
     )
 
 

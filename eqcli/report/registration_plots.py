@@ -68,7 +68,7 @@ def _recall(key: str, curves: Sequence[Row], rule: str) -> Iterator[Plot]:
         axes.set_yticks([0, 20, 40, 60, 80, 100])
         axes.legend(loc="best", fontsize=7)
         document = document_of(drawn)
-    caption = f"Found by the rule {rule}; a pair that failed is a miss. The numbers on top are pairs in each bin."
+    caption = f"Found by the rule of {rule}; a pair that failed is a miss. The numbers on top are pairs in each bin."
     yield Plot(f"recall-{key}", title, caption, f"{title} for {', '.join(map(_label, drawn_curves))}", document)
 
 

@@ -30,6 +30,16 @@ TITLES: Final = {
 }
 """Figure -> heading of its column."""
 
+RULES: Final = {
+    "3dmatch": "3DMatch",
+    "3dmatch-info": "gt.info",
+    "pare": "PARE-Net",
+    "kitti-loose": "KITTI (5°, 2 m)",
+    "kitti-strict": "KITTI (1.5°, 0.3 m)",
+    "kitti-finest": "KITTI (1°, 0.1 m)",
+}
+"""Rule of recall -> in words."""
+
 COUNTS: Final = {"pairs": "Pairs", "failed": "Failed"}
 
 GROUPS: Final = {

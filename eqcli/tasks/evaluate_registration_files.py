@@ -83,7 +83,7 @@ def write_evaluation(result: RegistrationEvaluation, loaded: ModelFile | None, s
     from eqcli.report.csv_text import csv_text
     from eqcli.report.registration import registration_page
     from eqcli.report.registration_plots import registration_plots
-    from eqcli.report.registration_tables import TITLES
+    from eqcli.report.registration_tables import RULES
     from eqcli.report.write import finite, write_report
     from eqcli.tasks.inference import inference_provenance
 
@@ -93,7 +93,7 @@ def write_evaluation(result: RegistrationEvaluation, loaded: ModelFile | None, s
         temporary.write_text(csv_text(result.pairs), encoding="utf-8")
     content = finite(result.as_dict())
     plots = registration_plots(
-        content["curves"], result.pairs, rule=TITLES[result.rule], unit=result.unit, limits=ENDS[result.unit]
+        content["curves"], result.pairs, rule=RULES[result.rule], unit=result.unit, limits=ENDS[result.unit]
     )
     drawn = [asdict(one) for one in result.drawn]
     page = registration_page(content, result.pairs, plots, facts, MEANINGS, gallery=drawn)
