@@ -33,6 +33,8 @@ class CloudPair:
         [S, 4, 4]: motions in the target's frame that leave the complete object as it is.
     adjacent
         Whether the clouds follow one another in their scene: the published recall of 3DMatch leaves such pairs out.
+    voxel
+        Edge of the voxel in the unit of the clouds, which thresholds are multiples of; None where nothing is stated.
     """
 
     name: str
@@ -44,6 +46,7 @@ class CloudPair:
     scene: str = ""
     symmetries: Floats | None = None
     adjacent: bool = False
+    voxel: float | None = None
 
 
 Found = Iterator[CloudPair | Failure]

@@ -2,8 +2,9 @@
 
 `SCENE/gt.log` has a block per pair: a line `i j fragments`, then the 4 x 4 motion from fragment j to fragment i.
 `gt.info` has the 6 x 6 information matrix of each, `gt_overlap.log` lines `i,j,overlap`; both may be absent. The
-fragments `cloud_bin_0.ply`, ... stand in the scene's folder, in one of the same name (without `-evaluation`) in any folder up to
-three levels above or in a folder in those, or above with the scene in the name: `redkitchen_cloud_bin_0.ply`.
+fragments `cloud_bin_0.ply`, ... stand in the scene's folder, in one of the same name (without `-evaluation`) in any
+folder up to three levels above or in a folder in those, or above with the scene in their names, as in
+`redkitchen_cloud_bin_0.ply`.
 """
 
 from __future__ import annotations

@@ -30,6 +30,9 @@ LARGER = {"object": 1.0, "scene": 3.0, "outdoor": 8.0, "file": 1.0}
 TRIES = 8
 """Pairs of views that are tried on a shape before another one is taken."""
 
+SHAPES = 25
+"""Shapes that are tried before a pair is given up."""
+
 AIMS = 4
 """Overlaps that are aimed at in turn, since thin or patterned clouds overlap otherwise than dense ones."""
 
@@ -48,7 +51,8 @@ class PairSource:
     files
         Clouds and meshes for the kind `file`.
     views
-        Weights of `crop` and `sight`; streets are always scanned.
+        Weights of `crop` and `sight`; streets are always scanned. Files without normals that point outward, as open
+        scans have none, are only cropped: from outside both their sides would be seen.
     overlap
         Range of the overlap, which is drawn evenly from it.
     points
@@ -96,7 +100,7 @@ class PairSource:
         A turn is the number of the pair in a training: as it rises, one shape after another gives way to a new one.
         """
         wanted = float(generator.uniform(*self.overlap))
-        while True:
+        for _ in range(SHAPES):
             complete = self._shape(int(generator.integers(self.pool)), turn)
             for _ in range(TRIES):
                 how, family = self._family(complete, generator)
@@ -106,6 +110,10 @@ class PairSource:
                     disturbance = Disturbance(self.noise, self.outliers, self.rotation)
                     kind, turns = f"{complete.kind}/{how}", complete.symmetries
                     return disturbance.drawn(*found, kind, generator, symmetries=turns, scale=scale)
+        raise InputError(
+            f"no two views with an overlap near {wanted:.2f} were found on {SHAPES} shapes",
+            hint="Widen the overlap, lower the fewest points, or see whether the files are large and dense enough.",
+        )
 
     def _shape(self, slot: int, turn: int) -> Complete:
         """The shape that stands in a place of the pool; all places change in turns, at different times."""
@@ -131,8 +139,8 @@ class PairSource:
         how = _chosen(self.views, rng)
         if complete.kind == "outdoor" and complete.stations is not None:
             return "scan", scans(complete, complete.stations, rng)
-        if how == "crop":
-            return how, crops(complete, rng)
+        if how == "crop" or (complete.normals is None and complete.stations is None):
+            return "crop", crops(complete, rng)
         return how, sights(complete, rng) if complete.stations is None else glances(complete, complete.stations, rng)
 
     def _cut(

@@ -2,8 +2,8 @@
 
 Poses are those of the left camera, a row of 12 numbers per frame; `Tr` of the calibration leads from the scanner to
 the camera. The folder may be that above `sequences`, `sequences` itself, or one sequence; poses may stand in the
-sequence as `poses.txt`. Where the folder has lists `NAME_metadata.npy` (rows: sequence, source frame, target frame) with
-`NAME_gt_tforms.npy` (motions [K, 4, 4]), as RotKITTI and LoKITTI have, the pairs are those of the lists.
+sequence as `poses.txt`. Where the folder has lists `NAME_metadata.npy` (rows: sequence, source frame, target frame)
+with `NAME_gt_tforms.npy` (motions [K, 4, 4]), as RotKITTI and LoKITTI have, the pairs are those of the lists.
 """
 
 from __future__ import annotations

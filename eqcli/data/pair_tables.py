@@ -1,8 +1,8 @@
 """Pairs listed in a table.
 
-The columns are `source` and `target`, and perhaps `name`, `transform`, `overlap`, `scene`, `symmetry` and
-`information`; others are ignored. Files are relative to the table. A transform is a text file of a 4 x 4 matrix, or its
-16 numbers, row by row; so are symmetries, one matrix after another. Information is a 6 x 6 matrix.
+The columns are `source` and `target`, and perhaps `name`, `transform`, `overlap`, `scene`, `symmetry`,
+`information` and `voxel`; others are ignored. Files are relative to the table. A transform is a text file of a
+4 x 4 matrix, or its 16 numbers, row by row; so are symmetries, one matrix after another. Information is a 6 x 6 matrix.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from eqcli.io.text import is_text, not_text, open_text, read_text
 from eqcli.names import did_you_mean
 
 REQUIRED = ("source", "target")
-OPTIONAL = ("name", "transform", "overlap", "scene", "symmetry", "information")
+OPTIONAL = ("name", "transform", "overlap", "scene", "symmetry", "information", "voxel")
 
 
 def pairs_of_table(path: Path) -> Found:
@@ -67,19 +67,29 @@ def _pair(path: Path, row: dict[str, str], where: Where) -> CloudPair:
     truth = _motions(path, row["transform"], "transform", where)
     if truth is not None and len(truth) != 1:
         raise InputError(f"the transform is one motion, and here are {len(truth)}", where)
-    overlap = read_numbers(row["overlap"], where)
-    if len(overlap) > 1 or not all(0 <= value <= 1 for value in overlap):
-        raise InputError(f"'{row['overlap'][:40]}' in the column 'overlap' is no share between 0 and 1", where)
+    overlap, voxel = (_number(row[name], name, where) for name in ("overlap", "voxel"))
+    if overlap is not None and not 0 <= overlap <= 1:
+        raise InputError(f"the overlap {overlap} is no share between 0 and 1", where)
+    if voxel is not None and voxel <= 0:
+        raise InputError(f"the voxel {voxel} is not above 0", where)
     return CloudPair(
         name=row["name"] or f"{_stem(source)}-{_stem(target)}",
         source=source,
         target=target,
         truth=None if truth is None else truth[0],
-        overlap=overlap[0] if overlap else None,
+        overlap=overlap,
         information=_information(path, row["information"], where),
         scene=row["scene"],
         symmetries=_motions(path, row["symmetry"], "symmetry", where),
+        voxel=voxel,
     )
+
+
+def _number(text: str, column: str, where: Where) -> float | None:
+    values = read_numbers(text, where)
+    if len(values) > 1:
+        raise InputError(f"'{text[:40]}' in the column '{column}' is more than one number", where)
+    return values[0] if values else None
 
 
 def _stem(path: Path) -> str:
