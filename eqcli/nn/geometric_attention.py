@@ -62,7 +62,9 @@ def _angles(first: Tensor, second: Tensor) -> Tensor:
 
 
 class GeometricAttention(nn.Module):
-    """One layer of attention with a feed-forward network behind it; both add to their input.
+    """One layer of attention with a feed-forward network behind it; both add to their input, at first nothing.
+
+    Features pass unchanged until something is learned: what tells points apart is there from the start.
 
     Parameters
     ----------
@@ -81,12 +83,16 @@ class GeometricAttention(nn.Module):
         self.forward_net = nn.Sequential(
             nn.Linear(channels, 2 * channels), nn.ReLU(), nn.Linear(2 * channels, channels)
         )
+        for layer in (self.join, self.forward_net[-1]):
+            nn.init.zeros_(layer.weight)
+            nn.init.zeros_(layer.bias)
 
     def forward(self, features: Tensor, others: Tensor, pairs: Tensor | None = None) -> Tensor:
         """Features `[n, C]` that listen to `others [m, C]`; pairs `[n, m, C]`."""
+        own, heard_of = self.first_norm(features), self.first_norm(others)
         query, key, value = (
             layer(x).view(len(x), self.heads, -1)
-            for layer, x in ((self.query, features), (self.key, others), (self.value, others))
+            for layer, x in ((self.query, own), (self.key, heard_of), (self.value, heard_of))
         )
         logits = torch.einsum("nhc,mhc->hnm", query, key)
         if self.pair is not None:
@@ -96,8 +102,8 @@ class GeometricAttention(nn.Module):
             logits = logits + torch.einsum("nhd,nmd->hnm", carried, pairs)
         weights = (logits / query.shape[-1] ** 0.5).softmax(-1)
         heard = torch.einsum("hnm,mhc->nhc", weights, value).flatten(1)
-        features = self.first_norm(features + self.join(heard))
-        result: Tensor = self.second_norm(features + self.forward_net(features))
+        features = features + self.join(heard)
+        result: Tensor = features + self.forward_net(self.second_norm(features))
         return result
 
 

@@ -10,6 +10,9 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+SOFT = 0.2
+"""Axes of frames fade below this length; vectors of features have lengths of about 1."""
+
 TINY = 1e-8
 """Added to squared lengths before they divide."""
 
@@ -67,7 +70,7 @@ class InvariantHead(nn.Module):
         self.mixtures = VectorLinear(channels, 2 * channels)
 
     def forward(self, vectors: Tensor) -> Tensor:
-        frame = orthonormal(self.axes(vectors))
+        frame = orthonormal(self.axes(vectors), soft=SOFT)
         lengths = (vectors.square().sum(-2) + TINY).sqrt()
         first, second = self.mixtures(vectors).chunk(2, dim=-1)
         coordinates = (frame.transpose(-1, -2) @ vectors).flatten(-2)
@@ -79,14 +82,18 @@ class InvariantHead(nn.Module):
         return 5 * channels
 
 
-def orthonormal(vectors: Tensor) -> Tensor:
-    """Right-handed orthonormal frame `[..., 3, 3]`, axes in columns, of two vectors `[..., 3, 2]` (Gram-Schmidt)."""
-    first = unit(vectors[..., 0])
+def orthonormal(vectors: Tensor, soft: float = 0.0) -> Tensor:
+    """Right-handed orthonormal frame `[..., 3, 3]`, axes in columns, of two vectors `[..., 3, 2]` (Gram-Schmidt).
+
+    With `soft` above 0, axes of vectors that are not much longer than it are shorter than 1, and have a gradient that
+    stays small: a frame fades where nothing determines it.
+    """
+    first = unit(vectors[..., 0], soft=soft)
     second = vectors[..., 1]
-    second = unit(second - (second * first).sum(-1, keepdim=True) * first)
+    second = unit(second - (second * first).sum(-1, keepdim=True) * first, soft=soft)
     return torch.stack([first, second, torch.linalg.cross(first, second, dim=-1)], dim=-1)
 
 
-def unit(vectors: Tensor, dim: int = -1) -> Tensor:
-    """Vectors along `dim` scaled to length 1; those of no length stay so."""
-    return vectors * torch.rsqrt(vectors.square().sum(dim, keepdim=True) + TINY**2)
+def unit(vectors: Tensor, dim: int = -1, soft: float = 0.0) -> Tensor:
+    """Vectors along `dim` scaled to length 1; those of no length stay so, those of length `soft` to 0.7."""
+    return vectors * torch.rsqrt(vectors.square().sum(dim, keepdim=True) + soft**2 + TINY**2)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from eqcli.geometry.rotations import random_rotations
 from eqcli.nn.geometric_attention import GeometricAttention, GeometricTransformer, PairGeometry, waves
@@ -17,6 +17,16 @@ def points(count: int, seed: int) -> Tensor:
 
 def features(count: int, seed: int, channels: int = 8) -> Tensor:
     return torch.randn(count, channels, dtype=torch.float64, generator=torch.Generator().manual_seed(seed))
+
+
+def awake(layer: nn.Module) -> nn.Module:
+    """In float64, with weights where a fresh layer has zeros."""
+    torch.manual_seed(0)
+    with torch.no_grad():
+        for parameter in layer.parameters():
+            if not parameter.any():
+                parameter.normal_(std=0.3)
+    return layer.double()
 
 
 def test_pairs_are_embedded_as_their_definition_says() -> None:
@@ -40,8 +50,9 @@ def test_pairs_are_embedded_as_their_definition_says() -> None:
 
 def test_attention_with_pairs_equals_its_definition() -> None:
     torch.manual_seed(0)
-    layer, x, pairs = GeometricAttention(8, 2, geometry=True).double(), features(5, 1), features(25, 2).view(5, 5, 8)
-    q, k, v = layer.query(x).view(5, 2, 4), layer.key(x).view(5, 2, 4), layer.value(x).view(5, 2, 4)
+    layer, x, pairs = awake(GeometricAttention(8, 2, geometry=True)), features(5, 1), features(25, 2).view(5, 5, 8)
+    y = layer.first_norm(x)
+    q, k, v = layer.query(y).view(5, 2, 4), layer.key(y).view(5, 2, 4), layer.value(y).view(5, 2, 4)
     assert layer.pair is not None
     r = layer.pair(pairs).view(5, 5, 2, 4)
     heard = torch.zeros(5, 2, 4, dtype=torch.float64)
@@ -49,13 +60,19 @@ def test_attention_with_pairs_equals_its_definition() -> None:
         for i in range(5):
             logits = torch.stack([q[i, h] @ (k[j, h] + r[i, j, h]) for j in range(5)]) / 2.0
             heard[i, h] = logits.softmax(0) @ v[:, h]
-    hidden = layer.first_norm(x + layer.join(heard.flatten(1)))
-    assert torch.allclose(layer(x, x, pairs), layer.second_norm(hidden + layer.forward_net(hidden)), atol=1e-12)
+    hidden = x + layer.join(heard.flatten(1))
+    expected = hidden + layer.forward_net(layer.second_norm(hidden))
+    assert torch.allclose(layer(x, x, pairs), expected, atol=1e-12)
+
+
+def test_a_fresh_layer_changes_nothing() -> None:
+    layer = GeometricAttention(8, 2, geometry=False).double()
+    assert torch.equal(layer(features(5, 1), features(4, 2)), features(5, 1))
 
 
 def test_the_transformer_does_not_see_motions_and_order() -> None:
     torch.manual_seed(0)
-    layer = GeometricTransformer(8, 16, 4, 2, 4.0, 15.0, 3).double()
+    layer = awake(GeometricTransformer(8, 16, 4, 2, 4.0, 15.0, 3))
     a, b, x, y = features(9, 1), features(6, 2), points(9, 3), points(6, 4)
     first, second = layer(a, b, x, y)
     turn = random_rotations(2, generator=torch.Generator().manual_seed(5), dtype=torch.float64)

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from eqcli.graph.points.pyramid import Level, Pyramid
 from eqcli.models.pointcloud.configs.pare_net import PareNetConfig
 from eqcli.models.pointcloud.pare_convolution import PareBlock, local_vectors
-from eqcli.nn.vector_neurons import VectorLeakyReLU, VectorLinear, VectorNorm
+from eqcli.nn.vector_neurons import VectorLeakyReLU, VectorLinear, VectorNorm, unit
 
 REACH = 3.0
 """Voxels that neighbours reach, about: their offsets are divided by it, so that features are not drowned in them."""
@@ -116,8 +116,7 @@ def shape_vectors(cloud: Pyramid, number: int) -> Tensor:
         else:
             vectors.append(_times(first, mean))
         own = wider.coarser[own] if wider.coarser is not None else own
-    made = torch.stack(vectors, dim=-1)
-    return made * torch.rsqrt(made.square().sum(-2, keepdim=True) + FLAT**2)
+    return unit(torch.stack(vectors, dim=-1), dim=-2, soft=FLAT)
 
 
 def _adjugate(offsets: Tensor) -> Tensor:
