@@ -1,23 +1,20 @@
 """How far a pose lies from the crystal's, where atoms that symmetry makes the same may be exchanged.
 
-Two atoms are the same where an automorphism of the molecular graph takes one to the other. The graph has the heavy
-atoms' elements and the kinds of their bonds; aromatic bonds are one kind, and the oxygens (nitrogens, sulphurs) at
-the ends of a carboxylate, phosphate, nitro group or amidine are bonded alike, so that Kekulé forms and charges do not
-matter. There is no superposition, but in `kabsch_rmsd`.
+Two atoms are the same where an automorphism of the graph of heavy atoms (`eqcli.io.molecule_graph`) takes one to the
+other. There is no superposition, but in `kabsch_rmsd`.
 """
 
 from __future__ import annotations
 
-from collections import defaultdict
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from eqcli.errors import InputError
 from eqcli.geometry.superposed import superposed_rmsds
-from eqcli.io.rdkit_molecule import molecule_of, sanitised
+from eqcli.io.molecule_graph import plain_graph
 from eqcli.io.structure import Structure
 
 if TYPE_CHECKING:
@@ -73,58 +70,13 @@ def symmetry(reference: Structure, pose: Structure | None = None, *, limit: int 
     if sorted(reference.numbers[first]) != sorted(other.numbers[second]):
         raise InputError("the pose and the reference have different heavy atoms", other.where)
     for kinds in (True, False):
-        graph = _graph(reference, kinds)
-        target = graph if pose is None else _graph(other, kinds)
+        graph = plain_graph(reference, kinds=kinds)[0]
+        target = graph if pose is None else plain_graph(other, kinds=kinds)[0]
         matches = target.GetSubstructMatches(graph, uniquify=False, useChirality=False, maxMatches=limit + 1)
         if matches and graph.GetNumBonds() == target.GetNumBonds():
             return Symmetry(first, second[np.array(matches[:limit], dtype=np.int64)], _classes(graph),
                             len(matches) <= limit)  # fmt: skip
     raise InputError("the pose and the reference are not the same molecule: their bonds differ", other.where)
-
-
-def _graph(structure: Structure, kinds: bool) -> Mol:
-    """The heavy atoms without charges, and bonds that are all single unless their kinds count."""
-    from rdkit import Chem
-    from rdkit.Chem import BondType
-
-    molecule = molecule_of(structure)
-    if kinds:
-        try:
-            molecule = sanitised(molecule)
-        except InputError:
-            kinds = False
-    graph = Chem.RWMol()
-    place: dict[int, int] = {}
-    for atom in molecule.GetAtoms():
-        if atom.GetAtomicNum() > 1:
-            plain = Chem.Atom(atom.GetAtomicNum())
-            plain.SetNoImplicit(True)
-            place[atom.GetIdx()] = graph.AddAtom(plain)
-    alike = _ends_alike(molecule) if kinds else set()
-    for bond in molecule.GetBonds():
-        i, j = bond.GetBeginAtomIdx(), bond.GetEndAtomIdx()
-        if i in place and j in place:
-            kind = bond.GetBondType() if kinds and bond.GetIdx() not in alike else BondType.SINGLE
-            graph.AddBond(place[i], place[j], kind)
-    plain_graph: Mol = graph.GetMol()
-    plain_graph.UpdatePropertyCache(strict=False)
-    return plain_graph
-
-
-def _ends_alike(molecule: Mol) -> set[int]:
-    """Bonds of N, O and S that end at one atom with orders that another Kekulé form exchanges."""
-    alike: set[int] = set()
-    for atom in molecule.GetAtoms():
-        ends: dict[int, list[Any]] = defaultdict(list)
-        for bond in atom.GetBonds():
-            end = bond.GetOtherAtom(atom)
-            heavy = sum(n.GetAtomicNum() > 1 for n in end.GetNeighbors())
-            if end.GetAtomicNum() in (7, 8, 16) and heavy == 1:
-                ends[end.GetAtomicNum()].append(bond)
-        for bonds in ends.values():
-            if len({bond.GetBondType() for bond in bonds}) > 1:
-                alike.update(bond.GetIdx() for bond in bonds)
-    return alike
 
 
 def _classes(graph: Mol) -> IntArray:
