@@ -74,6 +74,7 @@ REGISTRATION: dict[str, tuple[Any, str, dict[str, Any], str]] = {
     ),
     "refinement": (Refinement | None, "--refinement", {}, "Of all methods but the default command; gicp."),
     "turned": (bool, "--turned", {}, "Turn each source by a random rotation first, the same for the same --seed."),
+    "adjacent": (bool, "--adjacent", {}, "Take in pairs of 3DMatch that follow one another in their scene."),
     "hypotheses": (bool, "--hypotheses", {}, "Plot recall against the number of motions that solvers may try."),
     "no_pictures": (bool, "--no-pictures", {}, "Leave out the gallery of the best and worst pairs."),
 }  # fmt: skip
@@ -147,7 +148,7 @@ def _options(given: dict[str, Any], seed: int) -> RegistrationOptions:
     plain: dict[str, Any] = {name: v.value if isinstance(v, StrEnum) else v for name, v in given.items()}
     of_pairs = {
         "lengths": "lengths", "recall_distance": "distance", "inlier_distance": "inlier", "inlier_share": "share",
-        "eval_voxel": "voxel", "turned": "turned",
+        "eval_voxel": "voxel", "turned": "turned", "adjacent": "adjacent",
     }  # fmt: skip
     stated: dict[str, Any] = {key: plain[name] for name, key in of_pairs.items() if name in plain}
     own = ("rule", "refinement", "bootstrap", "limit", "hypotheses")

@@ -119,5 +119,14 @@ def _hypotheses(curves: Sequence[Row]) -> Iterator[Plot]:
         document = document_of(drawn)
     pairs = max(int(curve["pairs"]) for curve in curves)
     caption = f"{count(pairs, 'pair')}, without refinement: what a solver finds in its matches when it may try less."
+    caption += f" {_needed(curves)}"
     words = ", ".join(str(curve["method"]) for curve in curves)
     yield Plot("hypotheses", "Recall against hypotheses", caption, f"Recall against motions tried: {words}", document)
+
+
+def _needed(curves: Sequence[Row]) -> str:
+    """After how many motions each method has the recall that all of them reach."""
+    reached = min(max(share for _, share in curve["points"]) for curve in curves)
+    first = [next(limit for limit, share in curve["points"] if share >= reached) for curve in curves]
+    told = "; ".join(f"{curve['method']} {limit:,}" for curve, limit in zip(curves, first, strict=True))
+    return f"Motions for a recall of {100 * reached:.0f} %: {told}."

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from eqcli.errors import Failure, InputError
 from eqcli.metrics.registration.recall import MATCH
 from eqcli.progress import Reporter, Silent
+from eqcli.tasks.evaluate_registration_hypotheses import HypothesisCurves
 from eqcli.tasks.evaluate_registration_input import PairRules, registration_cases
 from eqcli.tasks.evaluate_registration_result import METRICS, PAIRS, RegistrationEvaluation
 from eqcli.tasks.evaluate_registration_rows import PairRecord, add_figures, count, failures_of, record_of
@@ -108,7 +109,8 @@ def evaluate_registration(
     unread: list[Failure] = []
     records, pairs = _run(result, sources, methods, refine, options, unread, report)
     if not records:
-        first = unread[0] if unread else Failure("", "there are none")
+        nothing = result.warnings[-1] if result.warnings else "there are none"
+        first = unread[0] if unread else Failure("", nothing)
         raise InputError(f"no pair could be evaluated: {first.reason}", first.where)
     result.failures = [*unread, *result.failures]
     add_figures(result, records, rule=options.rule, bootstrap=options.bootstrap, seed=options.pairs.seed)
@@ -159,12 +161,23 @@ def _run(
     """Every pair by every method; clouds are let go after each pair."""
     records: list[PairRecord] = []
     pairs: dict[str, CloudPair] = {}
+    curves = HypothesisCurves(options.rule)
     report.start("evaluate", None, "pairs")
-    for case in registration_cases(sources, options.pairs, unread.append, limit=options.limit):
+    left: list[CloudPair] = []
+    cases = registration_cases(sources, options.pairs, unread.append, limit=options.limit, on_left_out=left.append)
+    for case in cases:
         registered = register_case(case, methods, refine, options.refinement)
+        if options.hypotheses:
+            curves.add(case, methods)
         result.failures += failures_of(registered)
         records += [record_of(one) for one in registered]
         pairs[case.pair.name] = case.pair
         report.advance(1)
     report.finish()
+    result.curves["hypotheses"] = curves.rows()
+    if left:
+        result.warnings.append(
+            f"{len(left)} pairs follow one another in their scene and are left out, as in the published recall; "
+            "`--adjacent` takes them in"
+        )
     return records, pairs

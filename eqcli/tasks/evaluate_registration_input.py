@@ -38,9 +38,11 @@ class PairRules:
     distance, inlier, share
         Thresholds as `metrics.registration.recall.thresholds` takes them.
     voxel
-        In the unit of the clouds; None is chosen for each pair.
+        In the unit of the clouds; None is that of the pair where it states one, and else chosen for each pair.
     turned
         Whether sources are turned by a random rotation first.
+    adjacent
+        Whether pairs that follow one another in their scene count; those of 3DMatch do not in its published recall.
     seed
         Of these rotations and of the methods.
     """
@@ -51,6 +53,7 @@ class PairRules:
     share: float = 0.05
     voxel: float | None = None
     turned: bool = False
+    adjacent: bool = False
     seed: int = 0
 
 
@@ -120,8 +123,11 @@ def registration_cases(
     on_failure: Callable[[Failure], None],
     *,
     limit: int | None = None,
+    on_left_out: Callable[[CloudPair], None] = lambda pair: None,
 ) -> Iterator[RegistrationCase]:
     """The pairs of tables and folders, the first `limit` of them; what cannot be read is told and left out.
+
+    Adjacent pairs, too, are left out and told where the rules say so.
 
     Raises InputError where a table or folder is missing or damaged.
     """
@@ -135,6 +141,9 @@ def registration_cases(
                 return
             if isinstance(found, Failure):
                 on_failure(found)
+                continue
+            if found.adjacent and not rules.adjacent:
+                on_left_out(found)
                 continue
             count += 1
             found = replace(found, name=_unlike(found.name, names))
@@ -162,7 +171,9 @@ def read_case(pair: CloudPair, rules: PairRules) -> RegistrationCase:
     from eqcli.io.point_cloud import cleaned, read_cloud
 
     source, target = (cleaned(read_cloud(path)) for path in (pair.source, pair.target))
-    voxel = rules.voxel or automatic_voxel(torch.from_numpy(source.points), torch.from_numpy(target.points))
+    voxel = (
+        rules.voxel or pair.voxel or automatic_voxel(torch.from_numpy(source.points), torch.from_numpy(target.points))
+    )
     limits = thresholds(
         metre_of(pair, source, target, rules.lengths), voxel, distance=rules.distance, inlier=rules.inlier,
         share=rules.share,

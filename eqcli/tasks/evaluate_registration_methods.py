@@ -38,6 +38,8 @@ NAMES: Final = {
     "kiss": "KISS-Matcher",
 }
 """Name in options -> in the table."""
+LIMITED: Final[dict[str, dict[str, Any]]] = {"one-match": {}, "ransac": {"confidence": 1.0}}
+"""Solvers whose number of motions can be limited, and what keeps them from stopping before they have tried so many."""
 OF_NETWORKS: Final = ("pare-one-match", "pare-ransac", "command")
 OPTIONAL: Final = ("kiss",)
 """Methods that are left out, with a warning, where their package is absent and nobody asked for them by name."""
@@ -162,20 +164,26 @@ def _method(name: str, shared: _Shared) -> Method:
     if name == "kiss":
         return Method(NAMES[name], kiss_matcher())
     features, solver = name.split("-", 1)
-    if features == "pare":
-        return Method(NAMES[name], solved_by(shared.network, solver, shared.inlier_radius))
-    return Method(NAMES[name], solved_by(shared.fpfh, solver))
+    matched, threshold = (shared.network, shared.inlier_radius) if features == "pare" else (shared.fpfh, None)
+
+    def limited(limit: int) -> Callable[[RegistrationCase], Answer]:
+        return solved_by(matched, solver, threshold, limit=limit, **LIMITED[solver])
+
+    return Method(NAMES[name], solved_by(matched, solver, threshold), limited=limited if solver in LIMITED else None)
 
 
 def solved_by(
-    matched: Callable[[RegistrationCase], tuple[Matches, float]], solver: str, threshold: float | None = None
+    matched: Callable[[RegistrationCase], tuple[Matches, float]],
+    solver: str,
+    threshold: float | None = None,
+    **settings: Any,
 ) -> Callable[[RegistrationCase], Answer]:
-    """A solver on matches; `threshold` in voxels, that of the command without options where None."""
+    """A solver with its settings on matches; `threshold` in voxels, that of the command without options where None."""
     from eqcli.engine.registration_settings import RegistrationSettings
     from eqcli.models.pointcloud.solving import make_solver
 
     voxels = RegistrationSettings().threshold if threshold is None else threshold
-    made = make_solver(solver)
+    made = make_solver(solver, **settings)
 
     def solve(case: RegistrationCase) -> Answer:
         matches, seconds = matched(case)
@@ -217,14 +225,20 @@ def by_command(features: Any | None) -> Callable[[RegistrationCase], Answer]:
 
 
 def kiss_matcher() -> Callable[[RegistrationCase], Answer]:
-    """KISS-Matcher's own features and solver. Raises MissingDependency where it is not installed."""
-    from eqcli.engine.kiss_peer import kiss_register, require_kiss
+    """KISS-Matcher's own voxels, features and solver. Raises MissingDependency where it is not installed."""
+    from eqcli.engine.kiss_peer import kiss_available, kiss_register
+    from eqcli.engine.registration_settings import RegistrationSettings
 
-    require_kiss()
+    if not kiss_available():
+        raise MissingDependency("KISS-Matcher is not installed", hint="pip install 'eqcli[registration]'")
+    reach = RegistrationSettings().threshold
 
     def solve(case: RegistrationCase) -> Answer:
         found = kiss_register(case.source.points, case.target.points, case.voxel)
-        return Answer(found.motion.matrix().numpy())
+        source, target = (side.cpu().numpy() for side in (found.matches.source, found.matches.target))
+        motion = found.motion.matrix().numpy()
+        apart = np.linalg.norm(source @ motion[:3, :3].T + motion[:3, 3] - target, axis=1)
+        return Answer(motion, source, target, apart < reach * case.voxel, found.valid, seconds=found.seconds)
 
     return solve
 

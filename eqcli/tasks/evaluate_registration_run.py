@@ -70,11 +70,14 @@ class Method:
         An exception that it raises is the failure of this pair alone.
     refined
         Whether its motion is refined in a row of its own; not where the method refines by itself.
+    limited
+        Gives the method that may try so many motions alone; None where that number has no meaning.
     """
 
     name: str
     solve: Callable[[RegistrationCase], Answer]
     refined: bool = True
+    limited: Callable[[int], Callable[[RegistrationCase], Answer]] | None = None
 
 
 Refine = Callable[["RegistrationCase", FloatArray], FloatArray]

@@ -49,7 +49,7 @@ def write_pair(folder: Path, name: str, seed: int, *, scene: str = "", truth: bo
     paths = [folder / f"{name}-{kind}.npy" for kind in ("source", "target")]
     np.save(paths[0], source @ back[:3, :3].T + back[:3, 3])
     np.save(paths[1], target)
-    return CloudPair(name, *paths, motion if truth else None, scene=scene, **more)
+    return CloudPair(name, paths[0], paths[1], motion if truth else None, scene=scene, **more)
 
 
 def off_by(degrees: float, shift: float = 0.0, **more: Any) -> Callable[[RegistrationCase], Answer]:

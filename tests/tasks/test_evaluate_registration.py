@@ -41,7 +41,8 @@ def evaluate(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Evaluate:
 
         monkeypatch.setattr("eqcli.data.cloud_pairs.find_pairs", found, raising=False)
         refine = more.pop("refine", None)
-        options = RegistrationOptions(**({"pairs": METRES, "pictures": False} | more))
+        stated: dict[str, Any] = {"pairs": METRES, "pictures": False} | more
+        options = RegistrationOptions(**stated)
         return evaluate_registration(
             None, [tmp_path / "pairs.csv"], tmp_path / "out", options, methods=methods, refine=refine, overwrite=True
         )
@@ -231,6 +232,46 @@ def test_curves_are_of_the_chosen_rule(tmp_path: Path, evaluate: Evaluate) -> No
     assert sum(row[3] for row in curves["angle"][0]["bins"]) == 4
     strict = evaluate(pairs, [method("a", off_by(3.0))], rule="kitti-strict").curves
     assert [row[2] for row in strict["overlap"][0]["bins"]] == [0.0, 0.0, 0.0]
+
+
+def test_pairs_that_follow_one_another_are_left_out_unless_asked_for(tmp_path: Path, evaluate: Evaluate) -> None:
+    pairs: list[CloudPair | Failure] = [
+        write_pair(tmp_path / "c", f"p{k}", k, adjacent=k == 1) for k in range(3)
+    ]  # fmt: skip
+    result = evaluate(pairs, [method("a", off_by(0.0))])
+    assert result.counts["pairs"] == 2
+    assert "1 pairs follow" in result.warnings[0]
+    assert evaluate(pairs, [method("a", off_by(0.0))], pairs=PairRules(lengths="m", adjacent=True)).counts["pairs"] == 3
+    with pytest.raises(InputError, match="follow one another"):
+        evaluate(pairs[1:2], [method("a", off_by(0.0))])
+
+
+def test_the_voxel_of_a_pair_counts(tmp_path: Path) -> None:
+    pair = write_pair(tmp_path, "p", 7, voxel=0.05)
+    assert read_case(pair, PairRules()).limits.distance == pytest.approx(0.4)
+    assert read_case(pair, PairRules(voxel=0.1)).voxel == 0.1
+
+
+def test_recall_against_hypotheses_is_what_limited_methods_find(tmp_path: Path, evaluate: Evaluate) -> None:
+    pairs: list[CloudPair | Failure] = [write_pair(tmp_path / "c", f"p{k}", k) for k in (1, 2)]
+
+    def limited(limit: int) -> Callable[[RegistrationCase], Any]:
+        def solve(case: RegistrationCase) -> Any:
+            needed = {"p1": 10, "p2": 1000}[case.pair.name]
+            if limit < 3:
+                raise InputError("too few")
+            return off_by(0.0 if limit >= needed else 90.0)(case)
+
+        return solve
+
+    methods = [Method("a", off_by(0.0), False, limited), method("b", off_by(0.0))]
+    result = evaluate(pairs, methods, hypotheses=True)
+    (curve,) = result.curves["hypotheses"]
+    assert curve["points"] == [
+        [1, 0.0], [3, 0.0], [10, 0.5], [30, 0.5], [100, 0.5], [300, 0.5], [1000, 1.0], [3000, 1.0], [10000, 1.0],
+    ]  # fmt: skip
+    assert not result.failures
+    assert "Motions for a recall of 100 %: a 1,000." in result.report_html.read_text()
 
 
 @pytest.mark.parametrize(
