@@ -26,12 +26,13 @@ from eqcli.engine.registration_ambiguity import (
     told_flat,
     told_free,
 )
-from eqcli.engine.registration_candidates import Candidate, candidates, refined
+from eqcli.engine.registration_candidates import Candidate, candidates, distinct, refined, solvers_for
 from eqcli.engine.registration_evidence import Evidence, doubts, gathered, grounds
 from eqcli.engine.registration_features import Features, FpfhFeatures
 from eqcli.engine.registration_fine import finest
 from eqcli.engine.registration_settings import RegistrationSettings
 from eqcli.engine.registration_view import View
+from eqcli.engine.ume_features import UmeFeatures
 from eqcli.errors import InputError
 from eqcli.geometry.motions import Motion
 from eqcli.graph.points.spacing import automatic_voxel, spacing
@@ -136,7 +137,7 @@ def register_clouds(
     source, target
         Clouds, or points `[N, 3]`, in one unit of length. Points that are not finite are left out.
     features
-        What the methods `pare-net` and `ume` take matches from; `auto` takes both it and histograms.
+        What the method `pare-net` takes matches from; `auto` takes both it and histograms.
     start
         Where `icp` begins (the identity when absent); other methods try it as one motion among others.
 
@@ -179,6 +180,8 @@ def _chosen_features(settings: RegistrationSettings, given: Features | None) -> 
     histograms: dict[str, Features] = {"fpfh": FpfhFeatures(settings.descriptor)}
     if settings.method == "fpfh":
         return histograms
+    if settings.method == "ume" and given is None:
+        return {"ume": UmeFeatures(settings.descriptor)}
     if settings.method == "auto":
         return histograms if given is None else {**histograms, getattr(given, "name", "pare-net"): given}
     if given is None:
@@ -218,12 +221,27 @@ def _searched(
 
 
 def _found_by(run: _Run, view: View, method: str, kind: Features, start: Motion | None) -> list[Candidate]:
-    """The candidates of one kind of features at one voxel."""
+    """The candidates of one kind of features at one voxel, by the first solver with a reliable one."""
     generator = torch.Generator().manual_seed(run.settings.seed)
     with run.timed(method):
         matches, _ = kind.matches(run.source.numpy(), run.target.numpy(), view.voxel, generator)
-    with run.timed("solve"):
-        return candidates(view, matches, method, run.settings, spacing=run.spacing, generator=generator, start=start)
+    found: list[Candidate] = []
+    for solver in solvers_for(matches, run.settings):
+        with run.timed("solve"):
+            more = candidates(
+                view,
+                matches.double(),
+                method,
+                solver,
+                run.settings,
+                spacing=run.spacing,
+                generator=generator,
+                start=None if found else start,
+            )
+        found = distinct([*found, *more], view)
+        if found and not _doubted(found):
+            break
+    return found
 
 
 def _rank(found: list[Candidate]) -> tuple[bool, float]:
@@ -231,13 +249,16 @@ def _rank(found: list[Candidate]) -> tuple[bool, float]:
 
 
 def _doubted(found: list[Candidate]) -> tuple[str, ...]:
-    """Doubts about the best of some candidates; motions that fit alike are no rivals."""
-    best = found[0]
-    evidence = best.evidence
-    alike = {id(one.motion) for one in alternatives(best, found[1:])}
-    rivals = [c.evidence.score for c in found[1:] if id(c.motion) not in alike]
-    evidence = replace(evidence, runner_up=max(rivals, default=0.0) / max(evidence.score, 1e-9))
-    return doubts(evidence, by_matches=best.matches is not None)
+    """Doubts about the best of some candidates."""
+    return doubts(_with_runner_up(found), by_matches=found[0].matches is not None)
+
+
+def _with_runner_up(found: list[Candidate]) -> Evidence:
+    """The evidence of the best with its strongest rival; motions that fit alike are no rivals."""
+    own = found[0].evidence
+    alike = {id(one.motion) for one in alternatives(found[0], found[1:])}
+    rivals = [one.evidence.score for one in found[1:] if id(one.motion) not in alike]
+    return replace(own, runner_up=max(rivals, default=0.0) / max(own.score, 1e-9))
 
 
 def _finished(run: _Run, view: View, found: list[Candidate]) -> Registered:
@@ -255,7 +276,7 @@ def _finished(run: _Run, view: View, found: list[Candidate]) -> Registered:
     if flat or len(free):
         reasons.append(open_ways[0])
         covariance = torch.diag(torch.full((6,), float("inf"), dtype=torch.float64))
-    evidence = replace(best.evidence, reasons=tuple(reasons) or grounds(best.evidence))
+    evidence = replace(_with_runner_up(found), reasons=tuple(reasons) or grounds(best.evidence))
     matches = best.matches if best.matches is not None else _no_matches()
     return Registered(
         motion=motion,
