@@ -20,7 +20,7 @@ COUNTED = 60000
 """Points on which occupied voxels are counted."""
 
 POINTS = 5000
-"""Voxels that the better covered of two clouds is to have."""
+"""Voxels that a cloud is to have."""
 
 LEAST_SPACINGS = 1.5
 """A voxel is not below this number of spacings: there a grid no longer evens out the density."""
@@ -60,9 +60,9 @@ def _first_positive(distance: Tensor) -> Tensor:
 def automatic_voxel(source: Tensor, target: Tensor) -> float:
     """The edge of the voxels to which both of two clouds are thinned.
 
-    The size at which the cloud with more voxels has about 5 000, but never less than 1.5 spacings of the
-    coarser cloud. The count is of voxels with at least a few points, so that far outliers do not stretch the
-    size. It scales with the unit of the clouds and does not depend on how they lie.
+    The larger of the two sizes at which each cloud has about 5 000 occupied voxels, but never less than 1.5
+    spacings of the coarser cloud. Counting voxels asks neither for the extent, which far outliers stretch, nor for
+    the density, which varies within a scan. It scales with the unit of the clouds and does not depend on how they lie.
 
     Raises
     ------
