@@ -66,6 +66,10 @@ class CloudRegistrar:
 
 
 def _features(options: RegisterRequest) -> Features | None:
+    if options.method == "ume":
+        from eqcli.engine.ume_features import UmeFeatures
+
+        return UmeFeatures()
     if options.model is None:
         return None
     from eqcli.engine.pare_features import PareFeatures
