@@ -37,7 +37,7 @@ class Ransac:
         The shorter of two edges that correspond must be this share of the longer one, or differ from it by less
         than two thresholds.
     confidence
-        Stops as soon as a triple of inliers of the best motion has been drawn with this probability.
+        Stops as soon as a triple of inliers of the best motion has been drawn with this probability; 1 never stops.
     rounds
         Rounds of weighted Procrustes on the inliers of the best.
     """
@@ -75,9 +75,9 @@ class Ransac:
 def draws_needed(share: float, confidence: float) -> float:
     """Triples until one of inliers alone has been drawn with a confidence, if `share` of the matches are inliers."""
     hit = share**3
-    if hit >= 1:
-        return 1.0
-    return math.log(1 - confidence) / math.log1p(-hit) if hit > 0 else math.inf
+    if hit <= 0 or confidence >= 1:
+        return math.inf
+    return math.log(1 - confidence) / math.log1p(-hit) if hit < 1 else 1.0
 
 
 def drawn_triples(count: int, n: int, generator: torch.Generator) -> Tensor:
