@@ -1,0 +1,105 @@
+"""`eqcli evaluate` on pairs of clouds: which options belong, and what comes back."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from typer.testing import CliRunner
+
+from eqcli.cli.app import app
+from tests.tasks.evaluate_registration_case import fails, method, off_by, write_pair
+
+
+@pytest.fixture
+def pairs(tmp_path: Path) -> Path:
+    """A table of two pairs, one of them without a truth."""
+    lines = ["name,source,target,transform"]
+    for name, seed, truth in (("first", 1, True), ("second", 2, False)):
+        pair = write_pair(tmp_path, name, seed, truth=truth)
+        if pair.truth is not None:
+            np.savetxt(tmp_path / f"{name}.txt", pair.truth)
+        lines.append(f"{name},{pair.source.name},{pair.target.name},{f'{name}.txt' if truth else ''}")
+    table = tmp_path / "pairs.csv"
+    table.write_text("\n".join(lines) + "\n")
+    return table
+
+
+@pytest.fixture
+def methods(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
+    """Which methods were asked for; one that is right and one that fails answer."""
+    asked: dict[str, Any] = {}
+
+    def made(loaded: Any, names: Any, warnings: list[str]) -> list[Any]:
+        asked.update(loaded=loaded, names=names)
+        known = {"default": method("right", off_by(0.0)), "fpfh-ransac": method("broken", fails)}
+        return [known[name] for name in names or ("default",)]
+
+    monkeypatch.setattr("eqcli.tasks.evaluate_registration_methods.registration_methods", made)
+    return asked
+
+
+def _run(*words: object) -> Any:
+    return CliRunner().invoke(app, ["evaluate", *map(str, words)])
+
+
+def test_the_suite_takes_a_table_and_no_model(pairs: Path, tmp_path: Path, methods: dict[str, Any]) -> None:
+    out = tmp_path / "out"
+    options = ("--lengths", "m", "--rule", "pare", "--no-pictures", "--bootstrap", "10", "--turned", "--seed", "3")
+    done = _run("--suite", "registration", pairs, *options, "--json", "-o", out)
+    assert done.exit_code == 0, done.output
+    found = json.loads(done.stdout)
+    assert (found["counts"]["pairs"], found["counts"]["without_truth"], found["rule"]) == (1, 1, "pare")
+    assert found["rows"][0]["figures"]["pare"]["value"] == 1.0
+    assert (found["settings"]["seed"], found["settings"]["sources"]) == (3, "turned by random rotations")
+    assert methods == {"loaded": None, "names": None}
+    assert {path.name for path in out.iterdir()} >= {"index.html", "metrics.json", "pairs.csv"}
+
+
+def test_methods_are_named_with_commas_and_a_failing_one_makes_the_exit_code_3(
+    pairs: Path, tmp_path: Path, methods: dict[str, Any]
+) -> None:
+    words = ("--methods", "default,fpfh-ransac", "--no-pages", "--limit", "1", "-o", tmp_path / "out")
+    done = _run("--suite", "registration", pairs, *words)
+    assert done.exit_code == 3, done.output
+    assert methods["names"] == ["default", "fpfh-ransac"]
+    assert "it broke" in done.output
+    assert "recall distance" in done.output
+    assert "8 voxels" in done.output
+    assert len(list((tmp_path / "out" / "pictures").glob("*.png"))) == 1
+    assert not list((tmp_path / "out" / "pictures").glob("*.html"))
+
+
+@pytest.mark.parametrize(
+    ("words", "named"),
+    [
+        (("--audit", "equivariance"), "--audit"),
+        (("--vina",), "--vina"),
+        (("--seeds", "3"), "--seeds"),
+        (("--dataset", "x"), "--dataset"),
+        (("--energy-unit", "kcal/mol"), "options of labels"),
+        (("--methods", "icp"), "unknown method 'icp'"),
+        (("--methods", "pare-ransac"), "needs a model"),
+        (("--methods", "default", "--no-baselines"), "exclude each other"),
+    ],
+)
+def test_what_does_not_belong_is_refused(pairs: Path, words: tuple[str, ...], named: str) -> None:
+    done = _run("--suite", "registration", pairs, *words)
+    assert done.exit_code == 2
+    assert named in done.output
+
+
+def test_options_of_registration_are_refused_elsewhere(tmp_path: Path) -> None:
+    (tmp_path / "m.safetensors").write_bytes(b"no model")
+    done = _run(tmp_path / "m.safetensors", "--turned")
+    assert done.exit_code == 2
+    assert "--turned: for registration" in done.output
+
+
+def test_without_pairs_there_is_nothing_to_evaluate() -> None:
+    done = _run("--suite", "registration")
+    assert done.exit_code == 2
+    assert "no pairs of clouds were given" in done.output
