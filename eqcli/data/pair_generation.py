@@ -33,6 +33,9 @@ TRIES = 8
 SHAPES = 25
 """Shapes that are tried before a pair is given up."""
 
+FIRM = 0.003
+"""Least firmness of what two views share: a bare wall tells of no motion."""
+
 AIMS = 4
 """Overlaps that are aimed at in turn, since thin or patterned clouds overlap otherwise than dense ones."""
 
@@ -150,7 +153,7 @@ class PairSource:
         aim = wanted
         for _ in range(AIMS):
             views = bisected(complete, family, aim)
-            if views is None:
+            if views is None or not self._is_firm(complete, views):
                 return None
             half = rng.random(len(complete.points)) < 0.5
             source, target = (self._sampled(complete, v, h, rng) for v, h in zip(views, (half, ~half), strict=True))
@@ -161,6 +164,13 @@ class PairSource:
                 return (source, target), overlap
             aim = min(max(aim + wanted - overlap, 0.02), 0.98)
         return None
+
+    def _is_firm(self, complete: Complete, views: tuple[View, View]) -> bool:
+        if complete.normals is None:
+            return True
+        points, normals = complete.points[complete.coarse], complete.normals[complete.coarse]
+        first, second = (view.sees(points, normals) for view in views)
+        return complete.firmness(first, second) >= FIRM
 
     def _sampled(self, complete: Complete, view: View, half: Mask, rng: np.random.Generator) -> Floats:
         """Points of the half that the view sees, thinned to a random density, which changes over the cloud at times."""

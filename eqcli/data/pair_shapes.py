@@ -29,6 +29,8 @@ from eqcli.data.pair_solids import (
 AXIS_STEP = 5
 """Degrees between the rotations that stand for a continuous axis of symmetry."""
 
+SYMMETRIC = ("turned", "cylinder", "torus", "block", "prism", "cube", "wheel")
+
 
 @dataclass(frozen=True)
 class Shape:
@@ -118,14 +120,14 @@ def blob_shape(rng: np.random.Generator, count: int) -> Shape:
 
 def symmetric_shape(rng: np.random.Generator, count: int) -> Shape:
     """A symmetric object with its group of rotations."""
-    kind = rng.choice(["turned", "cylinder", "torus", "block", "prism", "cube", "wheel"])
+    kind = rng.choice(SYMMETRIC, p=(0.2, 0.1, 0.1, 0.1, 0.1, 0.05, 0.35))
     around = 360 // AXIS_STEP
     if kind == "turned":
         solids, group = [random_turned(rng)], cyclic(around)
     elif kind == "cylinder":
         solids, group = [cylinder().moved(np.diag([1, 1, rng.uniform(0.3, 2.5)]), np.zeros(3))], dihedral(around)
     elif kind == "torus":
-        solids, group = [torus(float(rng.uniform(0.15, 0.5)))], dihedral(around)
+        solids, group = [torus(float(rng.uniform(0.2, 0.7)))], dihedral(around)
     elif kind == "block":
         solids, group = [box((1.0, float(rng.uniform(1.3, 1.7)), float(rng.uniform(2.1, 3.0))))], dihedral(2)
     elif kind == "prism":
@@ -187,7 +189,7 @@ def _uneven(shape: Shape, rng: np.random.Generator) -> Shape:
         return shape
     size = np.ptp(shape.points, axis=0).max()
     frequency = rng.normal(size=(10, 3)) * 2 * np.pi / (size * rng.uniform(0.15, 0.5))
-    phase, weight = rng.uniform(0, 2 * np.pi, 10), rng.normal(size=10) * size * rng.uniform(0.002, 0.012)
+    phase, weight = rng.uniform(0, 2 * np.pi, 10), rng.normal(size=10) * size * rng.uniform(0.001, 0.006)
     argument = shape.points @ frequency.T + phase
     height, slope = np.sin(argument) @ weight, (np.cos(argument) * weight) @ frequency
     normals = shape.normals - (slope - (slope * shape.normals).sum(-1, keepdims=True) * shape.normals)

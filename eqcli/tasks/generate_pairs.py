@@ -70,7 +70,7 @@ class GeneratedPairs:
 
 
 def generate_pairs(request: PairGeneration, report: Reporter | None = None) -> GeneratedPairs:
-    """Writes the pairs of a request: clouds, motions, symmetries, `pairs.json` with the settings and, last, `pairs.csv`.
+    """Writes the pairs of a request: clouds, motions, symmetries, `pairs.json` with settings and, last, `pairs.csv`.
 
     The same request gives the same pairs. A file that cannot be used is a failure, and the others serve.
 
