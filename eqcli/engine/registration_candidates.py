@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import Any
 
 import torch
 
@@ -13,7 +14,7 @@ from eqcli.errors import InputError
 from eqcli.geometry.motions import Motion, rotation_error
 from eqcli.models.pointcloud.hypotheses import different
 from eqcli.models.pointcloud.matches import Matches
-from eqcli.models.pointcloud.solving import SOLVERS, make_solver
+from eqcli.models.pointcloud.solving import make_solver
 
 FALLING = (4.0, 2.0, 1.0)
 """Distances of the refinement in voxels, one after the other."""
@@ -21,8 +22,20 @@ FALLING = (4.0, 2.0, 1.0)
 LEAST_INLIERS = 4
 """Below, what a solver found is not worth a refinement: three matches always fit."""
 
+LEAST_SHARE = 0.1
+"""Of the inliers of the best proposal, what another one needs to be refined."""
+
 PEELED = 4
 """Motions that one solver is asked for: the inliers of each are taken away before the next."""
+
+CLOSER = 3
+"""Motions that are refined through all distances; the others through the first alone."""
+
+ROUGH = 12
+"""Steps at that first distance: a motion that needs more is none."""
+
+SETTINGS: dict[str, dict[str, Any]] = {"ransac": {"limit": 10_000, "draws": 200_000}}
+"""Of solvers, where they stand beside another one and need not be thorough."""
 
 
 @dataclass(frozen=True)
@@ -39,9 +52,10 @@ class Candidate:
 
 @dataclass(frozen=True)
 class Proposal:
-    """A motion that a solver found."""
+    """A motion that a solver found, and how many matches agree."""
 
     motion: Motion
+    inliers: int
     solver: str
 
 
@@ -49,6 +63,7 @@ def candidates(
     view: View,
     matches: Matches,
     method: str,
+    solver: str,
     settings: RegistrationSettings,
     *,
     spacing: float,
@@ -56,17 +71,28 @@ def candidates(
     start: Motion | None = None,
 ) -> list[Candidate]:
     """Motions that explain matches, different ones, best first; empty where the matches have none in common."""
-    matches = matches.double()
-    proposals, tried = proposed(matches, settings, settings.threshold * view.voxel, generator)
+    proposals, tried = proposed(matches, solver, settings, settings.threshold * view.voxel, generator)
+    proposals = proposals[: settings.hypotheses]
     if start is not None:
-        proposals.insert(0, Proposal(start, "start"))
-    found = []
-    for proposal in proposals[: settings.hypotheses]:
-        motion = refined(view, proposal.motion, settings)
+        proposals.insert(0, Proposal(start, 0, "start"))
+
+    def judged(motion: Motion, solver: str) -> Candidate:
         contact = view.contact(motion)
         evidence = replace(gathered(motion, contact, matches, view, spacing), hypotheses=tried)
-        found.append(Candidate(motion, contact, evidence, matches, method, proposal.solver))
-    return with_runner_up(distinct(found, view), view)
+        return Candidate(motion, contact, evidence, matches, method, solver)
+
+    if settings.refinement == "none" or not view.refinable:
+        return distinct([judged(one.motion, one.solver) for one in proposals], view)
+    rough = [
+        judged(view.refine(one.motion, settings.refinement, FALLING[:1], iterations=ROUGH).motion, one.solver)
+        for one in proposals
+    ]
+    rough = distinct(rough, view)
+    for place, one in enumerate(rough[:CLOSER]):
+        closer = judged(view.refine(one.motion, settings.refinement, FALLING[1:]).motion, one.solver)
+        # Closer distances leave out parts of the overlap that would hold the motion in place.
+        rough[place] = closer if closer.evidence.score >= one.evidence.score else one
+    return distinct(rough, view)
 
 
 def refined(view: View, start: Motion, settings: RegistrationSettings) -> Motion:
@@ -77,50 +103,48 @@ def refined(view: View, start: Motion, settings: RegistrationSettings) -> Motion
 
 
 def proposed(
-    matches: Matches, settings: RegistrationSettings, threshold: float, generator: torch.Generator
+    matches: Matches, solver: str, settings: RegistrationSettings, threshold: float, generator: torch.Generator
 ) -> tuple[list[Proposal], int]:
-    """Motions of the solvers, the best of each first, and how many hypotheses they scored."""
-    lists, tried = [], 0
-    for name in _solvers(matches, settings):
-        motions, count = _peeled(matches, name, threshold, generator)
-        lists.append([Proposal(motion, name) for motion in motions])
-        tried += count
-    longest = max((len(motions) for motions in lists), default=0)
-    turns = [motions[rank] for rank in range(longest) for motions in lists if rank < len(motions)]
+    """Different motions of a solver, the best first, and how many hypotheses it scored."""
+    found, tried = _peeled(matches, solver, {} if settings.solver else SETTINGS.get(solver, {}), threshold, generator)
+    found.sort(key=lambda one: -one.inliers)
     kept: list[Proposal] = []
-    for proposal in turns:
-        if all(_differ(proposal.motion, other.motion, matches, threshold) for other in kept):
-            kept.append(proposal)
+    for one in found:
+        strong = one.inliers >= LEAST_SHARE * found[0].inliers
+        if strong and all(_differ(one.motion, other.motion, matches, threshold) for other in kept):
+            kept.append(one)
     return kept, tried
 
 
-def _solvers(matches: Matches, settings: RegistrationSettings) -> list[str]:
+def solvers_for(matches: Matches, settings: RegistrationSettings) -> list[str]:
+    """The solvers in turn: the next one is asked where the motion of the one before is not believed."""
     if settings.solver is not None:
         return [settings.solver]
-    names = ["clique", "ransac"] if matches.rotations is None else ["one-match", "clique"]
-    return [name for name in names if name in SOLVERS]
+    return ["clique", "ransac"] if matches.rotations is None else ["one-match", "clique"]
 
 
-def _peeled(matches: Matches, name: str, threshold: float, generator: torch.Generator) -> tuple[list[Motion], int]:
+def _peeled(
+    matches: Matches, name: str, settings: dict[str, Any], threshold: float, generator: torch.Generator
+) -> tuple[list[Proposal], int]:
     """Motions of one solver, each from the matches that those before it do not explain."""
-    solver = make_solver(name)
-    motions, tried = [], 0
-    for _ in range(PEELED):
-        if len(matches) < LEAST_INLIERS:
-            break
+    solver = make_solver(name, **settings)
+    found: list[Proposal] = []
+    tried = 0
+    while len(found) < PEELED and len(matches) > LEAST_INLIERS:
         try:
             solved = solver.solve(matches, threshold, generator)
         except InputError:
-            # What is left lies on a line or is too little.
-            if tried == 0 and name != "one-match" and len(matches) > LEAST_INLIERS:
+            # Nothing but matches on a line, which determine no motion.
+            if name == "one-match" and matches.rotations is None:
                 raise
             break
         tried += solved.hypotheses
-        if int(solved.inliers.sum()) < LEAST_INLIERS:
+        count = int(solved.inliers.sum())
+        if count < LEAST_INLIERS:
             break
-        motions.append(solved.motion)
+        found.append(Proposal(solved.motion, count, name))
         matches = matches.taken(~solved.inliers)
-    return motions, tried
+    return found, tried
 
 
 def distinct(found: list[Candidate], view: View) -> list[Candidate]:
@@ -130,17 +154,6 @@ def distinct(found: list[Candidate], view: View) -> list[Candidate]:
         if all(apart(candidate.motion, other.motion, view) for other in kept):
             kept.append(candidate)
     return kept
-
-
-def with_runner_up(found: list[Candidate], view: View) -> list[Candidate]:
-    """The same with each score of the best different motion noted in the evidence."""
-    scores = [candidate.evidence.score for candidate in found]
-    noted = []
-    for place, candidate in enumerate(found):
-        rival = max((score for other, score in enumerate(scores) if other != place), default=0.0)
-        own = max(candidate.evidence.score, 1e-9)
-        noted.append(replace(candidate, evidence=replace(candidate.evidence, runner_up=rival / own)))
-    return noted
 
 
 def apart(first: Motion, second: Motion, view: View) -> bool:

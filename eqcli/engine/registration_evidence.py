@@ -20,8 +20,11 @@ WITHIN = 2.0
 APART = 5.0
 """Voxels between inliers that count as different places: descriptors of nearer points see the same surface."""
 
-LEAST_SUPPORT = 0.15
-"""Share of the matches that start on the common surface and must end where the motion says."""
+LEAST_SUPPORT = 0.1
+"""Share of the matches that start on the common surface and must end where the motion says, at the lower bound."""
+
+BOUND = 2.0
+"""Standard deviations of the lower bound (Wilson's): a share of few matches says little."""
 
 LEAST_PLACES = 4
 """Different places at which matches agree with the motion."""
@@ -55,6 +58,8 @@ class Evidence:
         Inliers that are at least 5 voxels apart from one another: independent places that agree.
     support
         Of the matches that start on the common surface, the share that are inliers.
+    least_support
+        Lower bound of that share at two standard deviations (Wilson's interval), given how many they are.
     overlap, target_overlap
         Share of the source (target) points that lie on the surface of the other cloud, normals agreeing.
     agreement
@@ -80,6 +85,7 @@ class Evidence:
     expected_by_chance: float
     places: int
     support: float
+    least_support: float
     overlap: float
     target_overlap: float
     agreement: float
@@ -100,7 +106,7 @@ class Evidence:
 def gathered(motion: Motion, contact: Contact, matches: Matches | None, view: View, spacing: float) -> Evidence:
     """The evidence for one refined motion, without reasons."""
     threshold = WITHIN * view.voxel
-    inliers, chance, places, support = 0, 0.0, 0, 0.0
+    inliers, chance, places, support, bound = 0, 0.0, 0, 0.0, 0.0
     if matches is not None and len(matches):
         inside, _ = inliers_of(motion, matches, threshold)
         inliers = int(inside.sum())
@@ -109,7 +115,8 @@ def gathered(motion: Motion, contact: Contact, matches: Matches | None, view: Vi
         # The places of matches need not be points of this view.
         _, nearest = view.source.tree.query(matches.source.numpy())
         started = contact.source[torch.from_numpy(nearest)]
-        support = int((inside & started).sum()) / max(1, int(started.sum()))
+        agreed, asked = int((inside & started).sum()), int(started.sum())
+        support, bound = agreed / max(1, asked), lower_bound(agreed, asked)
     source, target = contact.overlaps
     return Evidence(
         matches=0 if matches is None else len(matches),
@@ -117,6 +124,7 @@ def gathered(motion: Motion, contact: Contact, matches: Matches | None, view: Vi
         expected_by_chance=chance,
         places=places,
         support=support,
+        least_support=bound,
         overlap=source,
         target_overlap=target,
         agreement=contact.agreement,
@@ -131,6 +139,15 @@ def paired_at_random(motion: Motion, matches: Matches, threshold: float) -> floa
     """Inliers on average over all pairings of the same source points with the same target points."""
     moved = cKDTree(motion.apply(matches.source).numpy())
     return float(moved.count_neighbors(cKDTree(matches.target.numpy()), threshold)) / len(matches)
+
+
+def lower_bound(hits: int, trials: int, deviations: float = BOUND) -> float:
+    """Wilson's lower bound of a share, J. Am. Stat. Assoc. 22, 209; 0 without trials."""
+    if trials == 0:
+        return 0.0
+    share, square = hits / trials, deviations**2
+    spread = deviations * math.sqrt(share * (1 - share) / trials + square / (4 * trials**2))
+    return max(0.0, (share + square / (2 * trials) - spread) / (1 + square / trials))
 
 
 def separate(points: Tensor, distance: float) -> int:
@@ -171,10 +188,10 @@ def _match_doubts(evidence: Evidence) -> list[str]:
         )
     if evidence.places < LEAST_PLACES:
         found.append(f"matches agree at {evidence.places} separate places (at least {LEAST_PLACES})")
-    if evidence.support < LEAST_SUPPORT:
+    if evidence.least_support < LEAST_SUPPORT:
         found.append(
-            f"of the matches on the common surface only {evidence.support:.0%} agree with the motion "
-            f"(at least {LEAST_SUPPORT:.0%})"
+            f"of the matches on the common surface only {evidence.support:.0%} agree with the motion, surely "
+            f"{evidence.least_support:.0%} (at least {LEAST_SUPPORT:.0%})"
         )
     if evidence.runner_up > MOST_RUNNER_UP:
         found.append(f"a different motion has {evidence.runner_up:.0%} of the support of the best")
