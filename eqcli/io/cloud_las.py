@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from eqcli.errors import InputError, MissingDependency, Where
 from eqcli.io.cloud_columns import cloud_of, columns_of, numeric
+from eqcli.io.cloud_las_checks import check
 from eqcli.io.cloud_source import Source
 from eqcli.io.cloud_units import METRES
 from eqcli.io.point_cloud import PointCloud
@@ -42,13 +43,16 @@ def read(source: Source, samples: int, seed: int) -> PointCloud:
     laspy = _laspy()
     if not source.data.startswith(b"LASF"):
         raise source.wrong("a LAS file begins with LASF", byte=0)
+    check(source)
     try:
         las = laspy.read(BytesIO(source.data))
         columns = {name: np.asarray(las[name]) for name in las.point_format.dimension_names}
         columns |= {axis.lower(): np.asarray(getattr(las, axis.lower())) for axis in "XYZ"}
         announced, found = int(las.header.point_count), len(las.points)
-    except Exception as error:
-        # laspy and its decompressors raise errors of many kinds for damaged files.
+    except (KeyboardInterrupt, SystemExit):
+        raise
+    except BaseException as error:
+        # laspy raises errors of many kinds for damaged files, and its decompressor, in Rust, panics outside Exception.
         text = str(error).splitlines() or [type(error).__name__]
         raise source.wrong(f"the file is damaged or ends early: {text[0][:200]}", byte=len(source.data)) from error
     if announced != found:

@@ -57,7 +57,9 @@ def otsu_threshold(values: FloatArray) -> float:
     between = np.zeros(len(below))
     means = total[:-1][good] / below[good] - (total[-1] - total[:-1][good]) / above[good]
     between[good] = below[good] * above[good] * means**2
-    return float(edges[1 + int(between.argmax())])
+    # Between two classes far apart every level is as good: the middle one is taken.
+    best = np.flatnonzero(between == between.max())
+    return float(edges[1 + int(best[len(best) // 2])])
 
 
 def positions(header: Any, voxels: NDArray[np.int64], source: Source) -> FloatArray:

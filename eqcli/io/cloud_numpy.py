@@ -27,8 +27,6 @@ INTENSITY_KEYS = ("intensity", "intensities", "reflectance", "remission")
 WEIGHT_KEYS = ("weights", "weight")
 RESERVED = ("file", "allow_pickle")
 """Names that `numpy.savez` takes for its own."""
-DAMAGE = (ValueError, EOFError, OSError, KeyError, zipfile.BadZipFile, zlib.error, SyntaxError, OverflowError)
-"""What NumPy raises for damaged files."""
 
 
 def read(source: Source, samples: int, seed: int) -> PointCloud:
@@ -37,18 +35,23 @@ def read(source: Source, samples: int, seed: int) -> PointCloud:
         return _of_archive(source)
     try:
         array = np.load(BytesIO(source.data), allow_pickle=False)
-    except (*DAMAGE, MemoryError) as error:
+    except Exception as error:
+        # NumPy parses the header as Python, and raises errors of many kinds for damaged ones.
         raise _damaged(source, error) from error
     return _of_array(array, source)
+
+
+def _first_line(error: BaseException) -> str:
+    return (str(error).splitlines() or [type(error).__name__])[0][:200]
 
 
 def _damaged(source: Source, error: BaseException) -> Exception:
     if "allow_pickle" in str(error):
         return source.wrong("the array holds Python objects, which are never loaded: save it as numbers", byte=0)
     if not isinstance(error, (zipfile.BadZipFile, zlib.error)) and source.data.startswith(b"\x93NUMPY"):
-        message = f"the array is damaged, or the file ends early: {str(error).splitlines()[0][:200]}"
+        message = f"the array is damaged, or the file ends early: {_first_line(error)}"
         return source.wrong(message, byte=len(source.data))
-    return source.wrong(f"no array of NumPy: {str(error).splitlines()[0][:200]}", byte=0)
+    return source.wrong(f"no array of NumPy: {_first_line(error)}", byte=0)
 
 
 def _of_archive(source: Source) -> PointCloud:
@@ -58,12 +61,14 @@ def _of_archive(source: Source) -> PointCloud:
         with np.load(BytesIO(source.data), allow_pickle=False) as archive:
             for name in archive.files:
                 try:
-                    arrays[name] = archive[name]
+                    member = archive[name]
+                    if isinstance(member, np.ndarray):
+                        arrays[name] = member
                 except ValueError as error:
                     if "allow_pickle" not in str(error):
                         raise
                     skipped.append(name)
-    except (*DAMAGE, MemoryError) as error:
+    except Exception as error:
         raise _damaged(source, error) from error
     if skipped:
         source.notes.append(f"arrays of Python objects were passed over: {', '.join(skipped)}")

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from eqcli.io.cloud_columns import cloud_of, columns_of, numeric
+from eqcli.io.cloud_numbers import is_number
 from eqcli.io.cloud_ply_data import Element, Property, read_elements
 from eqcli.io.cloud_source import Source
 from eqcli.io.mesh_sampling import Mesh, cloud_of_mesh, triangles_of_runs
@@ -60,7 +61,8 @@ def read(source: Source, samples: int, seed: int) -> PointCloud:
     if vertex.lists:
         source.notes.append(f"lists of vertices were passed over: {', '.join(vertex.lists)}")
     stated = {c.split(" ", 2)[1]: c.split(" ", 2)[2] for c in header.comments if c.startswith((UNITS, VIEWPOINT))}
-    viewpoint = np.array(stated["viewpoint"].split(), dtype=np.float64) if "viewpoint" in stated else None
+    words = stated.get("viewpoint", "").split()
+    viewpoint = np.array([float(w) for w in words]) if len(words) == 7 and all(map(is_number, words)) else None
     cloud = cloud_of(vertex.scalars, source, units=stated.get("units"), viewpoint=viewpoint)
     lists = contents["face"].lists if "face" in contents else {}
     name = next((n for n in FACE_LISTS if n in lists), None)
@@ -108,6 +110,9 @@ def _header_line(line: str, header: Header, source: Source) -> None:
             header.elements[-1].properties.append(Property(name, TYPES[kind]))
         case _:
             raise source.wrong(f"'{line[:60]}' is no line of a PLY header", line=header.lines)
+    names = [p.name for p in header.elements[-1].properties] if header.elements else []
+    if len(set(names)) < len(names):
+        raise source.wrong(f"the property '{names[-1][:40]}' is there twice", line=header.lines)
 
 
 def write(cloud: PointCloud, path: Path) -> None:

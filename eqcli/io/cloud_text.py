@@ -133,7 +133,7 @@ def _layout(lines: list[str], source: Source) -> Layout:
             continue
         elif len(words) == 1 and words[0].isdigit() and count is None:
             count = int(words[0])
-        elif is_number(words[0]) or names is not None:
+        elif names is not None or is_number(words[0].replace(",", ".") if ";" in bare else words[0]):
             return Layout(names, _delimiter(bare), i, count, units)
         else:
             hint = "A header line names the columns: x y z, nx ny nz, red green blue, intensity."

@@ -9,7 +9,7 @@ import numpy as np
 from scipy.spatial import cKDTree
 
 from eqcli.errors import InputError, Where
-from eqcli.io.point_cloud import FloatArray, PointCloud
+from eqcli.io.point_cloud import FloatArray, PointCloud, first_of_each
 
 METRES: Final[dict[str, float]] = {
     "m": 1.0,
@@ -104,8 +104,9 @@ def _extent(points: FloatArray) -> float:
 
 
 def _spacing(points: FloatArray) -> float:
-    """Median distance to the nearest other point, over `SEEN` to 2 `SEEN` points, evenly in order of x."""
-    kept = np.unique(_finite(points), axis=0)
+    """Median distance to the nearest other point, over `SEEN` to 2 `SEEN` points, evenly in the order of the file."""
+    kept = _finite(points)
+    kept = kept[first_of_each(kept)]
     if len(kept) < 2:
         return 0.0
     step = max(len(kept) // SEEN, 1)

@@ -37,4 +37,8 @@ def write(cloud: PointCloud, path: Path) -> None:
     """See `eqcli.io.point_cloud.write_cloud`."""
     module = import_module(f"eqcli.io.{WRITERS[require_writable(path)]}")
     with atomic_path(path) as temporary:
-        module.write(cloud, temporary)
+        try:
+            module.write(cloud, temporary)
+        except InputError as error:
+            # The person knows the file by the name it would have had.
+            raise InputError(error.message, Where(path), error.hint) from error

@@ -149,7 +149,7 @@ def cleaned(cloud: PointCloud) -> PointCloud:
         raise InputError("this cloud has no points", where)
     finite = np.asarray(np.isfinite(cloud.points).all(axis=1))
     kept = cloud if finite.all() else cloud.taken(finite)
-    first = _first_of_each(kept.points)
+    first = first_of_each(kept.points)
     repeated = len(kept) - len(first)
     if repeated:
         kept = kept.taken(first)
@@ -164,7 +164,7 @@ def cleaned(cloud: PointCloud) -> PointCloud:
     return replace(kept, notes=[*cloud.notes, *notes])
 
 
-def _first_of_each(points: FloatArray) -> NDArray[np.int64]:
+def first_of_each(points: FloatArray) -> NDArray[np.int64]:
     """Indices, ascending, of the first of all points that are equal; -0 equals 0."""
     rows = np.ascontiguousarray(points + 0.0).view(np.int64)
     order = np.lexsort(rows.T)
