@@ -75,7 +75,7 @@ def match_crystals(source: Structure, target: Structure, tolerances: CrystalTole
     linear, shift = _chosen(*found, target)
     _, shift = _site_rms(*whole, linear, shift)
     # Atoms that one of the cells has several of may be off in different ways.
-    back = np.linalg.inv(linear)
+    back = np.asarray(np.linalg.inv(linear), dtype=np.float64)
     rms = max(_site_rms(*whole, linear, shift)[0], _site_rms(whole[1], whole[0], back, -shift @ back)[0])
     normal = matcher.get_rms_dist(second, first)
     return CrystalMatch(
