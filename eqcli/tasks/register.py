@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 
     Result = CloudResult | StructureResult
 
+STRUCTURES_TOO = {".xyz", ".csv", ".npz", ".txt"}
+"""Endings of clouds and of structures alike."""
+
 
 def register(
     request: RegisterRequest,
@@ -60,9 +63,7 @@ class Registrar:
 
     def kind(self, source: Path, target: Path) -> Kind:
         """What two files are taken for. Raises InputError where an option does not belong to that."""
-        from eqcli.tasks.register_structures import kind_of
-
-        kind = self.options.kind or kind_of(source, target)
+        kind = self.options.kind or _kind_of(source, target)
         wrong = self.options.given(FOR_CLOUDS) if kind != "clouds" else []
         for other, names in FOR_KIND.items():
             wrong += self.options.given(names) if other != kind else []
@@ -86,6 +87,19 @@ class Registrar:
 
             self._clouds = CloudRegistrar(self.options, self.report)
         return self._clouds.register(source, target)
+
+
+def _kind_of(source: Path, target: Path) -> Kind:
+    """By the endings where they leave no doubt: a structure beside a file of points is a cloud of its atoms."""
+    from eqcli.io.cloud_reading import READERS
+
+    for path in (source, target):
+        name = path.with_suffix("") if path.suffix.lower() == ".gz" else path
+        if name.suffix.lower() in READERS.keys() - STRUCTURES_TOO:
+            return "clouds"
+    from eqcli.tasks.register_structures import kind_of
+
+    return kind_of(source, target)
 
 
 def _use_threads(threads: int | None) -> None:
