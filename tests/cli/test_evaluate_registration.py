@@ -103,3 +103,54 @@ def test_without_pairs_there_is_nothing_to_evaluate() -> None:
     done = _run("--suite", "registration")
     assert done.exit_code == 2
     assert "no pairs of clouds were given" in done.output
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A small network that nobody trained."""
+    import torch
+
+    from eqcli.engine.model_file import save_model
+    from eqcli.models.pointcloud.build import make_registration_network
+    from eqcli.models.pointcloud.configs.pare_net import PareNetConfig
+
+    torch.manual_seed(0)
+    config = PareNetConfig.model_validate(
+        {"name": "pare-net", "channels": [8, 8, 16], "fine_level": 0, "neighbours": 12, "features": 16, "vectors": 8,
+         "transformer": {"channels": 16, "heads": 2, "blocks": 1}, "superpoint_matches": 16}
+    )  # fmt: skip
+    path = tmp_path_factory.mktemp("model") / "pare.safetensors"
+    save_model(path, make_registration_network(config), training={}, provenance={})
+    return path
+
+
+def test_a_model_is_evaluated_with_its_own_solvers(model: Path, pairs: Path, tmp_path: Path) -> None:
+    words = ("--no-baselines", "--limit", "1", "--no-pictures", "--hypotheses", "--eval-voxel", "0.1", "--json")
+    done = _run(model, pairs, *words, "--methods", "pare-one-match,pare-ransac")
+    assert done.exit_code == 2
+    done = _run(model, pairs, *words[1:], "--methods", "pare-one-match,pare-ransac", "-o", tmp_path / "out")
+    assert done.exit_code == 0, done.output
+    found = json.loads(done.stdout)
+    rows = [(row["method"], row["refinement"]) for row in found["rows"]]
+    names = ("PARE-Net + one-match", "PARE-Net + RANSAC")
+    assert rows == [(name, refinement) for name in names for refinement in ("none", "gicp")]
+    assert [curve["method"] for curve in found["curves"]["hypotheses"]] == list(names)
+    assert found["settings"]["network"] is True
+    metrics = json.loads((tmp_path / "out" / "metrics.json").read_text())
+    assert metrics["provenance"]["model"]["sha256"]
+    # Every match of the network is one hypothesis.
+    ratio = found["rows"][0]["figures"]["hypotheses_p50"]["value"]
+    assert ratio > 0
+
+
+def test_the_task_knows_the_family(model: Path, pairs: Path, tmp_path: Path, methods: dict[str, Any]) -> None:
+    from eqcli.errors import InputError
+    from eqcli.tasks.evaluate import evaluate
+    from eqcli.tasks.evaluate_registration_result import RegistrationEvaluation
+
+    result = evaluate(model, [pairs], tmp_path / "out", audit=False)
+    assert isinstance(result, RegistrationEvaluation)
+    assert methods["loaded"].header["family"] == "pointcloud"
+    assert result.counts["pairs"] == 1
+    with pytest.raises(InputError, match="no audit"):
+        evaluate(model, [pairs], tmp_path / "other", audit=["equivariance"])
