@@ -136,7 +136,7 @@ def symmetric_shape(rng: np.random.Generator, count: int) -> Shape:
             dihedral(4),
         )
     elif kind == "cube":
-        solids, group = [box((1.0, 1.0, 1.0))], np.asarray(Rotation.create_group("O").as_matrix())
+        solids, group = [box((1.0, 1.0, 1.0))], _octahedral()
     else:
         solids, group = _wheel(rng)
     points, normals, area = sampled(solids, count, rng)
@@ -149,6 +149,12 @@ def _wheel(rng: np.random.Generator) -> tuple[list[Solid], Floats]:
     arm = random_solid(rng).moved(rng.uniform(0.3, 0.6) * random_rotation(rng), np.zeros(3))
     arm = arm.moved(np.eye(3), np.array([rng.uniform(0.7, 1.1), 0.0, rng.uniform(-0.5, 0.5)]))
     return [random_turned(rng), *(arm.moved(turn, np.zeros(3)) for turn in cyclic(fold))], cyclic(fold)
+
+
+def _octahedral() -> Floats:
+    """The 24 rotations of a cube, the identity first."""
+    turns = np.asarray(Rotation.create_group("O").as_matrix())
+    return turns[np.argsort(-np.trace(turns, axis1=1, axis2=2), kind="stable")]
 
 
 def cyclic(order: int) -> Floats:

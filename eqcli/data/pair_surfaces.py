@@ -159,7 +159,8 @@ def outward(points: Floats, normals: Floats, rng: np.random.Generator) -> Floats
     length = np.linalg.norm(normals, axis=-1, keepdims=True)
     normals = normals / np.where(length > 0, length, 1.0)
     facing: list[NDArray[np.bool_]] = []
-    for turn in Rotation.random(8, random_state=rng).as_matrix():
+    turns = Rotation.random(5, random_state=rng).as_matrix()
+    for turn in (*turns, *(np.diag([1.0, -1.0, -1.0]) @ turns)):  # From either side alike.
         x, y, depth = turn @ points.T
         cells = np.floor((x - x.min()) / REACH) * 1e6 + np.floor((y - y.min()) / REACH)
         order = np.lexsort((depth, cells))
