@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from eqcli.errors import InputError, MissingDependency, Where
 from eqcli.io.cloud_columns import cloud_of, columns_of, numeric
 from eqcli.io.cloud_las_checks import check
-from eqcli.io.cloud_source import Source
+from eqcli.io.cloud_source import Source, first_line
 from eqcli.io.cloud_units import METRES
 from eqcli.io.point_cloud import PointCloud
 
@@ -53,8 +53,8 @@ def read(source: Source, samples: int, seed: int) -> PointCloud:
         raise
     except BaseException as error:
         # laspy raises errors of many kinds for damaged files, and its decompressor, in Rust, panics outside Exception.
-        text = str(error).splitlines() or [type(error).__name__]
-        raise source.wrong(f"the file is damaged or ends early: {text[0][:200]}", byte=len(source.data)) from error
+        message = f"the file is damaged or ends early: {first_line(error)}"
+        raise source.wrong(message, byte=len(source.data)) from error
     if announced != found:
         raise source.wrong(f"the file ends after {found} of the {announced} points", byte=len(source.data))
     for axis in "XYZ":

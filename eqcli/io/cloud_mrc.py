@@ -7,6 +7,7 @@ point is its density.
 
 from __future__ import annotations
 
+import struct
 import warnings
 from io import BytesIO
 from typing import Any
@@ -16,10 +17,12 @@ from numpy.typing import NDArray
 
 from eqcli.errors import MissingDependency
 from eqcli.io.cells import cell_matrix
-from eqcli.io.cloud_source import Source
+from eqcli.io.cloud_source import Source, first_line
 from eqcli.io.point_cloud import FloatArray, PointCloud
 
 BINS = 1024
+SIZES = {0: 1, 1: 2, 2: 4, 3: 4, 4: 8, 6: 2, 12: 2}
+"""Bytes of a voxel in each mode; others are refused later."""
 DAMAGE = (ValueError, OSError, EOFError, MemoryError, OverflowError, TypeError)
 
 
@@ -85,6 +88,19 @@ def positions(header: Any, voxels: NDArray[np.int64], source: Source) -> FloatAr
     return (index / grid) @ cell + origin
 
 
+def _check_size(source: Source) -> None:
+    """Raises InputError where the file is shorter than its header says, before memory is taken for it."""
+    order = ">" if source.data[212:213] == b"\x11" else "<"
+    columns, rows, sections, mode = struct.unpack_from(order + "4i", source.data, 0)
+    (extra,) = struct.unpack_from(order + "i", source.data, 92)
+    if min(columns, rows, sections) < 1 or extra < 0:
+        raise source.wrong(f"a map of {columns} x {rows} x {sections} voxels cannot be", byte=0)
+    needed = 1024 + extra + columns * rows * sections * SIZES.get(mode, 1)
+    if needed > len(source.data):
+        message = f"the map ends early: its header announces {needed} bytes"
+        raise source.wrong(message, byte=len(source.data))
+
+
 def _contents(source: Source) -> tuple[Any, FloatArray]:
     try:
         from mrcfile.mrcinterpreter import MrcInterpreter
@@ -93,12 +109,13 @@ def _contents(source: Source) -> tuple[Any, FloatArray]:
         raise MissingDependency(message, hint="pip install 'eqcli[registration]'") from error
     if len(source.data) < 1024:
         raise source.wrong("the header of a map has 1024 bytes, and the file ends before", byte=len(source.data))
+    _check_size(source)
     with warnings.catch_warnings(record=True) as said:
         warnings.simplefilter("always")
         try:
             contents = MrcInterpreter(BytesIO(source.data), permissive=True)
         except DAMAGE as error:
-            raise source.wrong(f"this is no map: {str(error).splitlines()[0][:200]}", byte=0) from error
+            raise source.wrong(f"this is no map: {first_line(error)}", byte=0) from error
     if contents.data is None:
         reasons = "; ".join(str(w.message) for w in said)[:300]
         raise source.wrong(f"the map is damaged or ends early: {reasons}", byte=len(source.data))

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from eqcli.io.cloud_columns import cloud_of, colours_of, columns_of
-from eqcli.io.cloud_source import Source
+from eqcli.io.cloud_source import Source, first_line
 from eqcli.io.cloud_text_columns import named_by_values
 from eqcli.io.point_cloud import PointCloud
 
@@ -41,17 +41,13 @@ def read(source: Source, samples: int, seed: int) -> PointCloud:
     return _of_array(array, source)
 
 
-def _first_line(error: BaseException) -> str:
-    return (str(error).splitlines() or [type(error).__name__])[0][:200]
-
-
 def _damaged(source: Source, error: BaseException) -> Exception:
     if "allow_pickle" in str(error):
         return source.wrong("the array holds Python objects, which are never loaded: save it as numbers", byte=0)
     if not isinstance(error, (zipfile.BadZipFile, zlib.error)) and source.data.startswith(b"\x93NUMPY"):
-        message = f"the array is damaged, or the file ends early: {_first_line(error)}"
+        message = f"the array is damaged, or the file ends early: {first_line(error)}"
         return source.wrong(message, byte=len(source.data))
-    return source.wrong(f"no array of NumPy: {_first_line(error)}", byte=0)
+    return source.wrong(f"no array of NumPy: {first_line(error)}", byte=0)
 
 
 def _of_archive(source: Source) -> PointCloud:

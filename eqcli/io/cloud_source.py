@@ -61,6 +61,11 @@ class Source:
         return self.data.decode("utf-8-sig", errors="replace")
 
 
+def first_line(error: BaseException) -> str:
+    """What another package says of a fault, in one short line; the kind of the error where it says nothing."""
+    return (str(error).splitlines() or [type(error).__name__])[0][:200]
+
+
 def open_source(path: Path) -> Source:
     """The file in memory. Raises InputError when it is missing, empty or its compression is damaged."""
     require_file(path)

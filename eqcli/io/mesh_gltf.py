@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from eqcli.errors import MissingDependency
-from eqcli.io.cloud_source import Source
+from eqcli.io.cloud_source import Source, first_line
 from eqcli.io.mesh_sampling import Mesh, cloud_of_mesh
 from eqcli.io.point_cloud import PointCloud
 
@@ -29,8 +29,7 @@ def read(source: Source, samples: int, seed: int) -> PointCloud:
         points = [part for part in scene.dump() if isinstance(part, trimesh.PointCloud)]
     except Exception as error:
         # trimesh raises errors of many kinds for damaged files.
-        text = str(error).splitlines() or [type(error).__name__]
-        raise source.wrong(f"the scene is damaged: {text[0][:200]}", byte=0) from error
+        raise source.wrong(f"the scene is damaged: {first_line(error)}", byte=0) from error
     parts = meshes or points
     if not parts:
         raise source.wrong("there are no triangles and no points in this scene", byte=0)
