@@ -35,11 +35,20 @@ class ShownMatches:
         Points `[M, 3]`, each in the frame of its own cloud.
     inliers
         Which of them the motion brings within the threshold, `[M]`.
+    whole
+        How many inliers and outliers there were before some were left out; None where these are all.
     """
 
     source: FloatArray
     target: FloatArray
     inliers: BoolArray
+    whole: tuple[int, int] | None = None
+
+    @property
+    def kinds(self) -> tuple[int, int]:
+        """How many inliers and outliers there are in all."""
+        inliers = int(self.inliers.sum())
+        return self.whole or (inliers, len(self.inliers) - inliers)
 
     @classmethod
     def of(cls, source: ArrayLike, target: ArrayLike, inliers: ArrayLike) -> ShownMatches:
@@ -55,7 +64,7 @@ class ShownMatches:
         kept = np.sort(
             np.concatenate([_some(np.flatnonzero(self.inliers == kind), most, generator) for kind in (1, 0)])
         )
-        return ShownMatches(self.source[kept], self.target[kept], self.inliers[kept])
+        return ShownMatches(self.source[kept], self.target[kept], self.inliers[kept], self.kinds)
 
 
 @dataclass(frozen=True)
@@ -82,8 +91,6 @@ class CloudScene:
     ----------
     matches
         Those that are drawn.
-    kinds
-        How many inliers and outliers there are in all.
     units
         Of both clouds, where they state the same.
     """
@@ -92,7 +99,6 @@ class CloudScene:
     target: ShownCloud
     matrix: FloatArray
     matches: ShownMatches | None
-    kinds: tuple[int, int]
     units: str | None
 
     @property
@@ -101,7 +107,7 @@ class CloudScene:
         if self.matches is None:
             return {}
         told = {}
-        for name, kind, total in zip(("inliers", "outliers"), (True, False), self.kinds, strict=True):
+        for name, kind, total in zip(("inliers", "outliers"), (True, False), self.matches.kinds, strict=True):
             shown = int((self.matches.inliers == kind).sum())
             if total:
                 words = f"{total:,} {name if total > 1 else name.removesuffix('s')}"
@@ -147,10 +153,8 @@ def scene(
     generator = np.random.default_rng(0)
     shown = [_cloud(cloud, name, most, generator) for cloud, name in ((source, "source"), (target, "target"))]
     some = None if matches is None else matches.thinned(lines, generator)
-    inliers = 0 if matches is None else int(matches.inliers.sum())
-    kinds = inliers, 0 if matches is None else len(matches.inliers) - inliers
     units = source.units if source.units == target.units else None
-    return CloudScene(shown[0], shown[1], matrix_of(motion), some, kinds, units)
+    return CloudScene(shown[0], shown[1], matrix_of(motion), some, units)
 
 
 def matrix_of(motion: Motion | ArrayLike) -> FloatArray:

@@ -88,7 +88,9 @@ def _header(result: Mapping[str, Any], gallery: Sequence[Row]) -> Markup:
     counts = result["counts"]
     size = f"{count(counts['pairs'], 'pair')} of {count(counts['scenes'], 'scene')}"
     if counts["without_truth"]:
-        size += f" and {count(counts['without_truth'], 'pair')} without a truth"
+        size += f", {count(counts['without_truth'], 'pair')} without a truth"
+    if counts["failed"]:
+        size += f", {count(counts['failed'], 'item')} that could not be read"
     sections = ["Methods", "Plots", *(["Gallery"] if gallery else []), "Pairs"]
     sections += [*(["Failures"] if result["failures"] else []), "Provenance"]
     return tag(

@@ -173,8 +173,10 @@ class RegistrationEvaluation:
         from eqcli.report.numbers import count
 
         size = f"{count(self.counts.get('pairs', 0), 'pair')} of {count(self.counts.get('scenes', 0), 'scene')}"
-        apart = self.counts.get("without_truth", 0)
-        lines = [("pairs", size + (f"; {apart} without a truth, counted apart" if apart else ""))]
+        apart, unread = self.counts.get("without_truth", 0), self.counts.get("failed", 0)
+        size += f"; {count(apart, 'pair')} without a truth, counted apart" if apart else ""
+        size += f"; {count(unread, 'item')} could not be read and count in no figure" if unread else ""
+        lines = [("pairs", size)]
         lines += list(self.thresholds.items())
         lines += [("look here", warning) for warning in self.warnings]
         if self.failures:

@@ -137,6 +137,8 @@ def test_of_large_clouds_a_part_is_drawn_and_the_whole_is_told() -> None:
     assert shown.match_words == {
         "inliers": "500 inliers, 40 of them drawn", "outliers": "4,500 outliers, 40 of them drawn",
     }  # fmt: skip
+    # Also where some were left out before.
+    assert shown.matches.thinned(10, np.random.default_rng(1)).kinds == (500, 4500)
     # Matches stay matches, and the choice is the same every time.
     assert shown.moved(shown.matches.source) == pytest.approx(shown.matches.target)
     assert np.array_equal(shown.source.points, _large().source.points)

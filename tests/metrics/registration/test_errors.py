@@ -71,7 +71,7 @@ def test_a_group_without_the_identity_has_it() -> None:
 def test_turns_in_small_steps_about_an_axis_stand_for_all_turns(degrees: float) -> None:
     rng = np.random.default_rng(6)
     axis, centre, truth = rng.normal(size=3), rng.normal(size=3), motion(6)
-    points = moved(rng.normal(size=(2000, 3)) + centre, np.linalg.inv(truth))
+    points = moved(rng.normal(size=(2000, 3)) + centre, np.asarray(np.linalg.inv(truth), dtype=np.float64))
     group = np.stack([turn(axis, 5.0 * k, centre) for k in range(72)])
     estimate = turn(axis, degrees, centre) @ truth
     found = nearest_truth(estimate, truth, group, points)
