@@ -4,6 +4,8 @@ Rusu, Blodow, Beetz, "Fast point feature histograms (FPFH) for 3D registration",
 rotation, translation and, with the radius, to scale; normals with the opposite sign mirror the second and third block.
 Compare them by their square roots (the measure `hellinger` of matching): over seven pairs of rooms, streets and parts
 of meshes the mean share of right mutual matches was 37 %, with the plain distance 30 %, with the paper's bins 28 %.
+A million points in float64 with 78 neighbours each peak at 2.1 GB with everything loaded, normals included
+(the cloud of tests/benchmarks/point_clouds.py), and take 60 s on one thread; both grow with points times neighbours.
 """
 
 from __future__ import annotations
