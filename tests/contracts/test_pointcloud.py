@@ -23,6 +23,7 @@ EXACT = 1e-9
 
 SMALL = {
     "channels": (8, 12, 16),
+    "blocks": (2, 2, 2),
     "fine_level": 0,
     "neighbours": 16,
     "kernels": 3,

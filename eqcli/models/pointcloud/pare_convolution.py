@@ -31,9 +31,17 @@ class KernelScores(nn.Module):
 
     def forward(self, local: Tensor) -> Tensor:
         """Local vectors `[n, k, 3, 3]`, the last axis counting them -> `[n, k, kernels]`, which sum to 1."""
-        lengths = (self.mix(local).square().sum(-2) + 1e-12).sqrt()
-        scores: Tensor = self.choose(lengths)
+        offset, mean, cross = local.unbind(-1)
+        # The square of a mixture's length, from the products of the three vectors; the cross product is normal to both.
+        products = torch.stack([_dot(offset, offset), _dot(offset, mean), _dot(mean, mean), _dot(cross, cross)], dim=-1)
+        w = self.mix.weight
+        squares = products @ torch.stack([w[:, 0] ** 2, 2 * w[:, 0] * w[:, 1], w[:, 1] ** 2, w[:, 2] ** 2])
+        scores: Tensor = self.choose((squares.clamp(min=0.0) + 1e-12).sqrt())
         return scores
+
+
+def _dot(first: Tensor, second: Tensor) -> Tensor:
+    return (first * second).sum(-1)
 
 
 class PareConvolution(nn.Module):

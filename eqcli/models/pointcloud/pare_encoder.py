@@ -31,11 +31,11 @@ class PareEncoder(nn.Module):
         self.fine_level = config.fine_level
         self.levels, self.shapes = nn.ModuleList(), nn.ModuleList()
         n_in = 0
-        for channels in config.channels:
+        for channels, count in zip(config.channels, config.blocks, strict=True):
             first = n_in or channels
             blocks = [
                 PareBlock(c, channels, config.kernels, config.position_channels, config.slope)
-                for c in (first, *[channels] * (config.blocks - 1))
+                for c in [first, *[channels] * count][:count]
             ]
             self.levels.append(nn.ModuleList(blocks))
             self.shapes.append(

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import logsigmoid, softplus
 
-from eqcli.models.pointcloud.pare_matching import patch_log_likelihood
+from eqcli.models.pointcloud.pare_matching import match_rotations, patch_log_likelihood
 
 NEAR, FAR = 0.1, 1.4
 """Unit features of what belongs together are to be nearer than the first, of what does not farther than the second."""
@@ -87,6 +87,18 @@ def rotation_loss(first: Tensor, second: Tensor, rotation: Tensor, matches: Tens
     other = _distance(turned[apart[0]], second[apart[1]])
     loss = (same - NEAR).clamp(min=0.0).mean() if len(same) else turned.sum() * 0.0
     return loss + ((FAR - other).clamp(min=0.0).mean() if len(other) else 0.0)
+
+
+def hypothesis_loss(first: Tensor, second: Tensor, rotation: Tensor, matches: Tensor) -> Tensor:
+    """Mean distance, 0 to 1, of the rotations that true matches give from the true one.
+
+    |R_i - R|_F / sqrt 8, which is the sine of half the angle between them: matches that cannot tell do not outweigh
+    those that can. Parameters as in :func:`rotation_loss`.
+    """
+    if not matches.shape[1]:
+        return first.sum() * 0.0
+    found = match_rotations(first[matches[0]], second[matches[1]])
+    return ((found - rotation).square().sum((-2, -1)) / 8 + 1e-6).sqrt().mean()
 
 
 def _distance(first: Tensor, second: Tensor) -> Tensor:

@@ -12,7 +12,7 @@ from eqcli.graph.points.pyramid import Pyramid
 from eqcli.models.pointcloud.base import Described, MatchedPoints, RegistrationNetwork
 from eqcli.models.pointcloud.configs.pare_net import PareNetConfig
 from eqcli.models.pointcloud.pare_encoder import PareEncoder
-from eqcli.models.pointcloud.pare_losses import circle_loss, patch_loss, rotation_loss, unit_norm
+from eqcli.models.pointcloud.pare_losses import circle_loss, hypothesis_loss, patch_loss, rotation_loss, unit_norm
 from eqcli.models.pointcloud.pare_matching import (
     best_pairs,
     match_rotations,
@@ -126,13 +126,14 @@ class PareNet(RegistrationNetwork):
 
     def losses(self, batch: PairBatch) -> dict[str, Tensor]:
         assert batch.truth is not None
-        terms: dict[str, list[Tensor]] = {"coarse": [], "fine": [], "rotation": []}
+        terms: dict[str, list[Tensor]] = {"coarse": [], "fine": [], "rotation": [], "hypothesis": []}
         for sides, truth in zip(self._sides(batch), split_truth(batch), strict=True):
             overlaps = truth.overlaps.new_zeros(len(sides[0].centres), len(sides[1].centres))
             overlaps[truth.superpoints[0], truth.superpoints[1]] = truth.overlaps
             terms["coarse"].append(circle_loss(sides[0].superpoints, sides[1].superpoints, overlaps))
             terms["fine"].append(self._patch_loss(sides, truth))
-            terms["rotation"].append(self._rotation_loss(sides, truth))
+            for name, term in zip(("rotation", "hypothesis"), self._vector_losses(sides, truth), strict=True):
+                terms[name].append(term)
         means = {name: torch.stack(values).mean() for name, values in terms.items()}
         weights = self.config.weights
         loss = sum((getattr(weights, name) * mean for name, mean in means.items()), means["coarse"].new_zeros(()))
@@ -149,16 +150,18 @@ class PareNet(RegistrationNetwork):
         open_ = tuple(side.open[i] for side, i in zip(sides, index, strict=True))
         return patch_loss(features, open_, real, distance, self.config.match_radius)  # type: ignore[arg-type]
 
-    def _rotation_loss(self, sides: tuple[Side, Side], truth: PairTruth) -> Tensor:
+    def _vector_losses(self, sides: tuple[Side, Side], truth: PairTruth) -> tuple[Tensor, Tensor]:
+        """Contrast and hypotheses, means over encoded and decoded vectors."""
         matches = evenly(truth.matches, CONTRASTED)
         apart = _apart(sides, truth, self.config.apart_radius)
-        return sum(
-            (
-                rotation_loss(getattr(sides[0], kind), getattr(sides[1], kind), truth.rotation[0], matches, apart) / 2
-                for kind in ("encoded", "decoded")
-            ),
-            matches.new_zeros((), dtype=truth.rotation.dtype),
-        )
+        contrasts, hypotheses = [], []
+        for kind in ("encoded", "decoded"):
+            vectors = getattr(sides[0], kind), getattr(sides[1], kind)
+            contrasts.append(rotation_loss(*vectors, truth.rotation[0], matches, apart))
+            if self.config.weights.hypothesis:
+                hypotheses.append(hypothesis_loss(*vectors, truth.rotation[0], matches))
+        none = [contrasts[0].new_zeros(())]
+        return torch.stack(contrasts).mean(), torch.stack(hypotheses or none).mean()
 
     def _patches(self, sides: tuple[Side, Side], pairs: Tensor) -> tuple[tuple[Tensor, Tensor], tuple[Tensor, Tensor]]:
         """Points of the patches of pairs of superpoints `[S, 2]`, and which entries are real, of either side."""

@@ -19,6 +19,12 @@ class PareWeights(PointCloudSection):
     coarse: float = Field(1.0, ge=0, description="Circle loss of superpoints, weighted by the overlap of patches.")
     fine: float = Field(1.0, ge=0, description="Likelihood of the true matches of points within patches.")
     rotation: float = Field(1.0, ge=0, description="Contrast of vector features that the true rotation has turned.")
+    hypothesis: float = Field(
+        0.0,
+        ge=0,
+        description="Distance of the rotation that each true match gives from the true one. Not in the published loss, "
+        "whose vectors may all lie along the normal.",
+    )
 
 
 class TransformerConfig(PointCloudSection):
@@ -56,7 +62,11 @@ class PareNetConfig(PointCloudSection):
     neighbours: int = Field(35, ge=4, le=256, description="Points that a convolution looks at.")
     kernels: int = Field(4, ge=1, le=64, description="Kernels that positions choose among.")
     position_channels: int = Field(16, ge=1, le=512, description="Channels of the network that chooses kernels.")
-    blocks: int = Field(2, ge=1, le=16, description="Convolutions of each level.")
+    blocks: tuple[int, ...] = Field(
+        (2, 2, 2, 2),
+        description="Convolutions of each level, at least one. The finest may have none: its vectors of shape are then "
+        "all that the next level hears of it, and most of the time is saved.",
+    )
     slope: float = Field(0.2, ge=0, lt=1, description="What the activation leaves of a vector's cut part.")
     features: int = Field(64, ge=4, le=1024, description="Invariant features of points that are matched.")
     vectors: int = Field(32, ge=3, le=1024, description="Vector features that a match takes its rotation from.")
@@ -80,6 +90,10 @@ class PareNetConfig(PointCloudSection):
     def _consistent(self) -> Self:
         if self.fine_level >= len(self.channels) - 1:
             raise ValueError(f"fine_level ({self.fine_level}) must be below the last level ({len(self.channels) - 1})")
+        if len(self.blocks) != len(self.channels) or min(self.blocks[1:]) < 1 or self.blocks[0] < 0:
+            raise ValueError(
+                f"blocks must have a number for each of the {len(self.channels)} levels, 1 or more; 0 for the finest"
+            )
         if self.match_radius > self.apart_radius:
             raise ValueError("match_radius must not exceed apart_radius")
         return self
