@@ -7,7 +7,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from eqcli.report.numbers import count
+from eqcli.report.numbers import count, show
 from eqcli.report.svg import MUTED, SERIES, Plot, document_of, figure, logarithmic
 
 WIDTH, HEIGHT = 5.2, 3.6
@@ -118,15 +118,18 @@ def _hypotheses(curves: Sequence[Row]) -> Iterator[Plot]:
         axes.legend(loc="best", fontsize=7)
         document = document_of(drawn)
     pairs = max(int(curve["pairs"]) for curve in curves)
-    caption = f"{count(pairs, 'pair')}, without refinement: what a solver finds in its matches when it may try less."
-    caption += f" {_needed(curves)}"
+    caption = (
+        f"{count(pairs, 'pair')} by the rule of PARE-Net, without refinement: what solvers find in the same matches."
+    )
+    caption = " ".join([caption, *_needed(curves)])
     words = ", ".join(str(curve["method"]) for curve in curves)
     yield Plot("hypotheses", "Recall against hypotheses", caption, f"Recall against motions tried: {words}", document)
 
 
-def _needed(curves: Sequence[Row]) -> str:
-    """After how many motions each method has the recall that all of them reach."""
-    reached = min(max(share for _, share in curve["points"]) for curve in curves)
-    first = [next(limit for limit, share in curve["points"] if share >= reached) for curve in curves]
-    told = "; ".join(f"{curve['method']} {limit:,}" for curve, limit in zip(curves, first, strict=True))
-    return f"Motions for a recall of {100 * reached:.0f} %: {told}."
+def _needed(curves: Sequence[Row]) -> Iterator[str]:
+    """How many motions the solvers of the same features need for the recall that all of them reach."""
+    for features in dict.fromkeys(curve["features"] for curve in curves):
+        mine = [curve for curve in curves if curve["features"] == features and curve["needed"] is not None]
+        if mine:
+            told = "; ".join(f"{curve['method'].partition(' + ')[2]} {show(curve['needed'], 2)}" for curve in mine)
+            yield f"{features}, motions for a recall of {100 * mine[0]['reached']:.0f} %: {told}."

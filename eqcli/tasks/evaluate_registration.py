@@ -161,20 +161,21 @@ def _run(
     """Every pair by every method; clouds are let go after each pair."""
     records: list[PairRecord] = []
     pairs: dict[str, CloudPair] = {}
-    curves = HypothesisCurves(options.rule)
+    curves = HypothesisCurves()
+    sources_of_matches = [one.matches for one in methods if one.matches is not None]
     report.start("evaluate", None, "pairs")
     left: list[CloudPair] = []
     cases = registration_cases(sources, options.pairs, unread.append, limit=options.limit, on_left_out=left.append)
     for case in cases:
         registered = register_case(case, methods, refine, options.refinement)
         if options.hypotheses:
-            curves.add(case, methods)
+            curves.add(case, sources_of_matches)
         result.failures += failures_of(registered)
         records += [record_of(one) for one in registered]
         pairs[case.pair.name] = case.pair
         report.advance(1)
     report.finish()
-    result.curves["hypotheses"] = curves.rows()
+    result.curves["hypotheses"] = curves.rows(options.pairs.seed)
     if left:
         result.warnings.append(
             f"{len(left)} pairs follow one another in their scene and are left out, as in the published recall; "

@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from eqcli.errors import InputError, MissingDependency
+from eqcli.tasks.evaluate_registration_hypotheses import MatchesOf
 from eqcli.tasks.evaluate_registration_run import Answer, Method, Refine
 
 if TYPE_CHECKING:
@@ -38,8 +39,6 @@ NAMES: Final = {
     "kiss": "KISS-Matcher",
 }
 """Name in options -> in the table."""
-LIMITED: Final[dict[str, dict[str, Any]]] = {"one-match": {}, "ransac": {"confidence": 1.0}}
-"""Solvers whose number of motions can be limited, and what keeps them from stopping before they have tried so many."""
 OF_NETWORKS: Final = ("pare-one-match", "pare-ransac", "command")
 OPTIONAL: Final = ("kiss",)
 """Methods that are left out, with a warning, where their package is absent and nobody asked for them by name."""
@@ -128,12 +127,13 @@ class _Shared:
     """Matches by each kind of features, found once for each pair."""
 
     def __init__(self, loaded: ModelFile | None) -> None:
-        self.fpfh = _Last(self._fpfh)
-        self.network = _Last(self._network)
+        from eqcli.engine.registration_settings import RegistrationSettings
+
+        self.sources = {"fpfh": MatchesOf("FPFH", _Last(self._fpfh), RegistrationSettings().threshold)}
         self.features = None if loaded is None else _network_features(loaded)
-        self.inlier_radius: float | None = None
         if self.features is not None:
-            self.inlier_radius = float(self.features.network.config.inlier_radius)
+            radius = float(self.features.network.config.inlier_radius)
+            self.sources["pare"] = MatchesOf("PARE-Net", _Last(self._network), radius)
 
     def _fpfh(self, case: RegistrationCase) -> Matches:
         from eqcli.engine.registration_features import FpfhFeatures
@@ -141,8 +141,7 @@ class _Shared:
         return FpfhFeatures().matches(case.source.points, case.target.points, case.voxel, _generator(case))[0]
 
     def _network(self, case: RegistrationCase) -> Matches:
-        if self.features is None:
-            raise InputError("there is no network")
+        assert self.features is not None
         found: Matches
         found, _ = self.features.matches(case.source.points, case.target.points, case.voxel, _generator(case))
         return found
@@ -164,31 +163,20 @@ def _method(name: str, shared: _Shared) -> Method:
     if name == "kiss":
         return Method(NAMES[name], kiss_matcher())
     features, solver = name.split("-", 1)
-    matched, threshold = (shared.network, shared.inlier_radius) if features == "pare" else (shared.fpfh, None)
-
-    def limited(limit: int) -> Callable[[RegistrationCase], Answer]:
-        return solved_by(matched, solver, threshold, limit=limit, **LIMITED[solver])
-
-    return Method(NAMES[name], solved_by(matched, solver, threshold), limited=limited if solver in LIMITED else None)
+    matches = shared.sources[features]
+    return Method(NAMES[name], solved_by(matches, solver), matches=matches)
 
 
-def solved_by(
-    matched: Callable[[RegistrationCase], tuple[Matches, float]],
-    solver: str,
-    threshold: float | None = None,
-    **settings: Any,
-) -> Callable[[RegistrationCase], Answer]:
-    """A solver with its settings on matches; `threshold` in voxels, that of the command without options where None."""
-    from eqcli.engine.registration_settings import RegistrationSettings
+def solved_by(source: MatchesOf, solver: str) -> Callable[[RegistrationCase], Answer]:
+    """A solver on matches."""
     from eqcli.models.pointcloud.solving import make_solver
 
-    voxels = RegistrationSettings().threshold if threshold is None else threshold
-    made = make_solver(solver, **settings)
+    made = make_solver(solver)
 
     def solve(case: RegistrationCase) -> Answer:
-        matches, seconds = matched(case)
+        matches, seconds = source.matched(case)
         begun = perf_counter()
-        found = made.solve(matches, voxels * case.voxel, _generator(case))
+        found = made.solve(matches, source.threshold * case.voxel, _generator(case))
         seconds += perf_counter() - begun
         return Answer(
             found.motion.matrix().numpy(),

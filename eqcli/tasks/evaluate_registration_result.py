@@ -12,7 +12,8 @@
       "thresholds": {name: words},
       "settings": {...},               # seeds, limits, versions: everything that figures depend on
       "curves": {"overlap" | "angle": [{"method", "refinement", "bins": [[low, high, recall, pairs]]}],
-                 "hypotheses": [{"method", "points": [[hypotheses, recall]], "pairs": n}]},
+                 "hypotheses": [{"method", "features", "pairs", "points": [[hypotheses, recall]], "reached",
+                                 "needed"}]},
       "warnings": [text], "failures": [Failure.as_dict()], "seconds", "exit_code"
     }
     ROW = {

@@ -15,6 +15,7 @@ from eqcli.metrics.registration.table import PairOutcome
 
 if TYPE_CHECKING:
     from eqcli.metrics.registration.errors import MotionErrors
+    from eqcli.tasks.evaluate_registration_hypotheses import MatchesOf
     from eqcli.tasks.evaluate_registration_input import RegistrationCase
 
 FloatArray = NDArray[np.float64]
@@ -70,14 +71,14 @@ class Method:
         An exception that it raises is the failure of this pair alone.
     refined
         Whether its motion is refined in a row of its own; not where the method refines by itself.
-    limited
-        Gives the method that may try so many motions alone; None where that number has no meaning.
+    matches
+        Where its matches come from, for curves of recall against hypotheses; None where it shows none.
     """
 
     name: str
     solve: Callable[[RegistrationCase], Answer]
     refined: bool = True
-    limited: Callable[[int], Callable[[RegistrationCase], Answer]] | None = None
+    matches: MatchesOf | None = None
 
 
 Refine = Callable[["RegistrationCase", FloatArray], FloatArray]

@@ -116,8 +116,9 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
     torch.manual_seed(0)
     config = PareNetConfig.model_validate(
-        {"name": "pare-net", "channels": [8, 8, 16], "fine_level": 0, "neighbours": 12, "features": 16, "vectors": 8,
-         "transformer": {"channels": 16, "heads": 2, "blocks": 1}, "superpoint_matches": 16}
+        {"name": "pare-net", "channels": [8, 8, 16], "blocks": [1, 1, 1], "fine_level": 0, "neighbours": 12,
+         "features": 16, "vectors": 8, "transformer": {"channels": 16, "heads": 2, "blocks": 1},
+         "superpoint_matches": 16}
     )  # fmt: skip
     path = tmp_path_factory.mktemp("model") / "pare.safetensors"
     save_model(path, make_registration_network(config), training={}, provenance={})
@@ -134,7 +135,8 @@ def test_a_model_is_evaluated_with_its_own_solvers(model: Path, pairs: Path, tmp
     rows = [(row["method"], row["refinement"]) for row in found["rows"]]
     names = ("PARE-Net + one-match", "PARE-Net + RANSAC")
     assert rows == [(name, refinement) for name in names for refinement in ("none", "gicp")]
-    assert [curve["method"] for curve in found["curves"]["hypotheses"]] == list(names)
+    curves = [curve["method"] for curve in found["curves"]["hypotheses"]]
+    assert curves == [*names, "PARE-Net + RANSAC, edges compared first"]
     assert found["settings"]["network"] is True
     metrics = json.loads((tmp_path / "out" / "metrics.json").read_text())
     assert metrics["provenance"]["model"]["sha256"]

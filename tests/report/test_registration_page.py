@@ -78,17 +78,18 @@ def test_plots_are_drawn_of_what_there_is() -> None:
     assert _plots({}, []) == {}
     rows = [_row("p", "m"), _row("q", "m", "failed", rre=None, rte=None), _row("r", "m", "no truth", rre=None)]
     bins = [[0.0, 0.1, 0.5, 2], [0.1, 0.2, 1.0, 4]]
+    shared = {"features": "f", "pairs": 4, "reached": 0.75}
     curves = {
         "overlap": [{"method": "m", "refinement": "gicp", "bins": bins}],
         "angle": [{"method": "m", "refinement": "gicp", "bins": bins[:1]}],
         "hypotheses": [
-            {"method": "a", "pairs": 4, "points": [[1, 0.0], [10, 0.75], [100, 1.0]]},
-            {"method": "b", "pairs": 4, "points": [[1, 0.0], [10, 0.25], [100, 0.75]]},
+            {"method": "f + a", "points": [[1, 0.0], [10, 0.75]], "needed": 10.0} | shared,
+            {"method": "f + b", "points": [[1, 0.0], [99, 0.75]], "needed": 99.0} | shared,
         ],
     }
     plots = _plots(curves, rows)
     # One bin is no curve.
     assert set(plots) == {"recall-overlap", "errors-rre", "errors-rte", "hypotheses"}
     assert "2 pairs" in plots["errors-rre"].caption
-    assert "Motions for a recall of 75 %: a 10; b 100." in plots["hypotheses"].caption
+    assert "f, motions for a recall of 75 %: a 10; b 99." in plots["hypotheses"].caption
     assert "m, gicp" in plots["recall-overlap"].alt

@@ -10,10 +10,13 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 
 from eqcli.data.cloud_pairs import CloudPair
 from eqcli.errors import ExitCode, Failure, InputError
+from eqcli.models.pointcloud.matches import Matches
 from eqcli.tasks.evaluate_registration import RegistrationOptions, evaluate_registration
+from eqcli.tasks.evaluate_registration_hypotheses import MatchesOf
 from eqcli.tasks.evaluate_registration_input import PairRules, RegistrationCase, metre_of, random_turn, read_case
 from eqcli.tasks.evaluate_registration_result import RegistrationEvaluation
 from eqcli.tasks.evaluate_registration_run import Method, Registered, register_case
@@ -252,26 +255,35 @@ def test_the_voxel_of_a_pair_counts(tmp_path: Path) -> None:
     assert read_case(pair, PairRules(voxel=0.1)).voxel == 0.1
 
 
-def test_recall_against_hypotheses_is_what_limited_methods_find(tmp_path: Path, evaluate: Evaluate) -> None:
+def _half_right(case: RegistrationCase) -> tuple[Matches, float]:
+    """Matches with rotations, every second one right; none of the pair p2."""
+    if case.pair.name == "p2":
+        raise InputError("no features")
+    motion = torch.from_numpy(off_by(0.0)(case).motion)
+    source = torch.from_numpy(case.source.points[:200])
+    target = source @ motion[:3, :3].T + motion[:3, 3]
+    wrong = torch.arange(200) % 2 == 0
+    target[wrong] = target[wrong].roll(11, 0) + 9.0
+    rotations = motion[:3, :3].expand(200, 3, 3).clone()
+    rotations[wrong] = rotations[wrong].transpose(1, 2)
+    return Matches.of(source, target, rotations=rotations), 0.1
+
+
+@pytest.mark.parametrize("turned", [False, True])
+def test_recall_against_hypotheses_is_of_the_same_matches(tmp_path: Path, evaluate: Evaluate, turned: bool) -> None:
     pairs: list[CloudPair | Failure] = [write_pair(tmp_path / "c", f"p{k}", k) for k in (1, 2)]
-
-    def limited(limit: int) -> Callable[[RegistrationCase], Any]:
-        def solve(case: RegistrationCase) -> Any:
-            needed = {"p1": 10, "p2": 1000}[case.pair.name]
-            if limit < 3:
-                raise InputError("too few")
-            return off_by(0.0 if limit >= needed else 90.0)(case)
-
-        return solve
-
-    methods = [Method("a", off_by(0.0), False, limited), method("b", off_by(0.0))]
-    result = evaluate(pairs, methods, hypotheses=True)
-    (curve,) = result.curves["hypotheses"]
-    assert curve["points"] == [
-        [1, 0.0], [3, 0.0], [10, 0.5], [30, 0.5], [100, 0.5], [300, 0.5], [1000, 1.0], [3000, 1.0], [10000, 1.0],
+    made = Method("a", off_by(0.0), False, MatchesOf("net", _half_right, 1.0))
+    rules = PairRules(lengths="m", voxel=0.1, turned=turned)
+    result = evaluate(pairs, [made, method("b", off_by(0.0))], hypotheses=True, pairs=rules)
+    one_match, ransac, edges = result.curves["hypotheses"]
+    assert [one["method"] for one in (one_match, ransac, edges)] == [
+        "net + one-match", "net + RANSAC", "net + RANSAC, edges compared first",
     ]  # fmt: skip
+    # The pair without matches is a miss for all.
+    assert one_match["reached"] == max(recall for _, recall in ransac["points"]) == 0.5
+    assert one_match["needed"] < ransac["needed"]
     assert not result.failures
-    assert "Motions for a recall of 100 %: a 1,000." in result.report_html.read_text()
+    assert "net, motions for a recall of 50 %: one-match" in result.report_html.read_text()
 
 
 @pytest.mark.parametrize(

@@ -14,6 +14,7 @@ from eqcli.errors import InputError, MissingDependency
 from eqcli.geometry.motions import Motion
 from eqcli.metrics.registration.errors import FloatArray, mean_displacement
 from eqcli.models.pointcloud.matches import Matches
+from eqcli.tasks.evaluate_registration_hypotheses import MatchesOf
 from eqcli.tasks.evaluate_registration_input import PairRules, RegistrationCase, read_case
 from eqcli.tasks.evaluate_registration_methods import NAMES, OF_NETWORKS, refinement_of, registration_methods, solved_by
 from eqcli.tasks.evaluate_registration_run import register_case
@@ -50,7 +51,7 @@ def _apart(case: RegistrationCase, motion: FloatArray) -> float:
 
 def test_a_solver_on_matches_finds_the_motion_and_is_charged_for_them(tmp_path: Path) -> None:
     case = _case(tmp_path)
-    answer = solved_by(lambda one: (_matches(one, 0.4), 100.0), "ransac")(case)
+    answer = solved_by(MatchesOf("", lambda one: (_matches(one, 0.4), 100.0), 1.5), "ransac")(case)
     assert answer.motion == pytest.approx(case.pair.truth, abs=1e-6)
     assert answer.inliers is not None
     assert answer.inliers[:40].all()
@@ -91,13 +92,6 @@ def test_methods_of_the_same_features_share_their_matches(tmp_path: Path, monkey
     assert all(seconds is not None for seconds in first)
     methods[1].solve(other)
     assert len(calls) == 2
-
-
-def test_a_limited_solver_tries_no_more(tmp_path: Path) -> None:
-    case = _case(tmp_path)
-    (method,) = registration_methods(None, ["fpfh-ransac"], [])
-    assert method.limited is not None
-    assert method.limited(5)(case).hypotheses == 5
 
 
 def test_refinement_brings_a_motion_nearer(tmp_path: Path) -> None:
