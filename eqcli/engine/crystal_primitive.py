@@ -53,8 +53,16 @@ def _translations(structure: Structure, fractions: FloatArray) -> FloatArray:
         shift -= np.floor(shift + 1e-9)
         if all(_maps(structure, fractions, shift, kind) for kind in kinds):
             found.append(shift)
-    # They are a group of that order: its multiples are whole, which takes out what noise of the atoms adds.
-    return np.round(np.array(found) * len(found)) / len(found)
+    # They are a group of that order: their multiples are whole, which takes out what noise of the atoms adds.
+    shifts = np.round(np.array(found) * len(found)) / len(found)
+    return shifts if _is_group(shifts) else np.zeros((1, 3))
+
+
+def _is_group(shifts: FloatArray) -> bool:
+    """Whether sums of translations are among them; not all are found where noise is near the tolerance."""
+    off = (shifts[:, None, None] + shifts[None, :, None]) - shifts[None, None]
+    off -= np.round(off)
+    return bool((np.abs(off).max(axis=3).min(axis=2) < 1e-6).all())
 
 
 def _maps(structure: Structure, fractions: FloatArray, shift: FloatArray, kind: int) -> bool:
