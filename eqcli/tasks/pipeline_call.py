@@ -36,6 +36,8 @@ def call(
         return _docking(step.task, arguments, folder, resume, device, report)
     if step.task == "register":
         return _register(arguments, folder, resume, device, report)
+    if step.task == "generate-pairs":
+        return _generate_pairs(arguments, folder, report)
     return _potentials(step.task, arguments, folder, common | {"device": device})
 
 
@@ -132,6 +134,8 @@ def _register(arguments: dict[str, Any], folder: Path, resume: bool, device: str
 
     for name in ("source", "target", "pairs", "model", "start"):
         arguments[name] = Path(arguments[name]) if arguments[name] else None
+    for name in ("source_chains", "target_chains"):
+        arguments[name] = tuple(arguments[name])
     output, pairs, merged = arguments.pop("output"), arguments.pop("pairs"), arguments.pop("merged")
     many = {name: arguments.pop(name) for name in ("pose_graph", "reference", "workers")}
     if pairs is None:
@@ -146,6 +150,16 @@ def _register(arguments: dict[str, Any], folder: Path, resume: bool, device: str
     options = RegisterRequest(**arguments | {"source": Path(), "target": Path()}, device=device)
     request = PairsRequest(pairs, options, merged=folder / merged if merged else None, **many)
     return register_pairs(request, folder, overwrite=not resume, resume=resume, report=report)
+
+
+def _generate_pairs(arguments: dict[str, Any], folder: Path, report: Reporter) -> Any:
+    """The step that makes pairs of clouds."""
+    from eqcli.tasks.generate_pairs import PairGeneration, generate_pairs
+
+    count, files = arguments.pop("n"), tuple(_paths(arguments.pop("shapes")))
+    given = {name: value for name, value in arguments.items() if name not in ("kinds", "voxel") or value is not None}
+    given |= {name: given[name].model_dump() for name in ("kinds", "views") if name in given}
+    return generate_pairs(PairGeneration(folder, count, files, **given, overwrite=True), report)
 
 
 def _kept(result: Any) -> Any:

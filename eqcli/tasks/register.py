@@ -10,7 +10,7 @@ from eqcli.errors import InputError
 from eqcli.files import require_file, sha256, write_json
 from eqcli.progress import Reporter, Silent
 from eqcli.tasks.register_files import RegisterFiles
-from eqcli.tasks.register_request import FOR_CLOUDS, FOR_KIND, Kind, RegisterRequest
+from eqcli.tasks.register_request import FOR_CLOUDS, FOR_KIND, Kind, RegisterRequest, option_of
 
 if TYPE_CHECKING:
     from eqcli.io.point_cloud import PointCloud
@@ -68,7 +68,7 @@ class Registrar:
         for other, names in FOR_KIND.items():
             wrong += self.options.given(names) if other != kind else []
         if wrong:
-            told = ", ".join("--" + name.replace("_", "-") for name in wrong)
+            told = ", ".join(option_of(name) for name in wrong)
             hint = "Leave it out, or say what they are with --as."
             raise InputError(f"{told}: not for {kind}, which these files are taken for", hint=hint)
         return kind

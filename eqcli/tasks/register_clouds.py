@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from eqcli.engine.registration import Features, RegistrationSettings
     from eqcli.geometry.motions import Motion
     from eqcli.io.point_cloud import PointCloud
+    from eqcli.models.pointcloud.base import RegistrationNetwork
     from eqcli.tasks.register_request import RegisterRequest
 
 SAME = "same"
@@ -58,7 +59,7 @@ class CloudRegistrar:
             "voxel": self.options.voxel,
             "threads": self.options.threads,
         }
-        stated = {name: value for name, value in given.items() if value is not None}
+        stated: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
         return RegistrationSettings(method=self.options.method, seed=self.options.seed, **stated)
 
     def _start(self) -> Motion | None:
@@ -66,10 +67,6 @@ class CloudRegistrar:
 
 
 def _features(options: RegisterRequest) -> Features | None:
-    if options.method == "ume":
-        from eqcli.engine.ume_features import UmeFeatures
-
-        return UmeFeatures()
     if options.model is None:
         return None
     from eqcli.engine.pare_features import PareFeatures
@@ -77,7 +74,8 @@ def _features(options: RegisterRequest) -> Features | None:
 
     if (family := family_of(options.model)) != "pointcloud":
         raise InputError(f"this is a model of {family}, and one of pointcloud registers clouds", Where(options.model))
-    return PareFeatures(load_for_inference(options.model, options.device, None).model)
+    network = load_for_inference(options.model, options.device, None).model
+    return PareFeatures(cast("RegistrationNetwork", network))
 
 
 def read_pair(source: Path, target: Path, options: RegisterRequest) -> tuple[PointCloud, PointCloud]:

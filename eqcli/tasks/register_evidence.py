@@ -61,7 +61,8 @@ def _match_rows(found: Evidence, units: str) -> list[tuple[str, str]]:
         ("places", f"they agree at {found.places} separate places (at least {rules.LEAST_PLACES})"),
         (
             "support",
-            f"of the matches on the common surface {found.support:.1%} agree (at least {rules.LEAST_SUPPORT:.0%})",
+            f"of the matches on the common surface {found.support:.1%} agree, {found.least_support:.1%} at the lower "
+            f"bound of so many (at least {rules.LEAST_SUPPORT:.0%})",
         ),
     ]
 

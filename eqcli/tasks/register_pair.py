@@ -12,7 +12,6 @@ from numpy.typing import NDArray
 
 from eqcli.errors import EqcliError, Failure
 from eqcli.tasks.register_rows import TRANSFORMS, PairRecord, PairRow, store
-from eqcli.tasks.register_words import motion_facts
 
 if TYPE_CHECKING:
     from eqcli.data.cloud_pairs import CloudPair
@@ -66,13 +65,13 @@ def _record(pair: CloudPair, stem: str, found: CloudResult | StructureResult, co
     if not result["reliable"]:
         row = PairRow(pair.name, "no alignment", "; ".join(result["reasons"]), **common, **figures)
         return PairRecord(row, result)
-    motion = motion_facts(found.registered.motion)
+    motion = found.motion
     turn, shift = _errors(np.array(motion["matrix"]), pair, found)
     row = PairRow(
         pair.name, "ok", angle=motion["angle"], rotation_error=turn, translation_error=shift,
         transform=f"{TRANSFORMS}/{stem}.txt", **common, **figures,
     )  # fmt: skip
-    return PairRecord(row, result | {"motion": motion})
+    return PairRecord(row, result)
 
 
 def _errors(

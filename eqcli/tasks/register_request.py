@@ -26,6 +26,11 @@ FOR_KIND: dict[Kind, tuple[str, ...]] = {
 """Options that other kinds alone have."""
 
 
+def option_of(name: str) -> str:
+    """An option as it is written."""
+    return "--" + name.removesuffix("s" if name.endswith("chains") else "").replace("_", "-")
+
+
 @dataclass(frozen=True)
 class RegisterRequest:
     """Options of a registration; the names are those of the command line, None is the usual choice.

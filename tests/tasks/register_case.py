@@ -61,9 +61,9 @@ class StubEngine:
         inliers = torch.from_numpy(off < VOXEL)
         share = float(inliers.double().mean())
         evidence = Evidence(
-            matches=count, inliers=int(inliers.sum()), expected_by_chance=1.5, places=9, support=share, overlap=share,
-            target_overlap=share, agreement=share, rmse=float(np.sqrt((off**2).mean())), spacing=0.05, voxel=VOXEL,
-            threshold=2 * VOXEL, runner_up=0.1, hypotheses=12,
+            matches=count, inliers=int(inliers.sum()), expected_by_chance=1.5, places=9, support=share,
+            least_support=share, overlap=share, target_overlap=share, agreement=share, spacing=0.05,
+            rmse=float(np.sqrt((off**2).mean())), voxel=VOXEL, threshold=2 * VOXEL, runner_up=0.1, hypotheses=12,
             reasons=("matches agree",) if share > 0.5 else ("the surfaces cross",),
         )  # fmt: skip
         return Registered(
