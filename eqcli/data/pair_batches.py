@@ -9,9 +9,12 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from scipy.spatial import cKDTree
+from torch import Tensor
 
 from eqcli.graph.pair_batch import PairBatch, PairTruth
+from eqcli.graph.points.normals import normals
 from eqcli.graph.points.pyramid import Pyramid, pyramid
+from eqcli.models.pointcloud.fpfh import fpfh
 
 if TYPE_CHECKING:
     from eqcli.data.pair_generation import DrawnPair
@@ -22,6 +25,9 @@ Points = NDArray[np.float32] | NDArray[np.float64]
 Integers = NDArray[np.int64]
 
 
+NORMAL_NEIGHBOURS = 20
+
+
 @dataclass(frozen=True)
 class PyramidSettings:
     """How clouds are thinned for a network; see `PareNetConfig`."""
@@ -30,16 +36,28 @@ class PyramidSettings:
     fine_level: int
     neighbours: int
     match_radius: float
+    histograms: float | None = None
 
     @classmethod
     def of(cls, config: PareNetConfig) -> PyramidSettings:
-        return cls(len(config.channels), config.fine_level, config.neighbours, config.match_radius)
+        return cls(
+            len(config.channels), config.fine_level, config.neighbours, config.match_radius, config.histogram_radius
+        )
 
 
 def cloud_pyramid(points: Points, voxel: float, settings: PyramidSettings) -> Pyramid:
     """The pyramid of a cloud `[N, 3]`, its positions in voxels, float64."""
     scaled = torch.from_numpy(np.ascontiguousarray(points, dtype=np.float64) / voxel)
-    return pyramid(scaled, levels=settings.levels, fine_level=settings.fine_level, neighbours=settings.neighbours)
+    made = pyramid(scaled, levels=settings.levels, fine_level=settings.fine_level, neighbours=settings.neighbours)
+    return made if settings.histograms is None else made.with_histograms(_histograms(made, settings.histograms))
+
+
+def _histograms(cloud: Pyramid, radius: float) -> Tensor:
+    """Square roots of the shares of point feature histograms, in which distances are Hellinger's."""
+    points = cloud.levels[0].points
+    vectors = normals(points, k=NORMAL_NEIGHBOURS, reach=radius).vectors
+    # A root is steep at nothing: rounding would show.
+    return (fpfh(points, vectors, radius) / 100.0 + 1e-6).sqrt()
 
 
 def pair_batch(

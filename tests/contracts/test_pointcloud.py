@@ -27,6 +27,7 @@ SMALL = {
     "fine_level": 0,
     "neighbours": 16,
     "kernels": 3,
+    "histogram_radius": 5.0,
     "position_channels": 8,
     "features": 16,
     "vectors": 8,

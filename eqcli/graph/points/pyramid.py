@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import Any
 
 import torch
@@ -31,6 +31,8 @@ class Level:
         `[N, k]`, points of the level before around each; None at the finest level. Two may be the nearest alike.
     coarser
         `[N]`, the point of the next level that each was thinned to; None at the coarsest level.
+    histograms
+        `[N, H]`, what is known of each point besides and no motion changes; None where nothing is.
     """
 
     points: Tensor
@@ -38,6 +40,7 @@ class Level:
     neighbours: Tensor
     finer: Tensor | None
     coarser: Tensor | None
+    histograms: Tensor | None = None
 
     @property
     def starts(self) -> Tensor:
@@ -78,6 +81,17 @@ class Pyramid:
     @property
     def coarse(self) -> Level:
         return self.levels[-1]
+
+    def with_histograms(self, histograms: Tensor) -> Pyramid:
+        """With numbers `[N, H]` of the points of the finest level; wider levels get their means."""
+        levels = [replace(self.levels[0], histograms=histograms)]
+        for level in self.levels[1:]:
+            below = levels[-1].coarser
+            assert below is not None
+            sums = histograms.new_zeros(len(level.points), histograms.shape[1]).index_add(0, below, histograms)
+            histograms = sums / torch.bincount(below, minlength=len(level.points)).unsqueeze(1)
+            levels.append(replace(level, histograms=histograms))
+        return replace(self, levels=tuple(levels))
 
     def to(self, device: Any = None, dtype: torch.dtype | None = None) -> Pyramid:
         levels = tuple(level.to(device, dtype) for level in self.levels)
@@ -143,10 +157,16 @@ def joined_pyramids(parts: Sequence[Pyramid]) -> Pyramid:
                 _shifted([level.neighbours for level in own], own),
                 _shifted([level.finer for level in own], finer) if finer is not None else None,
                 _shifted([level.coarser for level in own], coarser) if coarser is not None else None,
+                _joined([level.histograms for level in own]),
             )
         )
     patch = _shifted([part.patch for part in parts], [part.coarse for part in parts])
     return Pyramid(tuple(levels), patch, parts[0].fine_level)
+
+
+def _joined(tensors: Sequence[Tensor | None]) -> Tensor | None:
+    given = [tensor for tensor in tensors if tensor is not None]
+    return torch.cat(given) if given else None
 
 
 def _shifted(indices: Sequence[Tensor | None], meant: Sequence[Level]) -> Tensor:

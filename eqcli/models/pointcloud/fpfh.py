@@ -114,7 +114,9 @@ def _angles(p: Tensor, n: Tensor, q: Tensor, m: Tensor) -> tuple[Tensor, Tensor]
     """
     d = torch.nn.functional.normalize(q - p, dim=1)
     at_p, at_q = (d * n).sum(1), (d * m).sum(1)
-    swap = (at_q.abs() > at_p.abs()).unsqueeze(1)
+    # Points with the same neighbours have the same normal: then rounding must not decide, and the sign of phi does.
+    tie = (at_q.abs() - at_p.abs()).abs() < torch.finfo(d.dtype).eps ** 0.5
+    swap = torch.where(tie, at_p < 0, at_q.abs() > at_p.abs()).unsqueeze(1)
     d = torch.where(swap, -d, d)
     u, other = torch.where(swap, m, n), torch.where(swap, n, m)
     across = torch.linalg.cross(d, u)

@@ -19,6 +19,9 @@ FLAT = 0.1
 SCALES = 3
 """Widths of the neighbourhoods whose shape every level starts with."""
 
+HISTOGRAM = 33
+"""Numbers of a point feature histogram."""
+
 SEEDS = 2 * SCALES - 1
 """Vectors that tell of it, see :func:`shape_vectors`."""
 
@@ -42,6 +45,9 @@ class PareEncoder(nn.Module):
                 nn.Sequential(VectorLinear(SEEDS + (channels if n_in else 0), channels), VectorNorm(channels))
             )
             n_in = channels
+        self.gates = nn.ModuleList()
+        if config.histogram_radius is not None:
+            self.gates.extend(_closed(channels) for channels in config.channels)
         self.decoder = nn.ModuleList()
         for number in reversed(range(config.fine_level, len(config.channels) - 1)):
             channels = config.channels[number]
@@ -75,6 +81,8 @@ class PareEncoder(nn.Module):
             below = self._descend(cloud.levels[number - 1], level, blocks[0], encoded[-1], number)
             vectors, first = torch.cat([below, vectors], dim=-1), 1
         vectors = self.shapes[number](vectors)
+        if self.gates:
+            vectors = vectors * (1 + self.gates[number](level.histograms).unsqueeze(1))
         for block in blocks[first:]:
             vectors = block(vectors, vectors, around, level.neighbours)
         return vectors
@@ -85,6 +93,14 @@ class PareEncoder(nn.Module):
         around = local_vectors(level.points, finer.points, level.finer, REACH * 2.0 ** (number - 1))
         result: Tensor = block(vectors, pooled(vectors, finer, len(level.points)), around, level.finer)
         return result
+
+
+def _closed(channels: int) -> nn.Linear:
+    """What histograms add to the weight of each vector, at first nothing."""
+    layer = nn.Linear(HISTOGRAM, channels)
+    nn.init.zeros_(layer.weight)
+    nn.init.zeros_(layer.bias)
+    return layer
 
 
 def pooled(vectors: Tensor, finer: Level, count: int) -> Tensor:

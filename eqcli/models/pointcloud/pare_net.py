@@ -11,7 +11,7 @@ from eqcli.graph.pair_batch import PairBatch, PairTruth
 from eqcli.graph.points.pyramid import Pyramid
 from eqcli.models.pointcloud.base import Described, MatchedPoints, RegistrationNetwork
 from eqcli.models.pointcloud.configs.pare_net import PareNetConfig
-from eqcli.models.pointcloud.pare_encoder import PareEncoder
+from eqcli.models.pointcloud.pare_encoder import HISTOGRAM, PareEncoder
 from eqcli.models.pointcloud.pare_losses import circle_loss, hypothesis_loss, patch_loss, rotation_loss, unit_norm
 from eqcli.models.pointcloud.pare_matching import (
     best_pairs,
@@ -29,6 +29,9 @@ TRAINED_PATCHES = 96
 
 SHARPNESS = 10.0
 """What cosines of fine features are multiplied with before they compete, at the start of training."""
+
+HISTOGRAM_WEIGHT = 3.0
+"""Roots of shares are small numbers beside the invariants of vectors of length 1."""
 
 CONTRASTED = 512
 """Pairs of points that vector features are contrasted for, at most, of either kind."""
@@ -60,15 +63,14 @@ class PareNet(RegistrationNetwork):
         super().__init__(config)
         fine, coarse = config.channels[config.fine_level], config.channels[-1]
         self.encoder = PareEncoder(config)
-        self.fine_head = nn.Sequential(
-            InvariantHead(fine, config.slope), nn.Linear(InvariantHead.size(fine), config.features)
-        )
+        known = HISTOGRAM if config.histogram_radius is not None else 0
+        self.fine_invariants, self.coarse_invariants = (InvariantHead(c, config.slope) for c in (fine, coarse))
+        self.fine_head = nn.Linear(InvariantHead.size(fine) + known, config.features)
         self.sharpness = nn.Parameter(torch.tensor(SHARPNESS).log())
         self.open_head = nn.Linear(config.features, 1)
-        self.coarse_head = InvariantHead(coarse, config.slope)
         settings = config.transformer
         self.transformer = GeometricTransformer(
-            InvariantHead.size(coarse),
+            InvariantHead.size(coarse) + known,
             settings.channels,
             settings.heads,
             settings.blocks,
@@ -90,8 +92,9 @@ class PareNet(RegistrationNetwork):
             "encoder": unit_norm(self.encoder_vectors(encoded[self.config.fine_level])),
             "decoder": unit_norm(self.decoder_vectors(decoded)),
         }
-        features = torch.nn.functional.normalize(self.fine_head(decoded), dim=1) * (0.5 * self.sharpness).exp()
-        return features, vectors, self.coarse_head(encoded[-1])
+        fine = _beside(self.fine_invariants(decoded), cloud.fine.histograms)
+        features = torch.nn.functional.normalize(self.fine_head(fine), dim=1) * (0.5 * self.sharpness).exp()
+        return features, vectors, _beside(self.coarse_invariants(encoded[-1]), cloud.coarse.histograms)
 
     def _sides(self, batch: PairBatch) -> list[tuple[Side, Side]]:
         """Source and target of each pair. Superpoints of the two know of each other."""
@@ -188,6 +191,10 @@ class PareNet(RegistrationNetwork):
         rotations = match_rotations(vectors[0][found[:, 0]], vectors[1][found[:, 1]])
         described = [Described(s.points, s.features, v) for s, v in zip(sides, vectors, strict=True)]
         return MatchedPoints(described[0], described[1], found, confidence, rotations, pairs)
+
+
+def _beside(invariants: Tensor, histograms: Tensor | None) -> Tensor:
+    return invariants if histograms is None else torch.cat([invariants, HISTOGRAM_WEIGHT * histograms], dim=1)
 
 
 def _with(side: Side, superpoints: Tensor) -> Side:

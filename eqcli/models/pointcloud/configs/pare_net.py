@@ -70,6 +70,12 @@ class PareNetConfig(PointCloudSection):
     slope: float = Field(0.2, ge=0, lt=1, description="What the activation leaves of a vector's cut part.")
     features: int = Field(64, ge=4, le=1024, description="Invariant features of points that are matched.")
     vectors: int = Field(32, ge=3, le=1024, description="Vector features that a match takes its rotation from.")
+    histogram_radius: float | None = Field(
+        None,
+        gt=0,
+        description="Voxels; points bring fast point feature histograms of this radius into the network. Absent: as "
+        "published, nothing but positions. With few training pairs they are worth much.",
+    )
     transformer: TransformerConfig = Field(
         default_factory=TransformerConfig, description="Attention among superpoints."
     )
