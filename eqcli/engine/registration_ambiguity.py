@@ -38,17 +38,18 @@ class Alternative:
     turn: float
 
 
-def free_directions(view: View, candidate: Candidate) -> tuple[Tensor, float]:
-    """Twists `[F, 6]` about the middle of the contact along which the surfaces slide, and the radius of the contact.
+def free_directions(view: View, candidate: Candidate) -> Tensor:
+    """Twists `[F, 6]` about the middle of the contact along which the surfaces slide.
 
-    A twist is (translation, rotation times radius). Weak directions of the point-to-plane information are tried: the
-    source is slid along each to both sides, and if it touches as before the direction is free.
+    A twist is (translation, rotation times the radius of the contact). Weak directions of the point-to-plane
+    information are tried: the source is slid along each to both sides, and if it touches as before the direction
+    is free.
     """
     touching = candidate.contact.source
     moved = candidate.motion.apply(view.source.points)[touching]
     normal = candidate.motion.turn(view.source.normals)[touching]
     if len(moved) < 6:
-        return torch.zeros(0, 6, dtype=torch.float64), 0.0
+        return torch.zeros(0, 6, dtype=torch.float64)
     centre = moved.mean(0)
     arm = moved - centre
     radius = float(arm.square().sum(1).mean().sqrt())
@@ -56,7 +57,7 @@ def free_directions(view: View, candidate: Candidate) -> tuple[Tensor, float]:
     values, vectors = torch.linalg.eigh(rows.T @ rows / len(rows))
     weak = vectors.T[values < WEAK * values.mean()]
     free = [twist for twist in weak if _slides(view, candidate, twist, centre, radius)]
-    return torch.stack(free) if free else torch.zeros(0, 6, dtype=torch.float64), radius
+    return torch.stack(free) if free else torch.zeros(0, 6, dtype=torch.float64)
 
 
 def _slides(view: View, candidate: Candidate, twist: Tensor, centre: Tensor, radius: float) -> bool:

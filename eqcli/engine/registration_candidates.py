@@ -7,6 +7,7 @@ from typing import Any
 
 import torch
 
+from eqcli.engine.kiss_peer import any_solver
 from eqcli.engine.registration_evidence import Evidence, gathered
 from eqcli.engine.registration_settings import RegistrationSettings
 from eqcli.engine.registration_view import Contact, View
@@ -14,7 +15,6 @@ from eqcli.errors import InputError
 from eqcli.geometry.motions import Motion, rotation_error
 from eqcli.models.pointcloud.hypotheses import different
 from eqcli.models.pointcloud.matches import Matches
-from eqcli.models.pointcloud.solving import make_solver
 
 FALLING = (4.0, 2.0, 1.0)
 """Distances of the refinement in voxels, one after the other."""
@@ -83,10 +83,10 @@ def candidates(
 
     if settings.refinement == "none" or not view.refinable:
         return distinct([judged(one.motion, one.solver) for one in proposals], view)
-    rough = [
-        judged(view.refine(one.motion, settings.refinement, FALLING[:1], iterations=ROUGH).motion, one.solver)
-        for one in proposals
-    ]
+    rough = []
+    for proposal in proposals:
+        near = view.refine(proposal.motion, settings.refinement, FALLING[:1], iterations=ROUGH)
+        rough.append(judged(near.motion, proposal.solver))
     rough = distinct(rough, view)
     for place, one in enumerate(rough[:CLOSER]):
         closer = judged(view.refine(one.motion, settings.refinement, FALLING[1:]).motion, one.solver)
@@ -127,7 +127,7 @@ def _peeled(
     matches: Matches, name: str, settings: dict[str, Any], threshold: float, generator: torch.Generator
 ) -> tuple[list[Proposal], int]:
     """Motions of one solver, each from the matches that those before it do not explain."""
-    solver = make_solver(name, **settings)
+    solver = any_solver(name, **settings)
     found: list[Proposal] = []
     tried = 0
     while len(found) < PEELED and len(matches) > LEAST_INLIERS:
