@@ -3,25 +3,39 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
-from eqcli.cli import options
+from eqcli.cli import options, pairs_options
 from eqcli.cli.options import examples
 from eqcli.cli.session import finish, session
 
 WHAT, HOW = "What to make", "How to sample"
 
 
+@pairs_options.pairs_options
 def generate(
-    model: Annotated[Path, typer.Argument(metavar="MODEL", help="Model file of a generator.")],
-    output: Annotated[
-        Path, typer.Option("--output", "-o", help="Where structures go: .cif.zip, .sdf, .h5, .extxyz, .json ...")
+    pairs: dict[str, Any],
+    model: Annotated[
+        Path, typer.Argument(metavar="MODEL", help="Model file of a generator, or the word pairs for pairs of clouds.")
     ],
+    output: Annotated[
+        Path,
+        typer.Option(
+            "--output", "-o", help="Where structures go: .cif.zip, .sdf, .h5, .extxyz, .json ...; a folder of pairs."
+        ),
+    ],
+    more: Annotated[
+        list[Path] | None,
+        typer.Argument(metavar="[FILES]...", help="More files of --shapes, for pairs alone.", show_default=False),
+    ] = None,
     n: Annotated[
-        int, typer.Option("--n", "-n", min=1, help="Structures in all; with compositions, structures of each.")
-    ] = 1,
+        int | None,
+        typer.Option(
+            "--n", "-n", min=1, help="Structures in all (1); with compositions, structures of each. Of pairs, 20."
+        ),
+    ] = None,
     formula: Annotated[
         list[str] | None,
         typer.Option("--formula", help="Composition of the cell, e.g. CaTiO3; may be repeated.", rich_help_panel=WHAT),
@@ -104,18 +118,48 @@ def generate(
 ) -> None:
     """Generate crystals or molecules: structures of a composition, new ones, or molecules around a scaffold.
 
+    With the word pairs for a model: pairs of partial clouds with known motions, from files or from made shapes.
+
     Structures with overlapping atoms or impossible valences are kept and flagged; those without a finite cell or finite
     positions are listed (exit code 3).
     """
-    hint = "`--resume` goes on with it."
+    of_pairs = pairs_options.is_pairs(model)
+    hint = "`--overwrite` begins anew." if of_pairs else "`--resume` goes on with it."
     with session(quiet=quiet, as_json=json, on_interrupt=hint) as console:
+        if of_pairs:
+            others: dict[str, object] = {
+                "--formula": formula,
+                "--formula-units": formula_units != 1,
+                "--composition-of": composition_of,
+                "--atoms": atoms is not None,
+                "--system": system,
+                "--value": value is not None,
+                "--guidance": guidance != 1.0,
+                "--refine": refine,
+                "--strength": strength != 0.3,
+                "--scaffold": scaffold,
+                "--condition": condition,
+                "--limit": limit,
+                "--steps": steps,
+                "--sampling": sampling,
+                "--device": device not in ("auto", "cpu"),
+                "--precision": precision,
+                "--batch-atoms": batch_atoms,
+                "--resume": resume,
+            }
+            made = pairs_options.run_pairs(
+                output, pairs, more=more or [], others=others, n=n, seed=seed, overwrite=overwrite, console=console
+            )
+            finish(console, made)
+            return
+        pairs_options.refuse_without_pairs(pairs, more or [])
         settings = options.named_values("--sampling", sampling)
         from eqcli.tasks.generate import generate as run
 
         result = run(
             model,
             output,
-            n=n,
+            n=n or 1,
             formula=formula,
             formula_units=formula_units,
             composition_of=composition_of,
@@ -150,5 +194,7 @@ def add_to(app: typer.Typer) -> None:
         "eqcli generate mol.safetensors --n 1000 -o molecules.sdf --steps 100",
         "eqcli generate mol.safetensors --n 50 --scaffold core.sdf -o completed.sdf",
         "eqcli generate gen.safetensors --n 100 --system Li-Fe-O --value -0.5 --guidance 2 -o new.cif.zip",
+        "eqcli generate pairs -n 200 -o pairs/ --overlap 0.1 0.3",
+        "eqcli generate pairs -o mine/ --shapes cow.obj scan.ply --views crop",
     )
     app.command(epilog=epilog)(generate)

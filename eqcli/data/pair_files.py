@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -51,6 +51,23 @@ class CloudPair:
 
 Found = Iterator[CloudPair | Failure]
 """Pairs as they are found, and a failure for each that cannot be used."""
+
+
+def files_in(paths: Iterable[str | Path]) -> list[Path]:
+    """Clouds and meshes: files as they are, those directly in folders in the order of their names, hidden ones not.
+
+    Raises InputError for a folder without files.
+    """
+    found: list[Path] = []
+    for path in map(Path, paths):
+        if not path.is_dir():
+            found.append(path)
+            continue
+        inside = sorted(p for p in path.iterdir() if p.is_file() and not p.name.startswith("."))
+        if not inside:
+            raise InputError("this folder has no files in it", Where(path), "Name one of clouds and meshes.")
+        found += inside
+    return found
 
 
 def read_numbers(text: str, where: Where) -> list[float]:

@@ -96,6 +96,10 @@ class PairSource:
         unknown = sorted({*self.kinds} - {*SAMPLES}) + sorted({*self.views} - {"crop", "sight"})
         if unknown:
             raise InputError(f"'{unknown[0]}' is no kind of shape or view", hint=f"Kinds are {', '.join(SAMPLES)}.")
+        for name, weights in (("kinds", self.kinds), ("views", self.views)):
+            every = list(weights.values())
+            if not all(0 <= weight < np.inf for weight in every) or not sum(every) > 0:
+                raise InputError(f"the weights of {name} must be 0 or above, and not all 0")
 
     def draw(self, generator: np.random.Generator, turn: int = 0) -> DrawnPair:
         """The pair that the state of the generator stands for, from the shapes of a turn.

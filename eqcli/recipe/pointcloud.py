@@ -13,7 +13,17 @@ Sources = InputSource | tuple[InputSource, ...]
 Range = tuple[float, float]
 
 
-class ShapeKinds(Section):
+class Weights(Section):
+    """Weights of kinds, at least one of them above 0."""
+
+    @model_validator(mode="after")
+    def _some_weight(self) -> Self:
+        if not sum(self.model_dump().values()) > 0:
+            raise ValueError(f"one of {', '.join(type(self).model_fields)} must be above 0")
+        return self
+
+
+class ShapeKinds(Weights):
     """Weights of what the complete shapes are."""
 
     object: float = Field(0.7, ge=0, description="Objects that the program makes: solids, tubes, bodies, blobs.")
@@ -22,7 +32,7 @@ class ShapeKinds(Section):
     file: float = Field(0.0, ge=0, description="The clouds and meshes of `files`.")
 
 
-class ViewKinds(Section):
+class ViewKinds(Weights):
     """Weights of how a part is taken of a complete shape."""
 
     crop: float = Field(0.5, ge=0, description="A half-space, or a ball around a point of the surface.")
@@ -53,10 +63,16 @@ class GeneratedPairs(Section):
             low, high = getattr(self, name)
             if low > high or low < 0:
                 raise ValueError(f"{name}: the first number is the least and the second the largest")
-        if self.overlap[1] > 1 or self.valid_overlap[1] > 1:
-            raise ValueError("overlaps are shares, at most 1")
+        for name in ("overlap", "valid_overlap"):
+            low, high = getattr(self, name)
+            if not 0 < low < high < 1:
+                raise ValueError(f"{name}: two numbers that rise between 0 and 1")
         if self.kinds.file > 0 and not self.files:
             raise ValueError("kinds.file is above 0, and `files` names none")
+        if self.files and not self.kinds.file:
+            raise ValueError("`files` are named, and kinds.file is 0: say how often they are used")
+        if self.valid and not self.valid_files and not any((self.kinds.object, self.kinds.scene, self.kinds.outdoor)):
+            raise ValueError("all shapes are from `files`: name `valid_files`, or set `valid` to 0")
         return self
 
 

@@ -1,4 +1,4 @@
-"""The step of a pipeline that registers clouds and structures."""
+"""The steps of pipelines that register clouds and structures, and make pairs of clouds."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from typing import Literal, Self
 
 from pydantic import Field, model_validator
 
+from eqcli.recipe.pointcloud import Range, Sources, ViewKinds, Weights
 from eqcli.recipe.schema import InputFile, InputSource, Section
 from eqcli.recipe.step_fields import FILE_FORM, FILE_NAME
 
@@ -88,3 +89,47 @@ def register_outputs(step: RegisterStep) -> dict[str, str]:
     if step.pose_graph:
         made["poses"] = "poses.json"
     return made | ({"merged": step.merged} if step.merged else {})
+
+
+class MadeKinds(Weights):
+    """Weights of what the complete shapes are."""
+
+    object: float = Field(0.7, ge=0, description="Objects: solids, tubes, bodies, blobs.")
+    scene: float = Field(0.2, ge=0, description="Rooms with furniture.")
+    outdoor: float = Field(0.1, ge=0, description="Streets and yards as a turning sensor sees them.")
+
+
+class GeneratePairsStep(Section):
+    """Make pairs of partial clouds with known motions, from files or from shapes that the program makes."""
+
+    n: int = Field(20, ge=1, description="Pairs.")
+    shapes: Sources = Field(
+        (), description="Clouds and meshes, or folders of them; without any, shapes that the program makes."
+    )
+    overlap: Range = Field((0.1, 0.3), description="Least and largest overlap; evenly between them.")
+    kinds: MadeKinds | None = Field(None, description="What the program makes; not with `shapes`.")
+    views: ViewKinds = Field(default_factory=ViewKinds, description="How parts are taken.")
+    noise: Range = Field((0.1, 0.3), description="Voxels; standard deviation of each coordinate.")
+    density: Range = Field((1.5, 5.0), description="Points per square voxel of surface, of either cloud by itself.")
+    outliers: float = Field(0.05, ge=0, lt=1, description="Largest share of points that are anywhere.")
+    rotation: float = Field(180.0, ge=0, le=180, description="Largest angle of the motion in degrees.")
+    voxels: tuple[int, int] = Field((2500, 5000), description="Voxels that a complete object fills, least and most.")
+    voxel: float | None = Field(
+        None,
+        gt=0,
+        description="Edge of the voxel; 0.025 if absent. Not with `shapes`: pairs keep the unit of files.",
+    )
+    ending: Literal[".ply", ".npy", ".pcd", ".xyz"] = Field(".ply", description="Format of the clouds.")
+    seed: int = Field(0, ge=0, description="Seed: the same gives the same pairs.")
+
+    @model_validator(mode="after")
+    def _possible(self) -> Self:
+        for name, least in (("overlap", 0.0), ("noise", 0.0), ("density", 1e-3), ("voxels", 100)):
+            low, high = getattr(self, name)
+            if not least <= low <= high:
+                raise ValueError(f"{name}: the first number is the least, of {least:g} or more, the second the largest")
+        if not 0 < self.overlap[0] < self.overlap[1] < 1:
+            raise ValueError("overlap: two numbers that rise between 0 and 1")
+        if self.shapes and (self.kinds is not None or self.voxel is not None):
+            raise ValueError("kinds and voxel are for made shapes, and shapes names files")
+        return self

@@ -295,11 +295,13 @@ class Step(Section):
         "dock",
         "evaluate-docking",
         "register",
+        "generate-pairs",
     ] = Field(
         description="The subcommand to run; `compare` is the suite `comparison` of `evaluate`, `evaluate-crystals` "
         "and `evaluate-molecules` are `evaluate --reference`, `dock` and `evaluate-docking` are `predict` and "
-        "`evaluate` with a docking model; the steps that choose among crystals (`screen`, `rank`) and molecules "
-        "(`sanitise`, `relax-molecules`, `rank-molecules`) are found in pipelines alone."
+        "`evaluate` with a docking model, `generate-pairs` is `generate pairs`; the steps that choose among crystals "
+        "(`screen`, `rank`) and molecules (`sanitise`, `relax-molecules`, `rank-molecules`) are found in pipelines "
+        "alone."
     )
     with_: dict[str, Any] = Field(
         default_factory=dict,

@@ -17,7 +17,7 @@ from eqcli.recipe.crystal_steps import EvaluateCrystalsStep, GenerateStep, RankS
 from eqcli.recipe.docking_steps import DockStep, EvaluateDockingStep
 from eqcli.recipe.molecule_design_steps import RankMoleculesStep, RelaxMoleculesStep, SanitiseStep
 from eqcli.recipe.molecule_steps import EvaluateMoleculesStep
-from eqcli.recipe.registration_steps import RegisterStep, register_outputs
+from eqcli.recipe.registration_steps import GeneratePairsStep, RegisterStep, register_outputs
 from eqcli.recipe.schema import InputFile, PipelineRecipe, Section
 from eqcli.recipe.step_fields import FILE_FORM, FILE_NAME, Files, IsModel, Precision
 from eqcli.recipe.training import TrainingRecipe, training_recipe
@@ -140,6 +140,7 @@ ARGUMENTS: dict[str, type[Section]] = {
     "dock": DockStep,
     "evaluate-docking": EvaluateDockingStep,
     "register": RegisterStep,
+    "generate-pairs": GeneratePairsStep,
 }
 """The arguments of each step by its task."""
 
@@ -165,6 +166,8 @@ def outputs(task: str, arguments: Section) -> dict[str, str]:
         return {**figures, "table": "complexes.csv", "output": "."}
     if isinstance(arguments, RegisterStep):
         return register_outputs(arguments)
+    if task == "generate-pairs":
+        return {"table": "pairs.csv", "output": "."}
     if task == "rank":
         return {"report": REPORT_FILES["report"], "table": "ranked.csv", "output": "."}
     if task == "rank-molecules":

@@ -3,60 +3,23 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from collections import Counter
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from eqcli.errors import EqcliError, Failure, InputError, Where
-from eqcli.files import atomic_path, refuse_unwritable_folder, require_file, write_json
+from eqcli.errors import EqcliError, ExitCode, Failure, InputError
+from eqcli.files import atomic_path, require_file, sha256, write_json
 from eqcli.progress import Reporter, Silent
+from eqcli.tasks.generate_pairs_request import SETTINGS, WRITTEN, check
+from eqcli.tasks.generate_pairs_request import PairGeneration as PairGeneration
 
 if TYPE_CHECKING:
     from eqcli.data.pair_generation import DrawnPair, PairSource
 
 COLUMNS = ("name", "source", "target", "transform", "overlap", "scene", "symmetry", "voxel")
-
-FORMATS = (".ply", ".npy", ".pcd", ".xyz")
-"""Endings of the clouds that are written."""
-
-
-@dataclass(frozen=True)
-class PairGeneration:
-    """What is asked of a generation of pairs.
-
-    Attributes
-    ----------
-    output
-        Folder to write; it must be absent or empty, unless `overwrite`.
-    count
-        Pairs.
-    files
-        Clouds and meshes to make pairs from; none for shapes that the program makes itself.
-    overlap, views, kinds, density, noise, outliers, rotation, voxels
-        As in `eqcli.data.pair_generation.PairSource`; `kinds` is not used with `files`.
-    voxel
-        Edge of the voxel in the clouds of procedural shapes; None for the unit of each shape, metres for scenes. Pairs
-        from files stay in the unit of the file.
-    """
-
-    output: Path
-    count: int = 20
-    files: tuple[Path, ...] = ()
-    overlap: tuple[float, float] = (0.1, 0.3)
-    views: Mapping[str, float] = field(default_factory=lambda: {"crop": 0.5, "sight": 0.5})
-    kinds: Mapping[str, float] = field(default_factory=lambda: {"object": 0.7, "scene": 0.2, "outdoor": 0.1})
-    density: tuple[float, float] = (1.5, 5.0)
-    noise: tuple[float, float] = (0.1, 0.3)
-    outliers: float = 0.05
-    rotation: float = 180.0
-    voxels: tuple[int, int] = (2500, 5000)
-    voxel: float | None = 0.025
-    ending: str = ".ply"
-    seed: int = 0
-    overwrite: bool = False
 
 
 @dataclass(frozen=True)
@@ -66,7 +29,41 @@ class GeneratedPairs:
     output: Path
     overlaps: tuple[float, ...]
     kinds: tuple[str, ...]
-    failures: tuple[Failure, ...]
+    failures: list[Failure]
+
+    @property
+    def exit_code(self) -> ExitCode:
+        return ExitCode.PARTIAL if self.failures else ExitCode.OK
+
+    def overlap_figures(self) -> dict[str, float]:
+        """The least, median and largest overlap."""
+        every = np.array(self.overlaps)
+        return {"least": float(every.min()), "median": float(np.median(every)), "largest": float(every.max())}
+
+    def counted_kinds(self) -> dict[str, int]:
+        """How many pairs there are of each kind, the most first."""
+        return dict(Counter(self.kinds).most_common())
+
+    def as_dict(self) -> dict[str, Any]:
+        return {
+            "output": str(self.output),
+            "pairs": len(self.overlaps),
+            "overlap": self.overlap_figures(),
+            "overlaps": list(self.overlaps),
+            "kinds": self.counted_kinds(),
+            "failures": [failure.as_dict() for failure in self.failures],
+            "exit_code": int(self.exit_code),
+        }
+
+    def summary(self) -> list[tuple[str, str]]:
+        overlap = self.overlap_figures()
+        words = f"{overlap['least']:.2f} to {overlap['largest']:.2f}, median {overlap['median']:.2f}"
+        kinds = ", ".join(f"{count} {kind}" for kind, count in self.counted_kinds().items())
+        return [
+            ("pairs", f"{len(self.overlaps)} in {self.output}"),
+            ("overlap", words),
+            ("kinds", kinds),
+        ]
 
 
 def generate_pairs(request: PairGeneration, report: Reporter | None = None) -> GeneratedPairs:
@@ -77,14 +74,16 @@ def generate_pairs(request: PairGeneration, report: Reporter | None = None) -> G
     Raises InputError where the request cannot be carried out.
     """
     from eqcli.data.cloud_pairs import TABLE
+    from eqcli.data.pair_files import files_in
+    from eqcli.engine.provenance import provenance
 
     report = report or Silent()
-    _check(request)
-    files, failures = _usable(request.files)
+    check(request)
+    files, failures = _usable(files_in(request.files))
     source = _source(request, files)
-    (request.output / TABLE).unlink(missing_ok=True)  # A folder without its table is not yet whole.
+    _clear(request.output)
     rows: list[dict[str, Any]] = []
-    report.start("pairs", request.count)
+    report.start("pairs", request.count, "pairs")
     for number in range(request.count):
         try:
             # A turn of its own: each pair is made from a shape that no other has.
@@ -96,35 +95,45 @@ def generate_pairs(request: PairGeneration, report: Reporter | None = None) -> G
     report.finish()
     if not rows:
         raise InputError("no pair could be made", hint=failures[0].reason if failures else "")
-    settings = asdict(request) | {"files": [str(path) for path in request.files], "output": None}
-    write_json(request.output / "pairs.json", {"format": 1, "settings": settings})
+    write_json(
+        request.output / SETTINGS,
+        {
+            "format": 1,
+            "settings": asdict(request) | {"files": [str(path) for path in request.files], "output": None},
+            "files": [{"path": str(path), "sha256": sha256(path)} for path in files],
+            "pairs": len(rows),
+            "failures": [failure.as_dict() for failure in failures],
+            "provenance": provenance(),
+        },
+    )
     _write_table(request.output / TABLE, rows)
     overlaps = tuple(float(row["overlap"]) for row in rows)
-    return GeneratedPairs(request.output, overlaps, tuple(str(row["scene"]) for row in rows), tuple(failures))
+    return GeneratedPairs(request.output, overlaps, tuple(str(row["scene"]) for row in rows), failures)
 
 
-def _check(request: PairGeneration) -> None:
-    if request.count < 1:
-        raise InputError(f"the number of pairs is {request.count}, and must be at least 1")
-    if not 0 < request.overlap[0] < request.overlap[1] < 1:
-        low, high = request.overlap
-        raise InputError(f"the overlap runs from {low} to {high}, and must rise between 0 and 1")
-    if request.ending not in FORMATS:
-        raise InputError(f"clouds are not written as '{request.ending}' here", hint=f"Expected {', '.join(FORMATS)}.")
-    if request.output.is_dir() and any(request.output.iterdir()) and not request.overwrite:
-        raise InputError("this folder is not empty", Where(request.output), "Name another one, or add --overwrite.")
-    refuse_unwritable_folder(request.output)
+def _clear(folder: Path) -> None:
+    """Removes earlier pairs; the table first, since a folder without one is not whole."""
+    from eqcli.data.cloud_pairs import TABLE
+
+    for name in (TABLE, SETTINGS):
+        (folder / name).unlink(missing_ok=True)
+    for name, patterns in WRITTEN.items():
+        for pattern in patterns:
+            for path in (folder / name).glob(pattern):
+                path.unlink()
 
 
-def _usable(files: tuple[Path, ...]) -> tuple[list[Path], list[Failure]]:
-    """The files that can be read as clouds, and failures for the others."""
+def _usable(files: list[Path]) -> tuple[list[Path], list[Failure]]:
+    """The files that can be read as clouds, and failures for the others. Raises InputError for one that is absent."""
     from eqcli.io.point_cloud import cleaned, read_cloud
 
+    for path in files:
+        require_file(path)
     usable: list[Path] = []
     failures: list[Failure] = []
     for path in files:
         try:
-            cleaned(read_cloud(require_file(path), samples=1000))
+            cleaned(read_cloud(path, samples=1000))
             usable.append(path)
         except EqcliError as error:
             failures.append(Failure.of(path.name, error))

@@ -159,6 +159,7 @@ def _generate_pairs(arguments: dict[str, Any], folder: Path, report: Reporter) -
     count, files = arguments.pop("n"), tuple(_paths(arguments.pop("shapes")))
     given = {name: value for name, value in arguments.items() if name not in ("kinds", "voxel") or value is not None}
     given |= {name: given[name].model_dump() for name in ("kinds", "views") if name in given}
+    given |= {name: tuple(given[name]) for name in ("overlap", "noise", "density", "voxels")}
     return generate_pairs(PairGeneration(folder, count, files, **given, overwrite=True), report)
 
 

@@ -121,10 +121,11 @@ def _generator(section: GeneratedPairs | None, part: str, seed: int) -> PairSour
     """What draws the generated pairs of a part; the validation has shapes of its own."""
     if section is None or part == "test" or (part == "valid" and not section.valid):
         return None
+    from eqcli.data.pair_files import files_in
     from eqcli.data.pair_generation import PairSource
 
     train = part == "train"
-    files = _files_in(named(section.files if train else section.valid_files))
+    files = files_in(named(section.files if train else section.valid_files))
     kinds = section.kinds.model_dump()
     if not files:
         kinds["file"] = 0.0
@@ -143,16 +144,6 @@ def _generator(section: GeneratedPairs | None, part: str, seed: int) -> PairSour
         uses=section.uses,
         seed=seed if train else seed + 1_000_003,
     )
-
-
-def _files_in(paths: Iterable[str]) -> list[Any]:
-    """Clouds and meshes: files as they are, those directly in folders in the order of their names."""
-    from pathlib import Path
-
-    found: list[Path] = []
-    for path in map(Path, paths):
-        found += sorted(p for p in path.iterdir() if p.is_file()) if path.is_dir() else [path]
-    return found
 
 
 def describe_pairs(

@@ -1,85 +1,94 @@
-"""The step of pipelines that registers clouds."""
+"""The steps of pipelines that make pairs of clouds, with the real task."""
 
 from __future__ import annotations
 
+import csv
+import json
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from eqcli.errors import ErrorGroup, ExitCode
-from eqcli.io.point_cloud import read_cloud, write_cloud
+from eqcli.io.point_cloud import PointCloud, write_cloud
 from eqcli.recipe.load import load_pipeline
 from eqcli.recipe.plan import plan
+from eqcli.tasks.generate_pairs import GeneratedPairs
 from eqcli.tasks.pipeline import run_pipeline
-from tests.tasks.register_case import cloud, use_engine, write_pair, write_scans
 
 RECIPE = """
 task: pipeline
 name: p
 steps:
-  - id: lay
-    task: register
-    with: {source: source.ply, target: target.ply, output: moved.pcd, voxel: 0.2, seed: 3}
-  - id: back
-    task: register
-    with: {source: "${lay.output}", target: source.ply}
+  - id: whole
+    task: generate-pairs
+    with: {n: 1, overlap: [0.3, 0.6], voxels: [900, 1000], kinds: {scene: 0, outdoor: 0}, voxel: 0.05, seed: 4}
+  - id: parts
+    task: generate-pairs
+    with: {n: 1, overlap: [0.3, 0.6], shapes: scan.ply, views: {sight: 0}, ending: .npy}
   - id: frame
     task: register
-    with: {pairs: pairs.csv, pose_graph: true, reference: scan0, merged: all.ply, workers: 1}
+    with: {pairs: "${parts.table}", voxel: 0.2, method: icp}
 """
 
 
-def test_the_steps_hand_on_what_they_make_and_run_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    engine = use_engine(monkeypatch)
-    *_, motion = write_pair(tmp_path)
-    write_scans(tmp_path, 3)
-    lines = ["name,source,target", *(f"{a}-{b},scan{a}.ply,scan{b}.ply" for a, b in ((1, 0), (2, 1), (2, 0)))]
-    (tmp_path / "pairs.csv").write_text("\n".join(lines) + "\n")
-    (tmp_path / "p.yaml").write_text(RECIPE)
-    recipe = load_pipeline(tmp_path / "p.yaml", [])
-    out = tmp_path / "out"
-    result = run_pipeline(recipe.name, plan(recipe), out, device="cpu")
-    assert result.exit_code == ExitCode.OK, result.as_dict()
-    assert (engine.calls[0][0].voxel, engine.calls[0][0].seed) == (0.2, 3)
-    np.testing.assert_allclose(
-        read_cloud(out / "lay" / "moved.pcd").points, read_cloud(tmp_path / "target.ply").points, atol=1e-4
-    )
-    np.testing.assert_allclose(np.loadtxt(out / "back" / "transform.txt"), np.linalg.inv(motion), atol=1e-4)
-    assert {"results.csv", "poses.json", "all.ply"} <= {path.name for path in (out / "frame").iterdir()}
-    calls = len(engine.calls)
-    run_pipeline(recipe.name, plan(recipe), out, device="cpu")
-    assert len(engine.calls) == calls
+def rows(path: Path) -> list[dict[str, str]]:
+    with path.open(newline="", encoding="utf-8") as file:
+        return list(csv.DictReader(file))
 
 
-def test_a_step_without_a_reliable_alignment_hands_nothing_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    use_engine(monkeypatch)
-    write_pair(tmp_path)
-    write_cloud(cloud(seed=9), tmp_path / "target.ply")
-    (tmp_path / "p.yaml").write_text(RECIPE.split("  - id: frame")[0])
+def test_pairs_are_made_once_and_handed_on(tmp_path: Path) -> None:
+    (tmp_path / "p.yaml").write_text(RECIPE, encoding="utf-8")
+    write_cloud(PointCloud(np.random.default_rng(0).uniform(-1, 1, (9000, 3)) * [1, 1, 0.01]), tmp_path / "scan.ply")
     recipe = load_pipeline(tmp_path / "p.yaml", [])
     result = run_pipeline(recipe.name, plan(recipe), tmp_path / "out", device="cpu")
-    assert result.exit_code == ExitCode.PARTIAL
-    assert [step.status for step in result.steps] == ["failed", "not run"]
-    assert not (tmp_path / "out" / "lay" / "moved.pcd").exists()
+    assert result.exit_code in (ExitCode.OK, ExitCode.PARTIAL), result.as_dict()
+    (first,) = rows(tmp_path / "out/whole/pairs.csv")
+    assert float(first["voxel"]) == 0.05
+    assert first["scene"].startswith("object/")
+    (second,) = rows(tmp_path / "out/parts/pairs.csv")
+    assert second["scene"] == "file:scan/crop"
+    assert second["source"].endswith(".npy")
+    assert len(rows(tmp_path / "out/frame/results.csv")) == 1
+    settings = json.loads((tmp_path / "out/whole/pairs.json").read_text())["settings"]
+    assert (settings["seed"], settings["kinds"]["scene"]) == (4, 0.0)
+    again = run_pipeline(recipe.name, plan(recipe), tmp_path / "out", device="cpu")
+    assert "3 unchanged" in str(again.summary())
+
+
+def test_defaults_are_those_of_the_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from eqcli.tasks import generate_pairs as module
+
+    asked = []
+
+    def called(request: module.PairGeneration, report: object) -> GeneratedPairs:
+        asked.append(request)
+        return GeneratedPairs(request.output, (0.5,), ("object/crop",), [])
+
+    monkeypatch.setattr(module, "generate_pairs", called)
+    (tmp_path / "p.yaml").write_text("task: pipeline\nname: p\nsteps:\n  - {id: a, task: generate-pairs}\n")
+    recipe = load_pipeline(tmp_path / "p.yaml", [])
+    run_pipeline(recipe.name, plan(recipe), tmp_path / "out", device="cpu")
+    assert asked == [module.PairGeneration(tmp_path / "out/a", overwrite=True)]
 
 
 @pytest.mark.parametrize(
     ("changed", "message"),
     [
-        ("source: source.ply, target: target.ply, pairs: pairs.csv", "either a source"),
-        ("source: source.ply", "belong together"),
-        ("source: source.ply, target: target.ply, pose_graph: true", "needs pairs"),
-        ("pairs: pairs.csv, merged: all.ply", "set pose_graph"),
-        ("source: source.ply, target: target.ply, method: pare-net", "needs a model"),
-        ("source: source.ply, target: target.ply, refinement: gicp", "refine"),
+        ("overlap: [0.3, 0.1]", "overlap"),
+        ("overlap: [0.3, 1.0]", "overlap"),
+        ("noise: [-1, 0]", "noise"),
+        ("kinds: {file: 1}", "file"),
+        ("shapes: s.ply, voxel: 0.1", "made shapes"),
+        ("ending: .las", "ending"),
+        ("kinds: {object: 0, scene: 0, outdoor: 0}", "above 0"),
+        ("views: {crop: 0, sight: 0}", "above 0"),
     ],
 )
-def test_a_step_that_contradicts_itself_is_refused(tmp_path: Path, changed: str, message: str) -> None:
-    write_pair(tmp_path)
-    (tmp_path / "pairs.csv").write_text("source,target\n")
-    text = f"task: pipeline\nname: q\nsteps:\n  - id: lay\n    task: register\n    with: {{{changed}}}\n"
-    (tmp_path / "q.yaml").write_text(text)
+def test_a_step_that_cannot_be_is_refused(tmp_path: Path, changed: str, message: str) -> None:
+    (tmp_path / "s.ply").touch()
+    text = f"task: pipeline\nname: q\nsteps:\n  - id: a\n    task: generate-pairs\n    with: {{{changed}}}\n"
+    (tmp_path / "q.yaml").write_text(text, encoding="utf-8")
     with pytest.raises(ErrorGroup) as raised:
         load_pipeline(tmp_path / "q.yaml", [])
-    assert message in str([(error.message, error.hint) for error in raised.value.errors])
+    assert message in str([(str(e), e.hint) for e in raised.value.errors])
