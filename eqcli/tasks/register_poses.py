@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 POSES_TEXT, POSES = "poses.txt", "poses.json"
 
-FLOOR = 0.5
+FLOOR = 0.2
 """Voxels by which a motion may be off beside its covariance, which knows of noise and not of how surfaces are cut."""
 
 

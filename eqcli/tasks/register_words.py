@@ -58,7 +58,7 @@ def deviation_facts(covariance: FloatArray, points: FloatArray) -> dict[str, Any
 
 def motion_rows(facts: Mapping[str, Any], units: str) -> list[tuple[str, str]]:
     """Angle, axis, translation and matrix for people."""
-    matrix = np.array(facts["matrix"])
+    matrix = np.round(np.array(facts["matrix"]), 12) + 0.0  # Without -0 and what rounding leaves of zero.
     return [
         ("rotation", f"{facts['angle']:.4f} degrees about ({vector(facts['axis'], 5)})"),
         ("translation", f"({vector(facts['translation'], 6)}){units}"),

@@ -98,9 +98,9 @@ def test_clouds_without_a_reliable_pair_are_failures(tmp_path: Path) -> None:
     assert "matrix" not in json.loads((tmp_path / POSES).read_text())["clouds"][2]
 
 
-def test_half_a_voxel_is_forgiven_and_more_is_not(tmp_path: Path) -> None:
+def test_half_a_voxel_is_forgiven_and_four_are_not(tmp_path: Path) -> None:
     truth, pairs = poses(), [(1, 0), (2, 1), (0, 2), (3, 2), (1, 3), (3, 0)]
-    for voxels, fits in ((0.5, True), (8.0, False)):
+    for voxels, fits in ((0.5, True), (4.0, False)):
         off = np.eye(4)
         off[0, 3] = voxels * 0.02
         records = [record(tmp_path, truth, *pair, off=off if pair == (3, 0) else None) for pair in pairs]
