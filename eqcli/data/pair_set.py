@@ -35,7 +35,7 @@ class PairSet:
     generated
         How many of them an epoch has.
     voxel
-        Of the clouds of files, in their unit; None takes it from their spacing.
+        Of the clouds of files, in their unit; None takes what their list states, or else their spacing.
     max_points
         Clouds of files with more voxels are cut down to the neighbourhood of one of their points.
     seed
@@ -66,7 +66,7 @@ class PairSet:
 
         source, target = (cleaned(read_cloud(path)).points for path in (pair.source, pair.target))
         assert pair.truth is not None
-        voxel = self.voxel or automatic_voxel(torch.from_numpy(source), torch.from_numpy(target))
+        voxel = self.voxel or pair.voxel or automatic_voxel(torch.from_numpy(source), torch.from_numpy(target))
         source, target = (self._cut(points, voxel, random) for points in (source, target))
         return pair_batch(source, target, voxel, settings, pair.truth)
 

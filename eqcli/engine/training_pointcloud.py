@@ -13,7 +13,7 @@ from eqcli.data.batches import Budget
 from eqcli.data.pair_batches import PyramidSettings
 from eqcli.data.pair_set import PairLoader
 from eqcli.engine.device import PRECISIONS
-from eqcli.geometry.rotations import angle_between
+from eqcli.geometry.motions import rotation_error
 from eqcli.models.pointcloud.build import make_registration_network
 
 if TYPE_CHECKING:
@@ -74,7 +74,7 @@ def match_figures(matched: MatchedPoints, rotation: Tensor, translation: Tensor,
     shifts = target[:TRIED] - torch.einsum("mij,mj->mi", turns, source[:TRIED])
     moved = torch.einsum("hij,mj->hmi", turns, source) + shifts.unsqueeze(1)
     best = int(((moved - target).norm(dim=2) < radius).sum(1).argmax())
-    error = float(torch.rad2deg(angle_between(turns[best], rotation)))
+    error = float(rotation_error(turns[best].double(), rotation.double()))
     return {
         "matches": float(len(index)),
         "inlier_ratio": float(inliers.double().mean()),

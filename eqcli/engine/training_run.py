@@ -19,7 +19,14 @@ FREE = ("training.workers", "training.checkpoint.every_minutes", "training.logge
 LENGTHS = ("training.max_epochs", "training.max_minutes")
 """Settings that may grow on resume."""
 
-INPUTS = ("data.train", "data.valid", "data.test", "data.generated.proteins")
+INPUTS = (
+    "data.train",
+    "data.valid",
+    "data.test",
+    "data.generated.proteins",
+    "data.generated.files",
+    "data.generated.valid_files",
+)
 """Files that may move between start and resume, but not change."""
 
 

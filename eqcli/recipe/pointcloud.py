@@ -88,7 +88,10 @@ class PairsSection(Section):
     valid: Sources | None = Field(None, description="Validation pairs; generated ones if absent.")
     test: Sources | None = Field(None, description="Test pairs.")
     voxel: float | None = Field(
-        None, gt=0, description="Edge of the finest voxels, in the unit of the clouds; by default from their spacing."
+        None,
+        gt=0,
+        description="Edge of the finest voxels, in the unit of the clouds; by default what "
+        "the list of pairs states, or else from their spacing.",
     )
     max_points: int = Field(30000, ge=100, description="Voxels of a cloud at most; larger clouds are cut down.")
     generated: GeneratedPairs | None = Field(None, description="Pairs that are made while training goes on.")

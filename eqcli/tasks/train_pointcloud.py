@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Iterable, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -47,11 +49,12 @@ def prepare_pairs(
     from eqcli.engine.provenance import provenance
     from eqcli.engine.training_pointcloud import TrainableRegistration
 
-    inputs = [{"path": path, "sha256": sha256(path)} for path in sources(recipe)]
     if resuming and folder.provenance.is_file():
+        inputs = fingerprints(recipe)
         _refuse_changed(inputs, json.loads(folder.provenance.read_text(encoding="utf-8"))["data"])
         return TrainableRegistration(recipe, make_pairs(recipe, inputs)[0])
     try:
+        inputs = fingerprints(recipe)
         prepared, failures = make_pairs(recipe, inputs)
         describe_pairs(recipe, prepared, failures, report).tell(report)
     except EqcliError:
@@ -61,22 +64,35 @@ def prepare_pairs(
     return TrainableRegistration(recipe, prepared)
 
 
+def fingerprints(recipe: PointCloudRecipe) -> list[dict[str, str]]:
+    """Path and digest of what a recipe names, and for tables of pairs a digest of what they list, too."""
+    data, generated = recipe.data, recipe.data.generated
+    entries: dict[str, dict[str, str]] = {}
+    for path in [path for name in PARTS for path in named(getattr(data, name))]:
+        entries[path] = {"path": path, "sha256": sha256(path)} | ({} if Path(path).is_dir() else _listed(path))
+    if generated is not None:
+        for path in [*named(generated.files), *named(generated.valid_files)]:
+            entries.setdefault(path, {"path": path, "sha256": sha256(path)})
+    return list(entries.values())
+
+
+def _listed(table: str) -> dict[str, str]:
+    """A digest of the clouds and motions of a table, whatever their names."""
+    digest = hashlib.sha256()
+    for pair in _pairs_of([table], []):
+        assert pair.truth is not None
+        digest.update(f"{sha256(pair.source)} {sha256(pair.target)} {pair.truth.tolist()} {pair.voxel}\n".encode())
+    return {"clouds": digest.hexdigest()}
+
+
 def _refuse_changed(now: Sequence[dict[str, str]], then: Sequence[dict[str, str]]) -> None:
-    before = {entry["path"]: entry["sha256"] for entry in then}
-    for entry in now:
-        if before.get(entry["path"]) != entry["sha256"]:
+    """Files may have moved: the recipe stands for their order."""
+    for number, entry in enumerate(now):
+        before = then[number] if number < len(then) else {}
+        if any(entry[key] != before.get(key) for key in entry if key != "path"):
             raise InputError(
                 "the data changed since the run began", Where(entry["path"]), "Start again with --overwrite."
             )
-
-
-def sources(recipe: PointCloudRecipe) -> list[str]:
-    """Files and folders that a recipe names."""
-    data, generated = recipe.data, recipe.data.generated
-    every = [path for name in PARTS for path in named(getattr(data, name))]
-    if generated is not None:
-        every += [*named(generated.files), *named(generated.valid_files)]
-    return list(dict.fromkeys(every))
 
 
 def make_pairs(recipe: PointCloudRecipe, inputs: list[dict[str, str]]) -> tuple[PreparedSets[PairSet], list[Failure]]:
@@ -88,11 +104,13 @@ def make_pairs(recipe: PointCloudRecipe, inputs: list[dict[str, str]]) -> tuple[
     failures: list[Failure] = []
     parts: dict[str, PairSet] = {}
     for number, name in enumerate(PARTS):
+        earlier = len(failures)
         pairs = _pairs_of(named(getattr(data, name)), failures)
         source = _generator(data.generated, name, recipe.seed)
         count = getattr(data.generated, "pairs" if name == "train" else "valid") if source is not None else 0
         if getattr(data, name) is not None and not pairs:
-            first = f"The first that were left out: {failures[0].reason}" if failures else ""
+            own = failures[earlier:]
+            first = f"The first of {len(own)} that were left out: {own[0].item}: {own[0].reason}" if own else ""
             raise InputError(f"no {name} pairs with a known motion are left", Where(key=f"data.{name}"), first)
         if pairs or count:
             parts[name] = PairSet(
@@ -111,7 +129,7 @@ def _pairs_of(paths: Iterable[str], failures: list[Failure]) -> list[CloudPair]:
             if isinstance(item, Failure):
                 failures.append(item)
             elif item.truth is None:
-                failures.append(Failure(item.name, "its true motion is not known"))
+                failures.append(Failure(item.name, "its true motion is not known", Where(path)))
             else:
                 found.append(item)
     return found
