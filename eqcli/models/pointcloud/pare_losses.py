@@ -70,6 +70,25 @@ def patch_loss(
     return found
 
 
+def points_loss(first: Tensor, second: Tensor, points: Tensor, matches: Tensor, apart: float) -> Tensor:
+    """Contrast of features `[n, F]` and `[m, F]` over whole clouds: each match against all the others.
+
+    Parameters
+    ----------
+    points
+        `[m, 3]`, of the second cloud; matches whose points there are nearer than `apart` are no rivals.
+    matches
+        `[2, M]`.
+    """
+    if matches.shape[1] < 2:
+        return first.sum() * 0.0
+    logits = first[matches[0]] @ second[matches[1]].T
+    at = points[matches[1]]
+    rivals = torch.cdist(at, at) >= apart
+    logits = logits.masked_fill(~rivals & ~torch.eye(len(at), dtype=torch.bool, device=at.device), -1e9)
+    return -(logits.log_softmax(1).diagonal().mean() + logits.log_softmax(0).diagonal().mean()) / 2
+
+
 def rotation_loss(first: Tensor, second: Tensor, rotation: Tensor, matches: Tensor, apart: Tensor) -> Tensor:
     """Contrast of unit-norm vector features, the first turned by the true rotation.
 

@@ -105,15 +105,35 @@ def point_matches(
     columns = likelihood >= _kth_largest(likelihood, candidates, 1)
     chosen = rows & columns & (likelihood > max(least, FEWEST_SCORES))
     s, i, j = chosen.nonzero(as_tuple=True)
-    value, a, b = likelihood[s, i, j], first[s, i], second[s, j]
-    order = value.argsort(descending=True, stable=True)
-    key = a[order] * (int(second.max()) + 1 if second.numel() else 1) + b[order]
-    unique, place = key.unique(return_inverse=True)
-    # The first of equal keys is the likeliest: later ones are written before it.
-    where = torch.full((len(unique),), len(key), dtype=torch.long, device=key.device)
-    where.scatter_reduce_(0, place, torch.arange(len(key), device=key.device), "amin")
+    index = torch.stack([first[s, i], second[s, j]], dim=1)
+    return unique_matches(index, likelihood[s, i, j], int(second.max()) + 1 if second.numel() else 1)
+
+
+def cloud_matches(first: Tensor, second: Tensor) -> tuple[Tensor, Tensor]:
+    """Points of whole clouds, features `[n, F]` and `[m, F]`, each the other's likeliest: `[M, 2]` and the likelihood.
+
+    The likelihood is the product of the softmaxes over either cloud; the highest come first.
+    """
+    logits = first @ second.T
+    likelihood = (logits.log_softmax(1) + logits.log_softmax(0)).exp()
+    best = logits.argmax(1)
+    own = torch.arange(len(first), device=first.device)
+    mutual = logits.argmax(0)[best] == own
+    return unique_matches(torch.stack([own, best], dim=1)[mutual], likelihood[own, best][mutual], len(second))
+
+
+def unique_matches(index: Tensor, likelihood: Tensor, count: int) -> tuple[Tensor, Tensor]:
+    """Matches `[M, 2]` without repetitions, with the highest of their likelihoods, the highest first.
+
+    `count` is the number of points of the second cloud.
+    """
+    order = likelihood.argsort(descending=True, stable=True)
+    unique, place = (index[order, 0] * count + index[order, 1]).unique(return_inverse=True)
+    # The first of equal ones is the likeliest.
+    where = torch.full((len(unique),), len(order), dtype=torch.long, device=index.device)
+    where.scatter_reduce_(0, place, torch.arange(len(order), device=index.device), "amin")
     kept = order[where.sort().values]
-    return torch.stack([a[kept], b[kept]], dim=1), value[kept]
+    return index[kept], likelihood[kept]
 
 
 def _kth_largest(values: Tensor, k: int, dim: int) -> Tensor:

@@ -12,14 +12,23 @@ from eqcli.graph.points.pyramid import Pyramid
 from eqcli.models.pointcloud.base import Described, MatchedPoints, RegistrationNetwork
 from eqcli.models.pointcloud.configs.pare_net import PareNetConfig
 from eqcli.models.pointcloud.pare_encoder import HISTOGRAM, PareEncoder
-from eqcli.models.pointcloud.pare_losses import circle_loss, hypothesis_loss, patch_loss, rotation_loss, unit_norm
+from eqcli.models.pointcloud.pare_losses import (
+    circle_loss,
+    hypothesis_loss,
+    patch_loss,
+    points_loss,
+    rotation_loss,
+    unit_norm,
+)
 from eqcli.models.pointcloud.pare_matching import (
     best_pairs,
+    cloud_matches,
     match_rotations,
     patch_log_likelihood,
     patches,
     point_matches,
     superpoint_scores,
+    unique_matches,
 )
 from eqcli.nn.geometric_attention import GeometricTransformer
 from eqcli.nn.vector_neurons import InvariantHead, VectorLinear
@@ -32,6 +41,12 @@ SHARPNESS = 10.0
 
 HISTOGRAM_WEIGHT = 3.0
 """Roots of shares are small numbers beside the invariants of vectors of length 1."""
+
+PATCH_WEIGHT = 5.0
+"""The same holds for means of unit features."""
+
+COMPARED = 256
+"""True matches whose features compete over whole clouds, at most."""
 
 CONTRASTED = 512
 """Pairs of points that vector features are contrasted for, at most, of either kind."""
@@ -70,7 +85,7 @@ class PareNet(RegistrationNetwork):
         self.open_head = nn.Linear(config.features, 1)
         settings = config.transformer
         self.transformer = GeometricTransformer(
-            InvariantHead.size(coarse) + known,
+            InvariantHead.size(coarse) + known + config.features,
             settings.channels,
             settings.heads,
             settings.blocks,
@@ -93,8 +108,10 @@ class PareNet(RegistrationNetwork):
             "decoder": unit_norm(self.decoder_vectors(decoded)),
         }
         fine = _beside(self.fine_invariants(decoded), cloud.fine.histograms)
-        features = torch.nn.functional.normalize(self.fine_head(fine), dim=1) * (0.5 * self.sharpness).exp()
-        return features, vectors, _beside(self.coarse_invariants(encoded[-1]), cloud.coarse.histograms)
+        unit = torch.nn.functional.normalize(self.fine_head(fine), dim=1)
+        coarse = _beside(self.coarse_invariants(encoded[-1]), cloud.coarse.histograms)
+        coarse = torch.cat([coarse, PATCH_WEIGHT * patch_means(unit, cloud)], dim=1)
+        return unit * (0.5 * self.sharpness).exp(), vectors, coarse
 
     def _sides(self, batch: PairBatch) -> list[tuple[Side, Side]]:
         """Source and target of each pair. Superpoints of the two know of each other."""
@@ -129,12 +146,13 @@ class PareNet(RegistrationNetwork):
 
     def losses(self, batch: PairBatch) -> dict[str, Tensor]:
         assert batch.truth is not None
-        terms: dict[str, list[Tensor]] = {"coarse": [], "fine": [], "rotation": [], "hypothesis": []}
+        terms: dict[str, list[Tensor]] = {name: [] for name in ("coarse", "fine", "points", "rotation", "hypothesis")}
         for sides, truth in zip(self._sides(batch), split_truth(batch), strict=True):
             overlaps = truth.overlaps.new_zeros(len(sides[0].centres), len(sides[1].centres))
             overlaps[truth.superpoints[0], truth.superpoints[1]] = truth.overlaps
             terms["coarse"].append(circle_loss(sides[0].superpoints, sides[1].superpoints, overlaps))
             terms["fine"].append(self._patch_loss(sides, truth))
+            terms["points"].append(self._points_loss(sides, truth))
             for name, term in zip(("rotation", "hypothesis"), self._vector_losses(sides, truth), strict=True):
                 terms[name].append(term)
         means = {name: torch.stack(values).mean() for name, values in terms.items()}
@@ -152,6 +170,11 @@ class PareNet(RegistrationNetwork):
         features = tuple(side.features[i] for side, i in zip(sides, index, strict=True))
         open_ = tuple(side.open[i] for side, i in zip(sides, index, strict=True))
         return patch_loss(features, open_, real, distance, self.config.match_radius)  # type: ignore[arg-type]
+
+    def _points_loss(self, sides: tuple[Side, Side], truth: PairTruth) -> Tensor:
+        matches = evenly(truth.matches, COMPARED)
+        first, second = sides
+        return points_loss(first.features, second.features, second.points, matches, self.config.apart_radius)
 
     def _vector_losses(self, sides: tuple[Side, Side], truth: PairTruth) -> tuple[Tensor, Tensor]:
         """Contrast and hypotheses, means over encoded and decoded vectors."""
@@ -181,16 +204,34 @@ class PareNet(RegistrationNetwork):
     def _match(self, sides: tuple[Side, Side]) -> MatchedPoints:
         config = self.config
         pairs = best_pairs(superpoint_scores(sides[0].superpoints, sides[1].superpoints), config.superpoint_matches)
+        found = []
+        if config.matching in ("patches", "both"):
+            found.append(self._within_patches(sides, pairs))
+        if config.matching in ("clouds", "both"):
+            found.append(cloud_matches(sides[0].features, sides[1].features))
+        index, confidence = unique_matches(
+            torch.cat([one for one, _ in found]), torch.cat([value for _, value in found]), len(sides[1].points)
+        )
+        kind = "encoded" if config.hypothesis_features == "encoder" else "decoded"
+        vectors = [getattr(side, kind) for side in sides]
+        rotations = match_rotations(vectors[0][index[:, 0]], vectors[1][index[:, 1]])
+        described = [Described(s.points, s.features, v) for s, v in zip(sides, vectors, strict=True)]
+        return MatchedPoints(described[0], described[1], index, confidence, rotations, pairs)
+
+    def _within_patches(self, sides: tuple[Side, Side], pairs: Tensor) -> tuple[Tensor, Tensor]:
+        """Matches within pairs of patches `[S, 2]` and their likelihood."""
         index, real = self._patches(sides, pairs)
         features = [side.features[i] for side, i in zip(sides, index, strict=True)]
         open_ = [side.open[i] for side, i in zip(sides, index, strict=True)]
         likelihood = patch_log_likelihood(features[0], features[1], *real, open_[0], open_[1]).exp()
-        found, confidence = point_matches(likelihood, *index, config.candidates, config.confidence)
-        kind = "encoded" if config.hypothesis_features == "encoder" else "decoded"
-        vectors = [getattr(side, kind) for side in sides]
-        rotations = match_rotations(vectors[0][found[:, 0]], vectors[1][found[:, 1]])
-        described = [Described(s.points, s.features, v) for s, v in zip(sides, vectors, strict=True)]
-        return MatchedPoints(described[0], described[1], found, confidence, rotations, pairs)
+        return point_matches(likelihood, *index, self.config.candidates, self.config.confidence)
+
+
+def patch_means(features: Tensor, cloud: Pyramid) -> Tensor:
+    """Mean features of the fine points of each superpoint's patch, `[S, F]`; zero where a patch is empty."""
+    sums = features.new_zeros(len(cloud.coarse.points), features.shape[1]).index_add(0, cloud.patch, features)
+    counts = torch.bincount(cloud.patch, minlength=len(sums)).clamp(min=1)
+    return sums / counts.unsqueeze(1)
 
 
 def _beside(invariants: Tensor, histograms: Tensor | None) -> Tensor:

@@ -18,6 +18,12 @@ class PareWeights(PointCloudSection):
 
     coarse: float = Field(1.0, ge=0, description="Circle loss of superpoints, weighted by the overlap of patches.")
     fine: float = Field(1.0, ge=0, description="Likelihood of the true matches of points within patches.")
+    points: float = Field(
+        0.0,
+        ge=0,
+        description="Contrast of the features of true matches over the whole cloud. Not in the published loss, which "
+        "tells points apart within a patch alone.",
+    )
     rotation: float = Field(1.0, ge=0, description="Contrast of vector features that the true rotation has turned.")
     hypothesis: float = Field(
         0.0,
@@ -85,6 +91,11 @@ class PareNetConfig(PointCloudSection):
     )
     superpoint_matches: int = Field(256, ge=1, le=8192, description="Pairs of superpoints whose patches are matched.")
     patch: int = Field(64, ge=1, le=1024, description="Points of a patch at most: those nearest to its superpoint.")
+    matching: Literal["patches", "clouds", "both"] = Field(
+        "patches",
+        description="Which points are compared when clouds are registered: those of the likeliest pairs of patches, as "
+        "published, all of one cloud with all of the other, or both.",
+    )
     confidence: float = Field(0.05, ge=0, lt=1, description="Matches less likely than this are dropped.")
     candidates: int = Field(3, ge=1, le=16, description="Matches of a point within a pair of patches at most.")
     match_radius: float = Field(2.0, gt=0, description="Voxels; points nearer than this in the true pose match.")
