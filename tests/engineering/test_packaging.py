@@ -39,6 +39,7 @@ NEEDS_DATA = {
         if path.parent.name == "generators" and not path.name.endswith(("intermetallics.yaml", "small-molecules.yaml"))
     },
     **{path.name: ["data.train=data"] for path in RECIPES if path.parent.name == "docking"},
+    "pare-net-published.yaml": ["data.train=data", "data.valid=data"],
     "dock-library.yaml": ["vars.complexes=data", "vars.receptor=README.md", "vars.library=README.md"],
 }
 """Recipes whose data are not shipped, and overrides that stand in for the user's."""
