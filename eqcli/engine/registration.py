@@ -13,12 +13,12 @@ import torch
 
 from eqcli.engine.registration_ambiguity import alternatives, free_directions, told_alike, told_flat, told_free
 from eqcli.engine.registration_candidates import Candidate
-from eqcli.engine.registration_evidence import Evidence, gathered, grounds
+from eqcli.engine.registration_evidence import Evidence, doubts, gathered, grounds
 from eqcli.engine.registration_features import Features, FpfhFeatures
 from eqcli.engine.registration_fine import finest, undetermined
 from eqcli.engine.registration_input import Cloud, points_of
 from eqcli.engine.registration_result import Registered, no_matches
-from eqcli.engine.registration_search import Run, doubted, features_of, refined_start, searched, with_runner_up
+from eqcli.engine.registration_search import Run, features_of, refined_start, searched, with_runner_up
 from eqcli.engine.registration_settings import RegistrationSettings
 from eqcli.engine.registration_view import View
 from eqcli.geometry.motions import Motion
@@ -72,17 +72,19 @@ def register_clouds(
 
 def _finished(run: Run, view: View, found: list[Candidate], flat: str | None) -> Registered:
     """The result of the best candidate."""
-    best, reasons = found[0], list(doubted(found))
-    with run.timed("ambiguities"):
-        free = told_free(free_directions(view, best)) if not reasons or _covering(best.evidence) else None
-        others = alternatives(best, found[1:]) if not reasons else []
+    best = found[0]
     with run.timed("refine"):
         motion, covariance = finest(run.source, run.target, view, best.motion, run.settings)
+    evidence = _of_the_last(run, view, found, motion)
+    reasons = list(doubts(evidence, by_matches=best.matches is not None))
+    with run.timed("ambiguities"):
+        free = told_free(free_directions(view, best)) if not reasons or _covering(evidence) else None
+        others = alternatives(best, found[1:]) if not reasons else []
     open_ways = tuple(told for told in (flat or free, told_alike(others)) if told)
     if flat or free:
         reasons.append(open_ways[0])
         covariance = undetermined()
-    evidence = replace(with_runner_up(found), reasons=tuple(reasons) or grounds(best.evidence))
+    evidence = replace(evidence, reasons=tuple(reasons) or grounds(evidence))
     matches = best.matches if best.matches is not None else no_matches()
     return Registered(
         motion=motion,
@@ -98,6 +100,13 @@ def _finished(run: Run, view: View, found: list[Candidate], flat: str | None) ->
         solver=best.solver,
         refinement=run.settings.refinement,
     )
+
+
+def _of_the_last(run: Run, view: View, found: list[Candidate], motion: Motion) -> Evidence:
+    """The evidence for the motion that is given back, which the last refinement has changed a little."""
+    evidence = gathered(motion, view.contact(motion), found[0].matches, view, run.spacings[1])
+    known = with_runner_up(found)
+    return replace(evidence, runner_up=known.runner_up, hypotheses=known.hypotheses)
 
 
 def _covering(evidence: Evidence) -> bool:

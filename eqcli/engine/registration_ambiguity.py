@@ -23,7 +23,7 @@ KEPT = 0.9
 ALIKE_SURFACE = 0.9
 """Of the overlap and the agreement of the best motion, what another one that fits alike reaches."""
 
-ALIKE_SCORE = 0.5
+ALIKE_SCORE = 0.3
 """Of the score of the best motion, the same."""
 
 FLAT = 0.5

@@ -38,8 +38,8 @@ LEAST_OVERLAP = 0.05
 DEVIATIONS = 5.0
 """Standard deviations by which inliers must exceed what random pairing of the same points gives."""
 
-MOST_RUNNER_UP = 0.8
-"""Support of the best different motion, as a share of the best, beyond which neither is believed."""
+MOST_RUNNER_UP = 0.65
+"""Score of the best different motion, as a share of the best, beyond which neither is believed."""
 
 
 @dataclass(frozen=True)
@@ -73,7 +73,7 @@ class Evidence:
     threshold
         Of the inliers.
     runner_up
-        Score of the best different motion (inliers times agreement) as a share of this one's.
+        Score of the best different motion (inliers times agreement times support) as a share of this one's.
     hypotheses
         Candidate motions that were scored.
     reasons
@@ -99,8 +99,12 @@ class Evidence:
 
     @property
     def score(self) -> float:
-        """By which motions are compared: inliers on surfaces that fit."""
-        return self.inliers * self.agreement
+        """By which motions are compared: inliers, on surfaces that fit, where most other matches agree as well.
+
+        The share of agreeing matches counts, since a symmetric surface may have more of itself in common with its
+        mirror image than two scans of it have with one another.
+        """
+        return self.inliers * self.agreement * self.least_support
 
 
 def gathered(motion: Motion, contact: Contact, matches: Matches | None, view: View, spacing: float) -> Evidence:
@@ -194,7 +198,7 @@ def _match_doubts(evidence: Evidence) -> list[str]:
             f"{evidence.least_support:.0%} (at least {LEAST_SUPPORT:.0%})"
         )
     if evidence.runner_up > MOST_RUNNER_UP:
-        found.append(f"a different motion has {evidence.runner_up:.0%} of the support of the best")
+        found.append(f"a different motion has {evidence.runner_up:.0%} of the score of the best")
     return found
 
 
