@@ -12,7 +12,7 @@ from typing import Any
 
 import eqcli
 
-PACKAGES = ("torch", "torch-geometric", "lightning", "numpy", "ase", "vesin", "h5py", "safetensors")
+PACKAGES = ("torch", "torch-geometric", "lightning", "numpy", "ase", "vesin", "h5py", "safetensors", "small-gicp")
 
 
 def provenance() -> dict[str, Any]:
