@@ -45,6 +45,8 @@ class PareFeatures:
         if hypothesis_features is not None:
             network.config = network.config.model_copy(update={"hypothesis_features": hypothesis_features})
         self.network = network.eval()
+        self.threshold = float(network.config.inlier_radius) / 2.0
+        """Voxels within which a solver counts a match: the matched points are the means of wider voxels than those."""
         self.most_points = most_points
 
     @torch.no_grad()

@@ -66,12 +66,16 @@ def candidates(
     solver: str,
     settings: RegistrationSettings,
     *,
+    threshold: float,
     spacing: float,
     generator: torch.Generator,
     start: Motion | None = None,
 ) -> list[Candidate]:
-    """Motions that explain matches, different ones, best first; empty where the matches have none in common."""
-    proposals, tried = proposed(matches, solver, settings, settings.threshold * view.voxel, generator)
+    """Motions that explain matches, different ones, best first; empty where the matches have none in common.
+
+    `threshold` is that of the solver, in voxels.
+    """
+    proposals, tried = proposed(matches, solver, settings, threshold * view.voxel, generator)
     proposals = proposals[: settings.hypotheses]
     if start is not None:
         proposals.insert(0, Proposal(start, 0, "start"))

@@ -53,7 +53,7 @@ class FpfhFeatures:
     ) -> tuple[Matches, dict[str, Any]]:
         """Mutual nearest histograms; indices count the voxels of each cloud. `generator` is not used."""
         first, second = thinned(torch.from_numpy(source), voxel), thinned(torch.from_numpy(target), voxel)
-        index, _ = mutual_matches(self._described(first, voxel), self._described(second, voxel))
+        index, _ = mutual_matches(self._described(first, voxel), self._described(second, voxel), measure="hellinger")
         return Matches.of(first, second, index=index), {}
 
     def _described(self, points: Tensor, voxel: float) -> Tensor:

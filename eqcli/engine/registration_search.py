@@ -113,6 +113,7 @@ def _found_by(run: Run, view: View, method: str, kind: Features, start: Motion |
                 method,
                 solver,
                 run.settings,
+                threshold=getattr(kind, "threshold", run.settings.threshold),
                 spacing=run.spacings[1],
                 generator=generator,
                 start=None if found else start,
