@@ -77,13 +77,13 @@ class GeometricAttention(nn.Module):
     def __init__(self, channels: int, heads: int, *, geometry: bool) -> None:
         super().__init__()
         self.heads = heads
-        self.query, self.key, self.value, self.join = (nn.Linear(channels, channels) for _ in range(4))
+        self.query, self.key, self.value = (nn.Linear(channels, channels) for _ in range(3))
+        self.join = nn.Linear(channels, channels)
         self.pair = nn.Linear(channels, channels, bias=False) if geometry else None
         self.first_norm, self.second_norm = nn.LayerNorm(channels), nn.LayerNorm(channels)
-        self.forward_net = nn.Sequential(
-            nn.Linear(channels, 2 * channels), nn.ReLU(), nn.Linear(2 * channels, channels)
-        )
-        for layer in (self.join, self.forward_net[-1]):
+        last = nn.Linear(2 * channels, channels)
+        self.forward_net = nn.Sequential(nn.Linear(channels, 2 * channels), nn.ReLU(), last)
+        for layer in (self.join, last):
             nn.init.zeros_(layer.weight)
             nn.init.zeros_(layer.bias)
 
