@@ -6,20 +6,14 @@ ligand file, from 0), `protein`, `cofactors`, `copies` and `year`; others are ig
 
 from __future__ import annotations
 
-import csv
-import gzip
-import zlib
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from eqcli.data.complex_files import ComplexFiles, Found
+from eqcli.data.listed import Columns, listed
 from eqcli.errors import Failure, InputError, Where
-from eqcli.io.text import open_text
-from eqcli.names import did_you_mean
 
-REQUIRED = ("receptor", "ligand")
-OPTIONAL = ("name", "frame", "protein", "cofactors", "copies", "year")
+COLUMNS = Columns(required=("receptor", "ligand"), optional=("name", "frame", "protein", "cofactors", "copies", "year"))
 
 
 def complexes_of_table(path: Path) -> Found:
@@ -27,35 +21,7 @@ def complexes_of_table(path: Path) -> Found:
 
     Raises InputError where the table is damaged or lacks a column.
     """
-    seen: dict[str, int] = {}
-    for line, row in _rows(path):
-        where = Where(path, line=line)
-        try:
-            found = _complex(path, row, where)
-            if (first := seen.setdefault(found.name, line)) != line:
-                raise InputError(f"the name '{found.name}' stands in line {first} too", where, "Names must differ.")
-            yield found
-        except InputError as error:
-            yield Failure.of(row["name"] or f"line {line}", error)
-
-
-def _rows(path: Path) -> Iterator[tuple[int, dict[str, str]]]:
-    """Line and columns of each row that is not blank."""
-    try:
-        with open_text(path) as file:
-            reader = csv.DictReader(file, restval="", restkey="")
-            header = [(name or "").strip() for name in reader.fieldnames or []]
-            for column in REQUIRED:
-                if column not in header:
-                    hint = did_you_mean(column, header, "columns here") if header else "The table is empty."
-                    raise InputError(f"the table has no column '{column}'", Where(path, line=1), hint)
-            reader.fieldnames = header
-            for row in reader:
-                kept = {name: (row.get(name) or "").strip() for name in (*REQUIRED, *OPTIONAL)}
-                if any(kept.values()):
-                    yield reader.line_num, kept
-    except (csv.Error, EOFError, zlib.error, gzip.BadGzipFile) as error:
-        raise InputError(f"this table is damaged: {error}", Where(path)) from error
+    return listed(path, COLUMNS, _complex)
 
 
 def _complex(path: Path, row: dict[str, str], where: Where) -> ComplexFiles:

@@ -7,63 +7,32 @@ The columns are `source` and `target`, and perhaps `name`, `transform`, `overlap
 
 from __future__ import annotations
 
-import csv
-import gzip
-import zlib
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 
+from eqcli.data.listed import Columns, listed
 from eqcli.data.pair_files import CloudPair, Floats, Found, read_motions, read_numbers, rigid
-from eqcli.errors import EqcliError, Failure, InputError, Where
-from eqcli.io.text import is_text, not_text, open_text, read_text
-from eqcli.names import did_you_mean
+from eqcli.errors import InputError, Where
+from eqcli.io.text import read_text
 
-REQUIRED = ("source", "target")
-OPTIONAL = ("name", "transform", "overlap", "scene", "symmetry", "information", "voxel")
+COLUMNS = Columns(
+    required=("source", "target"),
+    optional=("name", "transform", "overlap", "scene", "symmetry", "information", "voxel"),
+    text=True,
+)
 
 
 def pairs_of_table(path: Path) -> Found:
     """A pair or a failure per row.
 
-    Raises InputError where the table is damaged or lacks a column.
+    Raises InputError where the table is damaged, is not UTF-8 or lacks a column.
     """
-    seen: dict[str, int] = {}
-    for line, row in _rows(path):
-        where = Where(path, line=line)
-        try:
-            pair = _pair(path, row, where)
-            if (first := seen.setdefault(pair.name, line)) != line:
-                raise InputError(f"the name '{pair.name}' stands in line {first} too", where, "Names must differ.")
-            yield pair
-        except EqcliError as error:
-            yield Failure.of(row["name"] or f"line {line}", error)
-
-
-def _rows(path: Path) -> Iterator[tuple[int, dict[str, str]]]:
-    """Line and columns of each row that is not blank."""
-    try:
-        with open_text(path) as file:
-            reader = csv.DictReader(file, restval="", restkey="")
-            header = [(name or "").strip() for name in reader.fieldnames or []]
-            for column in REQUIRED:
-                if column not in header:
-                    hint = did_you_mean(column, header, "columns here") if header else "The table is empty."
-                    raise InputError(f"the table has no column '{column}'", Where(path, line=1), hint)
-            reader.fieldnames = header
-            for row in reader:
-                kept = {name: (row.get(name) or "").strip() for name in (*REQUIRED, *OPTIONAL)}
-                if not all(map(is_text, kept.values())):
-                    raise not_text(Where(path, line=reader.line_num))
-                if any(kept.values()):
-                    yield reader.line_num, kept
-    except (csv.Error, EOFError, zlib.error, gzip.BadGzipFile) as error:
-        raise InputError(f"this table is damaged: {error}", Where(path)) from error
+    return listed(path, COLUMNS, _pair)
 
 
 def _pair(path: Path, row: dict[str, str], where: Where) -> CloudPair:
-    source, target = (_cloud(path, row[name], name, where) for name in REQUIRED)
+    source, target = (_cloud(path, row[name], name, where) for name in COLUMNS.required)
     truth = _motions(path, row["transform"], "transform", where)
     if truth is not None and len(truth) != 1:
         raise InputError(f"the transform is one motion, and here are {len(truth)}", where)
