@@ -13,6 +13,7 @@ from torch import Tensor
 
 from eqcli.graph.pair_batch import PairBatch, PairTruth
 from eqcli.graph.points.normals import normals
+from eqcli.graph.points.orientation import away_from_centre
 from eqcli.graph.points.pyramid import Pyramid, pyramid
 from eqcli.models.pointcloud.fpfh import fpfh
 
@@ -25,7 +26,8 @@ Points = NDArray[np.float32] | NDArray[np.float64]
 Integers = NDArray[np.int64]
 
 
-NORMAL_NEIGHBOURS = 20
+NORMAL_NEIGHBOURS, NEIGHBOURS = 16, 50
+"""Points that a normal is fitted to, and that a histogram counts: half the time of as many as the radius holds."""
 
 
 @dataclass(frozen=True)
@@ -55,9 +57,10 @@ def cloud_pyramid(points: Points, voxel: float, settings: PyramidSettings) -> Py
 def _histograms(cloud: Pyramid, radius: float) -> Tensor:
     """Square roots of the shares of point feature histograms, in which distances are Hellinger's."""
     points = cloud.levels[0].points
-    vectors = normals(points, k=NORMAL_NEIGHBOURS, reach=radius).vectors
+    vectors = normals(points, k=NORMAL_NEIGHBOURS, orientation="none").vectors
+    vectors = away_from_centre(points, vectors, radius, limit=NEIGHBOURS)
     # A root is steep at nothing: rounding would show.
-    return (fpfh(points, vectors, radius) / 100.0 + 1e-6).sqrt()
+    return (fpfh(points, vectors, radius, max_neighbours=NEIGHBOURS) / 100.0 + 1e-6).sqrt()
 
 
 def pair_batch(

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 import torch
@@ -20,6 +22,9 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     Floats = NDArray[np.float64]
+
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -79,6 +84,10 @@ class PairSet:
         return points[distance <= np.quantile(distance, self.max_points / filled)]
 
 
+AHEAD = 4
+"""Batches that a thread makes before they are asked for."""
+
+
 class PairLoader:
     """Batches of pairs in the order of `indices`, as often as it is iterated over.
 
@@ -95,20 +104,42 @@ class PairLoader:
         Of the pyramids.
     dtype
         Precision of the tensors.
+    workers
+        Above 0, a thread makes the next batches while one is used; the batches are the same.
     """
 
     def __init__(
-        self, pairs: PairSet, indices: Iterable[Sequence[int]], settings: PyramidSettings, dtype: torch.dtype
+        self,
+        pairs: PairSet,
+        indices: Iterable[Sequence[int]],
+        settings: PyramidSettings,
+        dtype: torch.dtype,
+        *,
+        workers: int = 0,
     ) -> None:
         self.pairs = pairs
         self.indices = indices
         self.settings = settings
         self.dtype = dtype
+        self.workers = workers
 
     def __iter__(self) -> Iterator[PairBatch]:
-        for epoch, rows in self._with_epochs():
-            yield joined_pairs([self.pairs.batch(row, epoch, self.settings) for row in rows]).to(dtype=self.dtype)
+        made = (self._batch(epoch, rows) for epoch, rows in self._with_epochs())
+        return ahead(made, AHEAD) if self.workers else made
+
+    def _batch(self, epoch: int, rows: Sequence[int]) -> PairBatch:
+        return joined_pairs([self.pairs.batch(row, epoch, self.settings) for row in rows]).to(dtype=self.dtype)
 
     def _with_epochs(self) -> Iterator[tuple[int, Sequence[int]]]:
         batches = self.indices
         return batches.with_epochs() if isinstance(batches, BatchStream) else ((0, rows) for rows in batches)
+
+
+def ahead(items: Iterator[T], count: int) -> Iterator[T]:
+    """The same items, up to `count` of them made by a thread before they are asked for."""
+    with ThreadPoolExecutor(max_workers=1) as thread:
+        end = object()
+        waiting = deque(thread.submit(next, items, end) for _ in range(count))
+        while (item := waiting.popleft().result()) is not end:
+            waiting.append(thread.submit(next, items, end))
+            yield item  # type: ignore[misc]

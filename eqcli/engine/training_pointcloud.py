@@ -115,9 +115,11 @@ class TrainableRegistration:
         return None
 
     def batches(self, part: str, indices: Iterable[list[int]], workers: int) -> PairLoader:
-        """Pairs are made in the main process, whatever the number of workers."""
+        """With workers, whatever their number, one thread makes pairs while others are trained on."""
         settings = PyramidSettings.of(self.recipe.model)
-        return PairLoader(self.parts[part], indices, settings, PRECISIONS[self.recipe.training.precision])
+        return PairLoader(
+            self.parts[part], indices, settings, PRECISIONS[self.recipe.training.precision], workers=workers
+        )
 
     def largest_batch_edges(self) -> int:
         members = self.recipe.training.batch.structures or 1
