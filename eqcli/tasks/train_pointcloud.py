@@ -65,15 +65,21 @@ def prepare_pairs(
 
 
 def fingerprints(recipe: PointCloudRecipe) -> list[dict[str, str]]:
-    """Path and digest of what a recipe names, and for tables of pairs a digest of what they list, too."""
+    """Path and digest of what a recipe names, and for tables of pairs a digest of what they list, too.
+
+    In the order of `eqcli.engine.training_run.INPUTS`, which tells by it whether files have but moved.
+    """
     data, generated = recipe.data, recipe.data.generated
-    entries: dict[str, dict[str, str]] = {}
+    known: dict[str, dict[str, str]] = {}
+    entries = []
     for path in [path for name in PARTS for path in named(getattr(data, name))]:
-        entries[path] = {"path": path, "sha256": sha256(path)} | ({} if Path(path).is_dir() else _listed(path))
+        if path not in known:
+            known[path] = {"path": path, "sha256": sha256(path)} | ({} if Path(path).is_dir() else _listed(path))
+        entries.append(known[path])
     if generated is not None:
-        for path in [*named(generated.files), *named(generated.valid_files)]:
-            entries.setdefault(path, {"path": path, "sha256": sha256(path)})
-    return list(entries.values())
+        shapes = [*named(generated.files), *named(generated.valid_files)]
+        entries += [{"path": path, "sha256": sha256(path)} for path in shapes]
+    return entries
 
 
 def _listed(table: str) -> dict[str, str]:
