@@ -109,17 +109,26 @@ def point_matches(
     return unique_matches(index, likelihood[s, i, j], int(second.max()) + 1 if second.numel() else 1)
 
 
-def cloud_matches(first: Tensor, second: Tensor) -> tuple[Tensor, Tensor]:
-    """Points of whole clouds, features `[n, F]` and `[m, F]`, each the other's likeliest: `[M, 2]` and the likelihood.
+def cloud_matches(first: Tensor, second: Tensor, candidates: int, prior: Tensor | None = None) -> tuple[Tensor, Tensor]:
+    """Matches of points of whole clouds, features `[n, F]` and `[m, F]`: `[M, 2]` and their likelihood, highest first.
 
-    The likelihood is the product of the softmaxes over either cloud; the highest come first.
+    The likelihood is the product of the softmaxes over either cloud. A match is among the `candidates` best of both of
+    its points.
+
+    Parameters
+    ----------
+    prior
+        `[n, m]`, positive; likelihoods are multiplied by its root before they are compared.
     """
     logits = first @ second.T
-    likelihood = (logits.log_softmax(1) + logits.log_softmax(0)).exp()
-    best = logits.argmax(1)
-    own = torch.arange(len(first), device=first.device)
-    mutual = logits.argmax(0)[best] == own
-    return unique_matches(torch.stack([own, best], dim=1)[mutual], likelihood[own, best][mutual], len(second))
+    likelihood = logits.log_softmax(1) + logits.log_softmax(0)
+    if prior is not None:
+        likelihood = likelihood + 0.5 * (prior + FEWEST_SCORES).log()
+    among = (likelihood >= _kth_largest(likelihood, candidates, 1)) & (
+        likelihood >= _kth_largest(likelihood, candidates, 0)
+    )
+    index = among.nonzero()
+    return unique_matches(index, likelihood[among].exp(), len(second))
 
 
 def unique_matches(index: Tensor, likelihood: Tensor, count: int) -> tuple[Tensor, Tensor]:

@@ -28,7 +28,6 @@ from eqcli.models.pointcloud.pare_matching import (
     patches,
     point_matches,
     superpoint_scores,
-    unique_matches,
 )
 from eqcli.nn.geometric_attention import GeometricTransformer
 from eqcli.nn.vector_neurons import InvariantHead, VectorLinear
@@ -203,15 +202,14 @@ class PareNet(RegistrationNetwork):
 
     def _match(self, sides: tuple[Side, Side]) -> MatchedPoints:
         config = self.config
-        pairs = best_pairs(superpoint_scores(sides[0].superpoints, sides[1].superpoints), config.superpoint_matches)
-        found = []
-        if config.matching in ("patches", "both"):
-            found.append(self._within_patches(sides, pairs))
-        if config.matching in ("clouds", "both"):
-            found.append(cloud_matches(sides[0].features, sides[1].features))
-        index, confidence = unique_matches(
-            torch.cat([one for one, _ in found]), torch.cat([value for _, value in found]), len(sides[1].points)
-        )
+        scores = superpoint_scores(sides[0].superpoints, sides[1].superpoints)
+        pairs = best_pairs(scores, config.superpoint_matches)
+        if config.matching == "patches":
+            index, confidence = self._within_patches(sides, pairs)
+        else:
+            prior = scores[sides[0].owner][:, sides[1].owner] if config.matching == "both" else None
+            index, confidence = cloud_matches(sides[0].features, sides[1].features, config.candidates, prior)
+        index, confidence = index[: config.most_matches], confidence[: config.most_matches]
         kind = "encoded" if config.hypothesis_features == "encoder" else "decoded"
         vectors = [getattr(side, kind) for side in sides]
         rotations = match_rotations(vectors[0][index[:, 0]], vectors[1][index[:, 1]])

@@ -10,12 +10,24 @@ import torch
 from torch import Tensor
 
 from eqcli.data.pair_batches import PyramidSettings, cloud_pyramid, pair_truth, patch_overlaps, together
+from eqcli.geometry.motions import rotation_error
 from eqcli.geometry.rotations import random_rotations
 from eqcli.models.pointcloud.pare_convolution import PareConvolution, local_vectors
 from eqcli.models.pointcloud.pare_encoder import shape_vectors
-from eqcli.models.pointcloud.pare_losses import FAR, NEAR, SHARPNESS, circle_loss, patch_loss, rotation_loss, unit_norm
+from eqcli.models.pointcloud.pare_losses import (
+    FAR,
+    NEAR,
+    SHARPNESS,
+    circle_loss,
+    hypothesis_loss,
+    patch_loss,
+    points_loss,
+    rotation_loss,
+    unit_norm,
+)
 from eqcli.models.pointcloud.pare_matching import (
     best_pairs,
+    cloud_matches,
     match_rotations,
     patch_log_likelihood,
     patches,
@@ -208,3 +220,40 @@ def test_the_truth_lies_in_the_pose_that_it_states() -> None:
     truth = pair_truth(source, target, turn, shift, 1e-6)
     assert truth.matches.shape[1] == len(source.fine.points)
     assert torch.allclose(truth.overlaps, torch.ones_like(truth.overlaps))
+
+
+def test_matches_of_whole_clouds_are_among_the_best_of_both_points() -> None:
+    first, second, prior = drawn(7, 4), drawn(9, 4, seed=1), torch.rand(7, 9, dtype=torch.float64)
+    index, value = cloud_matches(first, second, 2, prior)
+    logits = first @ second.T
+    likelihood = logits.softmax(1) * logits.softmax(0) * prior.sqrt()
+    expected = {
+        (i, j): float(likelihood[i, j])
+        for i in range(7)
+        for j in range(9)
+        if likelihood[i, j] >= likelihood[i].sort(descending=True).values[1]
+        and likelihood[i, j] >= likelihood[:, j].sort(descending=True).values[1]
+    }
+    assert {(int(i), int(j)): pytest.approx(float(v)) for (i, j), v in zip(index, value, strict=True)} == expected
+    assert (value.diff() <= 0).all()
+    assert len(cloud_matches(first, second, 1)[0]) <= 7
+
+
+def test_features_compete_over_whole_clouds() -> None:
+    features = 9 * torch.eye(6, 8, dtype=torch.float64)
+    points, matches = 20 * drawn(6, 3), torch.arange(6).expand(2, 6)
+    assert points_loss(features, features, points, matches, 8.0) < 0.01
+    assert points_loss(features, features.flip(0), points, matches, 8.0) > 2.0
+    assert points_loss(features, features.flip(0), points, matches, 1e6) < 1e-6, "no rivals, no mistakes"
+    assert points_loss(features, features, points, matches[:, :1], 8.0) == 0
+
+
+def test_hypotheses_are_judged_by_half_their_angle() -> None:
+    vectors = drawn(5, 3, 6)
+    turns = random_rotations(5, generator=torch.Generator().manual_seed(2), dtype=torch.float64)
+    truth = random_rotations(1, generator=torch.Generator().manual_seed(3), dtype=torch.float64)[0]
+    same = torch.arange(5).expand(2, 5)
+    loss = hypothesis_loss(vectors, turns @ vectors, truth, same)
+    half = torch.deg2rad(rotation_error(turns, truth.expand(5, 3, 3))) / 2
+    assert float(loss) == pytest.approx(float(half.sin().mean()), abs=1e-4)
+    assert float(hypothesis_loss(vectors, truth @ vectors, truth, same)) < 2e-3

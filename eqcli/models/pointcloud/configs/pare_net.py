@@ -94,10 +94,11 @@ class PareNetConfig(PointCloudSection):
     matching: Literal["patches", "clouds", "both"] = Field(
         "patches",
         description="Which points are compared when clouds are registered: those of the likeliest pairs of patches, as "
-        "published, all of one cloud with all of the other, or both.",
+        "published; all of one cloud with all of the other; or all, more trusted where their patches are alike.",
     )
-    confidence: float = Field(0.05, ge=0, lt=1, description="Matches less likely than this are dropped.")
-    candidates: int = Field(3, ge=1, le=16, description="Matches of a point within a pair of patches at most.")
+    confidence: float = Field(0.05, ge=0, lt=1, description="Matches within patches less likely than this are dropped.")
+    candidates: int = Field(3, ge=1, le=16, description="Matches of a point, in a pair of patches or in all, at most.")
+    most_matches: int = Field(2000, ge=3, description="Matches of two clouds at most, the most trusted ones.")
     match_radius: float = Field(2.0, gt=0, description="Voxels; points nearer than this in the true pose match.")
     apart_radius: float = Field(8.0, gt=0, description="Voxels; points farther than this in the true pose do not.")
     inlier_radius: float = Field(4.0, gt=0, description="Voxels; a motion explains matches that it brings this near.")
