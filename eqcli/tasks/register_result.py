@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
-from eqcli.errors import ExitCode, Failure
 from eqcli.tasks.register_evidence import evidence_facts, evidence_rows
+from eqcli.tasks.register_verdict import Verdict
 from eqcli.tasks.register_words import (
     NONE_RELIABLE,
     deviation_facts,
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 
 @dataclass
-class CloudResult:
+class CloudResult(Verdict):
     """What the registration of two clouds ended with.
 
     Attributes
@@ -56,22 +56,9 @@ class CloudResult:
     files: dict[str, Path] = field(default_factory=dict)
 
     @property
-    def reliable(self) -> bool:
-        """Whether the motion is believed."""
-        return self.registered.reliable
-
-    @property
-    def exit_code(self) -> ExitCode:
-        """OK, or PARTIAL where there is no reliable alignment."""
-        return ExitCode.OK if self.reliable else ExitCode.PARTIAL
-
-    @property
-    def failures(self) -> list[Failure]:
-        """The pair itself, where there is no reliable alignment."""
-        if self.reliable:
-            return []
-        reason = "; ".join(self.registered.evidence.reasons)
-        return [Failure(f"{self.source.name} onto {self.target.name}", f"{NONE_RELIABLE}: {reason}")]
+    def reasons(self) -> tuple[str, ...]:
+        """Why the motion is not believed."""
+        return self.registered.evidence.reasons
 
     @property
     def units(self) -> str | None:
@@ -107,7 +94,7 @@ class CloudResult:
             "target": _cloud(self.target),
             "units": self.units,
             "reliable": reliable,
-            "reasons": list(found.evidence.reasons),
+            "reasons": list(self.reasons),
             "motion": self.motion if reliable else None,
             "deviations": self.deviations if reliable else None,
             "covariance": found.covariance.tolist() if reliable else None,

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from eqcli.errors import ExitCode, Failure, InputError, Where
+from eqcli.errors import InputError, Where
+from eqcli.tasks.register_verdict import Verdict
 from eqcli.tasks.register_words import NONE_RELIABLE, motion_facts, motion_rows
 
 if TYPE_CHECKING:
@@ -19,7 +20,7 @@ SHOWN = 12
 
 
 @dataclass
-class StructureResult:
+class StructureResult(Verdict):
     """What the registration of two structures ended with.
 
     Attributes
@@ -44,22 +45,9 @@ class StructureResult:
     files: dict[str, Path] = field(default_factory=dict)
 
     @property
-    def reliable(self) -> bool:
-        """Whether the motion is believed."""
-        return self.registered.reliable
-
-    @property
-    def exit_code(self) -> ExitCode:
-        """OK, or PARTIAL where there is no reliable alignment."""
-        return ExitCode.OK if self.reliable else ExitCode.PARTIAL
-
-    @property
-    def failures(self) -> list[Failure]:
-        """The pair itself, where there is no reliable alignment."""
-        if self.reliable:
-            return []
-        reason = "; ".join(self.registered.reasons)
-        return [Failure(f"{self.source.name} onto {self.target.name}", f"{NONE_RELIABLE}: {reason}")]
+    def reasons(self) -> tuple[str, ...]:
+        """Why the motion is not believed."""
+        return self.registered.reasons
 
     @property
     def motion(self) -> dict[str, Any]:
