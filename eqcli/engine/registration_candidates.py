@@ -8,7 +8,7 @@ from typing import Any
 import torch
 
 from eqcli.engine.kiss_peer import any_solver
-from eqcli.engine.registration_evidence import Evidence, gathered
+from eqcli.engine.registration_evidence import Evidence, gathered, hopeless
 from eqcli.engine.registration_settings import RegistrationSettings
 from eqcli.engine.registration_view import Contact, View
 from eqcli.errors import InputError
@@ -73,8 +73,9 @@ def candidates(
 ) -> list[Candidate]:
     """Motions that explain matches, different ones, best first; empty where the matches have none in common.
 
-    `threshold` is that of the solver, in voxels.
+    `threshold` is that of the solver, in voxels. Points may have several matches; the evidence asks the best of each.
     """
+    witnesses = matches.mutual()
     proposals, tried = proposed(matches, solver, settings, threshold * view.voxel, generator)
     proposals = proposals[: settings.hypotheses]
     if start is not None:
@@ -82,7 +83,7 @@ def candidates(
 
     def judged(motion: Motion, solver: str) -> Candidate:
         contact = view.contact(motion)
-        evidence = replace(gathered(motion, contact, matches, view, spacing), hypotheses=tried)
+        evidence = replace(gathered(motion, contact, witnesses, view, spacing), hypotheses=tried)
         return Candidate(motion, contact, evidence, matches, method, solver)
 
     if settings.refinement == "none" or not view.refinable:
@@ -93,6 +94,8 @@ def candidates(
         rough.append(judged(near.motion, proposal.solver))
     rough = distinct(rough, view)
     for place, one in enumerate(rough[:CLOSER]):
+        if hopeless(one.evidence):
+            continue
         closer = judged(view.refine(one.motion, settings.refinement, FALLING[1:]).motion, one.solver)
         # Closer distances leave out parts of the overlap that would hold the motion in place.
         rough[place] = closer if closer.evidence.score >= one.evidence.score else one

@@ -64,6 +64,14 @@ class Matches:
         source, target, weights = self.source[index], self.target[index], self.weights[index]
         return Matches(source, target, weights, turns, self.source_index[index], self.target_index[index])
 
+    def mutual(self) -> Matches:
+        """Those that both of their points trust most: at most one for each point."""
+        order = torch.argsort(self.weights, descending=True, stable=True)
+        rank = torch.empty_like(order)
+        rank[order] = torch.arange(len(order), device=order.device)
+        best = [_first_of_each(index, rank) for index in (self.source_index, self.target_index)]
+        return self.taken((rank == best[0]) & (rank == best[1]))
+
     def double(self) -> Matches:
         """The same in float64, in which all solvers work."""
         turns = None if self.rotations is None else self.rotations.double()
@@ -75,6 +83,13 @@ class Matches:
         turns = None if self.rotations is None else motion.rotation.to(self.rotations) @ self.rotations
         target = motion.apply(self.target).to(self.target)
         return Matches(self.source, target, self.weights, turns, self.source_index, self.target_index)
+
+
+def _first_of_each(index: Tensor, rank: Tensor) -> Tensor:
+    """The smallest rank among the matches of the same point, for each match."""
+    _, place = torch.unique(index, return_inverse=True)
+    least = torch.full((len(index),), len(index), dtype=rank.dtype, device=rank.device)
+    return least.scatter_reduce(0, place, rank, "amin")[place]
 
 
 def checked(matches: Matches, threshold: float, *, least: int = 3) -> Matches:
