@@ -13,7 +13,7 @@ import torch
 
 from eqcli.engine.registration_ambiguity import alternatives, free_directions, told_alike, told_flat, told_free
 from eqcli.engine.registration_candidates import Candidate
-from eqcli.engine.registration_evidence import Evidence, doubts, gathered, grounds
+from eqcli.engine.registration_evidence import Evidence, doubts, gathered, grounds, hopeless
 from eqcli.engine.registration_features import Features, FpfhFeatures
 from eqcli.engine.registration_fine import finest, undetermined
 from eqcli.engine.registration_input import Cloud, points_of
@@ -73,10 +73,13 @@ def register_clouds(
 def _finished(run: Run, view: View, found: list[Candidate], flat: str | None) -> Registered:
     """The result of the best candidate."""
     best = found[0]
-    with run.timed("refine"):
-        motion, covariance = finest(run.source, run.target, view, best.motion, run.settings)
+    by_matches = best.matches is not None
+    motion, covariance = best.motion, undetermined()
+    if not hopeless(best.evidence, by_matches=by_matches):
+        with run.timed("refine"):
+            motion, covariance = finest(run.source, run.target, view, best.motion, run.settings)
     evidence = _of_the_last(run, view, found, motion)
-    reasons = list(doubts(evidence, by_matches=best.matches is not None))
+    reasons = list(doubts(evidence, by_matches=by_matches))
     with run.timed("ambiguities"):
         free = told_free(free_directions(view, best)) if not reasons or _covering(evidence) else None
         others = alternatives(best, found[1:]) if not reasons else []

@@ -182,6 +182,18 @@ def doubts(evidence: Evidence, *, by_matches: bool = True) -> tuple[str, ...]:
     return tuple(found)
 
 
+def hopeless(evidence: Evidence, *, by_matches: bool = True) -> bool:
+    """Whether a motion is so far from being believed that no further refinement can make it so.
+
+    Its surfaces cross, and no matches at several places hold against that: each figure is below half of what is
+    asked, or not there at all. Refinement moves a motion by a voxel or so, within which a right one has far more.
+    """
+    crossing = evidence.agreement < LEAST_AGREEMENT / 2
+    return crossing and not (
+        by_matches and evidence.places >= LEAST_PLACES and evidence.least_support >= LEAST_SUPPORT / 2
+    )
+
+
 def _match_doubts(evidence: Evidence) -> list[str]:
     found = []
     needed = evidence.expected_by_chance + DEVIATIONS * math.sqrt(max(evidence.expected_by_chance, 1.0))

@@ -11,6 +11,8 @@ import pytest
 import torch
 
 from eqcli.engine.registration import Registered, RegistrationSettings, register_clouds
+from eqcli.engine.registration_candidates import FALLING
+from eqcli.engine.registration_view import View
 from eqcli.errors import InputError
 from eqcli.geometry.motions import Motion
 from eqcli.io.point_cloud import PointCloud, read_cloud
@@ -97,6 +99,24 @@ def test_noise_has_no_reliable_motion() -> None:
     assert not result.reliable
 
 
+def test_hopeless_motions_are_not_refined_to_the_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Half a minute of two large unrelated clouds went there."""
+    asked: list[tuple[float, ...]] = []
+    usual = View.refine
+
+    def refine(view: View, start: Motion, kind: str, distances: tuple[float, ...], **more: Any) -> Any:
+        asked.append(distances)
+        return usual(view, start, kind, distances, **more)
+
+    monkeypatch.setattr(View, "refine", refine)
+    rng = np.random.default_rng(4)
+    result = register_clouds(rng.normal(size=(1500, 3)), rng.normal(size=(1500, 3)))
+    assert not result.reliable
+    assert asked
+    assert set(asked) == {FALLING[:1]}
+    assert not bool(torch.isfinite(result.covariance.diagonal()).any())
+
+
 def test_a_plane_states_what_is_free() -> None:
     rng = np.random.default_rng(2)
     flat = rng.random((2, 2500, 3)) * [4.0, 3.0, 0.001]
@@ -142,6 +162,12 @@ def test_clouds_without_a_motion_are_errors(points: np.ndarray, told: str) -> No
         register_clouds(points, scene(1, points=500))
     with pytest.raises(InputError, match=told):
         register_clouds(scene(1, points=500), points)
+
+
+def test_the_file_of_a_cloud_without_a_motion_is_named() -> None:
+    line = PointCloud(np.linspace(0, 1, 500)[:, None] * [1.0, 2.0, 3.0], path=Path("line.ply"))
+    with pytest.raises(InputError, match="^line.ply: all points of the source"):
+        register_clouds(line, scene(1, points=500))
 
 
 def test_points_that_are_not_finite_and_duplicates_change_nothing(

@@ -13,6 +13,7 @@ from eqcli.engine.registration_evidence import (
     doubts,
     gathered,
     grounds,
+    hopeless,
     lower_bound,
     paired_at_random,
     separate,
@@ -64,6 +65,21 @@ def test_without_matches_the_surfaces_speak_alone() -> None:
     bare = replace(GOOD, matches=0, inliers=0, places=0, support=0.0, least_support=0.0)
     assert doubts(bare, by_matches=False) == ()
     assert doubts(replace(bare, agreement=0.1), by_matches=False)
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        ({"agreement": 0.1}, False),
+        ({"places": 2, "least_support": 0.0}, False),
+        ({"agreement": 0.1, "places": 3}, True),
+        ({"agreement": 0.1, "least_support": 0.02}, True),
+    ],
+)
+def test_only_crossing_surfaces_without_witnesses_are_hopeless(change: dict[str, float], told: bool) -> None:
+    evidence = replace(GOOD, **change)
+    assert hopeless(evidence) is told
+    assert hopeless(evidence, by_matches=False) is ("agreement" in change)
 
 
 def test_chance_is_the_mean_over_random_pairings() -> None:
