@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from eqcli.errors import InputError
 from eqcli.models.pointcloud.matches import Matches
@@ -55,8 +56,8 @@ class PareFeatures:
     ) -> tuple[Matches, dict[str, Any]]:
         """Matches of points of two clouds `[N, 3]` and `[M, 3]`, float64 in their unit, and facts about them.
 
-        The points are means of voxels: `source_index` counts those of the network's fine level. The weights are the
-        network's confidence. Nothing is drawn at random.
+        The points are means of voxels: `source_index` counts those of the network's fine level. The weights follow the
+        order of the network's confidence. Nothing is drawn at random.
 
         Raises
         ------
@@ -87,7 +88,7 @@ class PareFeatures:
             "superpoints": [len(side.coarse.points) for side in (batch.source, batch.target)],
             "superpoint_matches": len(matched.superpoints),
         }
-        return replace(found, weights=matched.confidence.double().cpu()), facts
+        return replace(found, weights=trust(matched.confidence.double().cpu())), facts
 
     def _wide_enough(self, source: Floats, target: Floats, voxel: float) -> float:
         """The voxel, widened until neither cloud fills too many."""
@@ -96,3 +97,13 @@ class PareFeatures:
                 # A surface fills a quarter of the voxels where they are twice as wide.
                 voxel *= max(1.1, (filled / self.most_points) ** 0.5)
         return voxel
+
+
+def trust(confidence: Tensor) -> Tensor:
+    """Weights of matches by their likelihood, from 0.5 to 1 in the same order.
+
+    Likelihoods span many powers of ten, and the likeliest few, which may all be wrong, would decide alone.
+    """
+    rank = torch.empty(len(confidence), dtype=confidence.dtype)
+    rank[confidence.argsort(descending=True, stable=True)] = torch.arange(len(confidence), dtype=confidence.dtype)
+    return 1.0 - 0.5 * rank / max(len(confidence), 1)

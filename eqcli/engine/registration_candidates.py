@@ -15,6 +15,7 @@ from eqcli.errors import InputError
 from eqcli.geometry.motions import Motion, rotation_error
 from eqcli.models.pointcloud.hypotheses import different
 from eqcli.models.pointcloud.matches import Matches
+from eqcli.models.pointcloud.one_match import OneMatch
 
 FALLING = (4.0, 2.0, 1.0)
 """Distances of the refinement in voxels, one after the other."""
@@ -27,6 +28,9 @@ LEAST_SHARE = 0.1
 
 PEELED = 4
 """Motions that one solver is asked for: the inliers of each are taken away before the next."""
+
+SEVERAL = 40
+"""Motions of single matches that are refined and verified: at low overlap the right one is seldom the first."""
 
 CLOSER = 3
 """Motions that are refined through all distances; the others through the first alone."""
@@ -77,7 +81,7 @@ def candidates(
     """
     witnesses = matches.mutual()
     proposals, tried = proposed(matches, solver, settings, threshold * view.voxel, generator)
-    proposals = proposals[: settings.hypotheses]
+    proposals = proposals[: settings.hypotheses if matches.rotations is None else SEVERAL]
     if start is not None:
         proposals.insert(0, Proposal(start, 0, "start"))
 
@@ -135,6 +139,9 @@ def _peeled(
 ) -> tuple[list[Proposal], int]:
     """Motions of one solver, each from the matches that those before it do not explain."""
     solver = any_solver(name, **settings)
+    if isinstance(solver, OneMatch) and matches.rotations is not None and len(matches) > LEAST_INLIERS:
+        several, tried = solver.several(matches, threshold, SEVERAL)
+        return [Proposal(motion, count, name) for motion, count in several if count >= LEAST_INLIERS], tried
     found: list[Proposal] = []
     tried = 0
     while len(found) < PEELED and len(matches) > LEAST_INLIERS:

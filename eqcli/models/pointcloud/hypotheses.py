@@ -7,17 +7,21 @@ threshold in use (extent^2 times 1e-15).
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
-from eqcli.geometry.kabsch import align
+from eqcli.geometry.kabsch import align, optimal_rotation
 from eqcli.geometry.motions import Motion, rotation_error
 from eqcli.models.pointcloud.matches import Matches
 
 BLOCK = 4_000_000
 """Residuals that are held at a time."""
+
+DETERMINED = 1.5e-8
+"""Smallest sum of two singular values over the largest with which matches fix a rotation."""
 
 DIFFERENT_ANGLE = 15.0
 """Degrees beyond which two motions are different ones."""
@@ -117,6 +121,52 @@ def polished(motion: Motion, matches: Matches, threshold: float, *, rounds: int 
         if score > best_score:
             best, best_score = motion, score
     return best
+
+
+def polished_together(motions: Motion, matches: Matches, thresholds: Sequence[float]) -> Motion:
+    """Many motions `[H]`, each after one weighted least squares on its own inliers for each of the thresholds.
+
+    A match counts the less the farther off it is. Unlike :func:`polished` a motion may become a worse one; one that
+    no match determines stays as it is.
+    """
+    step = max(1, BLOCK // max(1, len(matches)))
+    places = torch.arange(len(motions.translation), device=matches.source.device).split(step)
+    parts = [motions.at(block) for block in places]
+    for number, part in enumerate(parts):
+        for threshold in thresholds:
+            part = _fitted_together(part, matches, threshold)
+        parts[number] = part
+    if not parts:
+        return motions
+    return Motion(torch.cat([part.rotation for part in parts]), torch.cat([part.translation for part in parts]))
+
+
+def _fitted_together(motions: Motion, matches: Matches, threshold: float) -> Motion:
+    middles = matches.source.mean(0), matches.target.mean(0)
+    x, y = matches.source - middles[0], matches.target - middles[1]
+    weights = (1 - squared_residuals(motions, matches) / threshold**2).clamp_(min=0) * matches.weights
+    total = weights.sum(1, keepdim=True)
+    safe = torch.where(total > 0, total, torch.ones_like(total))
+    mean_x, mean_y = (weights @ x) / safe, (weights @ y) / safe
+    products = (weights @ (y.unsqueeze(2) * x.unsqueeze(1)).flatten(1)).unflatten(1, (3, 3)) / safe.unsqueeze(2)
+    turn, gap = optimal_rotation(products - mean_y.unsqueeze(2) * mean_x.unsqueeze(1))
+    shift = middles[1] + mean_y - (turn @ (middles[0] + mean_x).unsqueeze(2)).squeeze(2)
+    kept = ((gap > DETERMINED) & ((weights > 0).sum(1) >= 3)).unsqueeze(1)
+    return Motion(torch.where(kept.unsqueeze(2), turn, motions.rotation), torch.where(kept, shift, motions.translation))
+
+
+def apart_from_another(motions: Motion, order: Tensor, centre: Tensor, threshold: float, count: int) -> list[int]:
+    """Places of at most `count` motions in their order, each a :func:`different` one from all those before it."""
+    kept: list[int] = []
+    open_ = torch.ones(len(order), dtype=torch.bool, device=order.device)
+    for place in order.tolist():
+        if len(kept) == count:
+            break
+        if not open_[place]:
+            continue
+        kept.append(place)
+        open_ &= different(motions, motions.at(place), centre, threshold)
+    return kept
 
 
 def different(motions: Motion, best: Motion, centre: Tensor, threshold: float) -> Tensor:
