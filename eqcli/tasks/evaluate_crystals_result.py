@@ -6,7 +6,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from eqcli.errors import ExitCode, Failure
+from eqcli.errors import Failure
+from eqcli.tasks.evaluated import Evaluated
 
 PREDICTION, DE_NOVO = "structure prediction", "de novo generation"
 
@@ -43,7 +44,7 @@ class ComparedRow:
 
 
 @dataclass
-class CrystalEvaluation:
+class CrystalEvaluation(Evaluated):
     """What an evaluation of generated crystals found.
 
     Attributes
@@ -81,11 +82,6 @@ class CrystalEvaluation:
     seconds: float = 0.0
 
     @property
-    def exit_code(self) -> ExitCode:
-        """PARTIAL when structures could not be read or measured, else OK."""
-        return ExitCode.PARTIAL if self.failures else ExitCode.OK
-
-    @property
     def rows(self) -> list[dict[str, Any]]:
         """One row per compared set, for the table on the terminal."""
         from eqcli.report.crystals import MAIN, title_of
@@ -99,12 +95,8 @@ class CrystalEvaluation:
 
     def as_dict(self) -> dict[str, Any]:
         """The result as plain data; the rows of single structures are in `structures.csv`."""
-        from eqcli.report.write import finite
-
-        plain: dict[str, Any] = finite(
+        return self.plain(
             {
-                "output": str(self.output),
-                "report_html": str(self.report_html),
                 "report_json": str(self.report_json),
                 "structures": str(self.table),
                 "situation": self.situation,
@@ -113,13 +105,8 @@ class CrystalEvaluation:
                 "common": self.common,
                 "stability": self.stability,
                 "settings": self.settings,
-                "warnings": self.warnings,
-                "failures": [failure.as_dict() for failure in self.failures],
-                "seconds": self.seconds,
-                "exit_code": int(self.exit_code),
             }
         )
-        return plain
 
     def summary(self) -> list[tuple[str, str]]:
         """The figures that matter, as text."""
@@ -139,7 +126,4 @@ class CrystalEvaluation:
             sun = figures["sun"] if figures["sun"] is not None else figures["stable_unique"]
             words = "stable, unique, novel" if figures["sun"] is not None else "stable, unique"
             lines.append((words, f"{sun:,} of {figures['generated']:,}"))
-        lines += [("look here", warning) for warning in self.warnings]
-        if self.failures:
-            lines.append(("failed", count(len(self.failures), "item")))
-        return [*lines, ("report", str(self.report_html)), ("structures", str(self.table))]
+        return [*lines, *self.told(), ("structures", str(self.table))]

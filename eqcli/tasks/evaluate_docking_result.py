@@ -32,8 +32,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
-from eqcli.errors import ExitCode, Failure
+from eqcli.errors import Failure
 from eqcli.metrics.docking.docking_table import MethodFigures
+from eqcli.tasks.evaluated import Evaluated
 
 METRICS: Final = "metrics.json"
 COMPLEXES: Final = "complexes.csv"
@@ -63,19 +64,7 @@ class MethodRow:
     figures: MethodFigures
 
     def as_dict(self) -> dict[str, Any]:
-        found = self.figures
-        return {
-            "method": self.method,
-            "pocket": self.pocket,
-            "pairs": found.pairs,
-            "failed": found.failed,
-            "not_checked": found.not_checked,
-            "proteins": found.proteins,
-            "poses": found.poses,
-            "figures": {
-                name: {**interval._asdict(), "n": found.known[name]} for name, interval in found.figures.items()
-            },
-        }
+        return {"method": self.method, "pocket": self.pocket, **self.figures.as_dict()}
 
 
 @dataclass(frozen=True)
@@ -91,7 +80,7 @@ class MethodTable:
 
 
 @dataclass
-class DockingEvaluation:
+class DockingEvaluation(Evaluated):
     """What an evaluation of docking found; see the head of this module.
 
     Attributes
@@ -122,11 +111,6 @@ class DockingEvaluation:
     seconds: float = 0.0
 
     @property
-    def exit_code(self) -> ExitCode:
-        """PARTIAL when a complex could not be read or a method failed on one, else OK."""
-        return ExitCode.PARTIAL if self.failures else ExitCode.OK
-
-    @property
     def rows(self) -> list[dict[str, Any]]:
         """One row per part and method, for the table on the terminal."""
         from eqcli.report.numbers import show
@@ -142,32 +126,18 @@ class DockingEvaluation:
 
     def as_dict(self) -> dict[str, Any]:
         """The result as plain data; the rows of single complexes are in `complexes.csv`."""
-        from eqcli.report.write import finite
-
-        plain: dict[str, Any] = finite(
+        return self.plain(
             {
-                "output": str(self.output),
-                "report_html": str(self.report_html),
                 "metrics": str(self.metrics),
                 "complexes": str(self.table),
                 "poses": str(self.poses),
                 "counts": self.counts,
                 "tables": [table.as_dict() for table in self.tables],
                 "settings": self.settings,
-                "warnings": self.warnings,
-                "failures": [failure.as_dict() for failure in self.failures],
-                "seconds": self.seconds,
-                "exit_code": int(self.exit_code),
             }
         )
-        return plain
 
     def summary(self) -> list[tuple[str, str]]:
         """What the table is of, and what to look at."""
-        from eqcli.report.numbers import count
-
         lines = [(table.split, table.words) for table in self.tables]
-        lines += [("look here", warning) for warning in self.warnings]
-        if self.failures:
-            lines.append(("failed", count(len(self.failures), "item")))
-        return [*lines, ("report", str(self.report_html)), ("complexes", str(self.table))]
+        return [*lines, *self.told(), ("complexes", str(self.table))]

@@ -38,7 +38,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from eqcli.errors import ExitCode, Failure
+from eqcli.errors import Failure
+from eqcli.tasks.evaluated import Evaluated
 
 GENERATED, RESAMPLED, EMBEDDED, REFERENCE = "generated", "resampled training", "embedded SMILES", "reference"
 """Names of the sets: the generated molecules, the null baselines, and what bounds every figure."""
@@ -91,7 +92,7 @@ class MoleculeSet:
 
 
 @dataclass
-class MoleculeEvaluation:
+class MoleculeEvaluation(Evaluated):
     """What an evaluation of generated molecules found.
 
     Attributes
@@ -127,11 +128,6 @@ class MoleculeEvaluation:
     seconds: float = 0.0
 
     @property
-    def exit_code(self) -> ExitCode:
-        """PARTIAL when molecules could not be read or judged, else OK."""
-        return ExitCode.PARTIAL if self.failures else ExitCode.OK
-
-    @property
     def rows(self) -> list[dict[str, Any]]:
         """One row per set and way of taking bonds, for the table on the terminal."""
         from eqcli.report.numbers import show
@@ -146,12 +142,8 @@ class MoleculeEvaluation:
 
     def as_dict(self) -> dict[str, Any]:
         """The result as plain data; the rows of single molecules are in `molecules.csv`."""
-        from eqcli.report.write import finite
-
-        plain: dict[str, Any] = finite(
+        return self.plain(
             {
-                "output": str(self.output),
-                "report_html": str(self.report_html),
                 "report_json": str(self.report_json),
                 "molecules": str(self.table),
                 "gallery": str(self.gallery) if self.gallery else None,
@@ -162,18 +154,11 @@ class MoleculeEvaluation:
                 "reasons": self.reasons,
                 "geometry_types": self.geometry_types,
                 "settings": self.settings,
-                "warnings": self.warnings,
-                "failures": [failure.as_dict() for failure in self.failures],
-                "seconds": self.seconds,
-                "exit_code": int(self.exit_code),
             }
         )
-        return plain
 
     def summary(self) -> list[tuple[str, str]]:
         """The figures that matter, as text."""
-        from eqcli.report.numbers import count
-
         found = self.sets[GENERATED]
         lines = [("molecules", f"{self.counts['judged']:,}, {self.counts['reference']:,} in the reference")]
         lines += [
@@ -184,10 +169,7 @@ class MoleculeEvaluation:
                 lines.append((key.replace("js_", "JS of "), self._beside("geometry", key)))
         if found.checks:
             lines.append(("passes PoseBusters", self._beside("checks", "passes")))
-        lines += [("look here", warning) for warning in self.warnings]
-        if self.failures:
-            lines.append(("failed", count(len(self.failures), "item")))
-        return [*lines, ("report", str(self.report_html)), ("molecules", str(self.table))]
+        return [*lines, *self.told(), ("molecules", str(self.table))]
 
     def _beside(self, part: str, key: str) -> str:
         """A figure of the generated molecules with its interval, beside that of the reference."""

@@ -30,9 +30,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
-from eqcli.errors import ExitCode, Failure
+from eqcli.errors import Failure
 from eqcli.metrics.registration.recall import MATCH
 from eqcli.metrics.registration.table import MethodFigures
+from eqcli.tasks.evaluated import Evaluated
 
 METRICS: Final = "metrics.json"
 PAIRS: Final = "pairs.csv"
@@ -62,17 +63,7 @@ class MethodRow:
     figures: MethodFigures
 
     def as_dict(self) -> dict[str, Any]:
-        found = self.figures
-        return {
-            "method": self.method,
-            "refinement": self.refinement,
-            "pairs": found.pairs,
-            "failed": found.failed,
-            "scenes": found.scenes,
-            "figures": {
-                name: {**interval._asdict(), "n": found.known[name]} for name, interval in found.figures.items()
-            },
-        }
+        return {"method": self.method, "refinement": self.refinement, **self.figures.as_dict()}
 
 
 @dataclass(frozen=True)
@@ -96,7 +87,7 @@ class Drawn:
 
 
 @dataclass
-class RegistrationEvaluation:
+class RegistrationEvaluation(Evaluated):
     """What an evaluation of registration found; see the head of this module.
 
     Attributes
@@ -127,11 +118,6 @@ class RegistrationEvaluation:
     seconds: float = 0.0
 
     @property
-    def exit_code(self) -> ExitCode:
-        """PARTIAL when a pair could not be read or a method failed on one, else OK."""
-        return ExitCode.PARTIAL if self.failures else ExitCode.OK
-
-    @property
     def rows(self) -> list[dict[str, Any]]:
         """One row per method and refinement, for the table on the terminal."""
         from eqcli.report.numbers import show
@@ -146,12 +132,8 @@ class RegistrationEvaluation:
 
     def as_dict(self) -> dict[str, Any]:
         """The result as plain data; the rows of single pairs are in `pairs.csv`."""
-        from eqcli.report.write import finite
-
-        plain: dict[str, Any] = finite(
+        return self.plain(
             {
-                "output": str(self.output),
-                "report_html": str(self.report_html),
                 "metrics": str(self.metrics),
                 "pairs": str(self.table),
                 "counts": self.counts,
@@ -161,13 +143,8 @@ class RegistrationEvaluation:
                 "thresholds": self.thresholds,
                 "settings": self.settings,
                 "curves": self.curves,
-                "warnings": self.warnings,
-                "failures": [failure.as_dict() for failure in self.failures],
-                "seconds": self.seconds,
-                "exit_code": int(self.exit_code),
             }
         )
-        return plain
 
     def summary(self) -> list[tuple[str, str]]:
         """What the table is of, its thresholds, and what to look at."""
@@ -179,7 +156,4 @@ class RegistrationEvaluation:
         size += f"; {count(unread, 'item')} could not be read and count in no figure" if unread else ""
         lines = [("pairs", size)]
         lines += list(self.thresholds.items())
-        lines += [("look here", warning) for warning in self.warnings]
-        if self.failures:
-            lines.append(("failed", count(len(self.failures), "item")))
-        return [*lines, ("report", str(self.report_html)), ("pairs of the table", str(self.table))]
+        return [*lines, *self.told(), ("pairs of the table", str(self.table))]

@@ -7,10 +7,8 @@ from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
-from numpy.typing import NDArray
 
-from eqcli.metrics.group_intervals import mean_over_groups, quantiles_over_groups
-from eqcli.metrics.statistics import Interval
+from eqcli.metrics.method_figures import Column, PairFigures, figures_of, numbers
 
 NEAR: Final = 2.0
 """Å. A pose whose RMSD is below counts as found."""
@@ -84,25 +82,17 @@ class PairOutcome:
 
 
 @dataclass(frozen=True)
-class MethodFigures:
-    """One row of the table.
+class MethodFigures(PairFigures):
+    """One row of the table; figures by the names of `MEANINGS`.
 
     Attributes
     ----------
-    figures
-        By the names of `MEANINGS`; a figure that nothing is known of is absent.
-    known
-        Of how many pairs each figure is.
-    pairs, failed, not_checked, proteins
-        How many pairs there are, how many have no pose, how many poses PoseBusters did not finish, how many proteins.
+    not_checked, proteins
+        How many poses PoseBusters did not finish, how many proteins.
     poses
         Most poses that any pair has: the n of "best of n".
     """
 
-    figures: dict[str, Interval]
-    known: dict[str, int]
-    pairs: int
-    failed: int
     not_checked: int
     proteins: int
     poses: int
@@ -111,23 +101,7 @@ class MethodFigures:
 def method_figures(pairs: Sequence[PairOutcome], *, resamples: int = 1000, seed: int = 0) -> MethodFigures:
     """The row of a method; percentiles are over pairs that have a pose, in shares a failed pair is a miss."""
     proteins = [pair.protein for pair in pairs]
-    figures: dict[str, Interval] = {}
-    known: dict[str, int] = {}
-
-    def keep(name: str, interval: Interval, values: NDArray[np.float64]) -> None:
-        if np.isfinite(interval.value):
-            figures[name], known[name] = interval, int(np.isfinite(values).sum())
-
-    columns = _columns(pairs)
-    for name in MEANINGS:
-        stem, _, part = name.rpartition("_")
-        if part in QUARTILES:
-            values = columns[stem]
-            (found,) = quantiles_over_groups(values, proteins, [QUARTILES[part]], resamples=resamples, seed=seed)
-        else:
-            values = columns[name]
-            found = mean_over_groups(values, proteins, resamples=resamples, seed=seed)
-        keep(name, found, values)
+    figures, known = figures_of(_columns(pairs), proteins, resamples=resamples, seed=seed)
     return MethodFigures(
         figures,
         known,
@@ -139,12 +113,22 @@ def method_figures(pairs: Sequence[PairOutcome], *, resamples: int = 1000, seed:
     )
 
 
-def _columns(pairs: Sequence[PairOutcome]) -> dict[str, NDArray[np.float64]]:
+def _columns(pairs: Sequence[PairOutcome]) -> dict[str, tuple[Column, float | None]]:
+    """Figure -> values of the pairs, and which quantile it is of them; None for the mean."""
+    values = _values(pairs)
+    columns: dict[str, tuple[Column, float | None]] = {}
+    for name in MEANINGS:
+        stem, _, part = name.rpartition("_")
+        columns[name] = (values[stem], QUARTILES[part]) if part in QUARTILES else (values[name], None)
+    return columns
+
+
+def _values(pairs: Sequence[PairOutcome]) -> dict[str, Column]:
     """Values by the name of the figure, or by its stem where the figure is a quartile."""
-    rmsd, centroid, best = (_numbers(pairs, name) for name in ("rmsd", "centroid", "best_rmsd"))
+    rmsd, centroid, best = (numbers(pairs, name) for name in ("rmsd", "centroid", "best_rmsd"))
     failed = np.array([pair.failed for pair in pairs], dtype=bool)
 
-    def below(values: NDArray[np.float64], limit: float) -> NDArray[np.float64]:
+    def below(values: Column, limit: float) -> Column:
         return np.where(failed, 0.0, np.where(np.isfinite(values), (values < limit).astype(np.float64), np.nan))
 
     return {
@@ -155,7 +139,7 @@ def _columns(pairs: Sequence[PairOutcome]) -> dict[str, NDArray[np.float64]]:
         "centroid": centroid,
         "centroid_below_2": below(centroid, NEAR),
         "centroid_below_5": below(centroid, FAR),
-        "kabsch": _numbers(pairs, "kabsch"),
+        "kabsch": numbers(pairs, "kabsch"),
         "valid": np.array([_verdict(pair, pair.valid) for pair in pairs], dtype=np.float64),
         "near_and_valid": np.array([_both(pair, pair.rmsd, pair.valid) for pair in pairs], dtype=np.float64),
         "best_rmsd": best,
@@ -163,14 +147,10 @@ def _columns(pairs: Sequence[PairOutcome]) -> dict[str, NDArray[np.float64]]:
         "best_near_and_valid": np.array(
             [_both(pair, pair.best_rmsd, pair.best_valid) for pair in pairs], dtype=np.float64
         ),
-        "clashes_mean": _numbers(pairs, "clashes"),
-        "strain": _numbers(pairs, "strain"),
-        "seconds": _numbers(pairs, "seconds"),
+        "clashes_mean": numbers(pairs, "clashes"),
+        "strain": numbers(pairs, "strain"),
+        "seconds": numbers(pairs, "seconds"),
     }
-
-
-def _numbers(pairs: Sequence[PairOutcome], name: str) -> NDArray[np.float64]:
-    return np.array([getattr(pair, name) for pair in pairs], dtype=np.float64)
 
 
 def _verdict(pair: PairOutcome, valid: bool | None) -> float:

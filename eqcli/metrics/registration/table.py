@@ -10,11 +10,8 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from eqcli.metrics.group_intervals import mean_over_groups, quantiles_over_groups
+from eqcli.metrics.method_figures import Column, PairFigures, figures_of, numbers
 from eqcli.metrics.registration.recall import INFORMATION, MATCH, PARE, RULES
-from eqcli.metrics.statistics import Interval
-
-Column = NDArray[np.float64]
 
 MEANINGS: Final = {
     MATCH: "recall by the rule of 3DMatch: share of pairs whose root mean square distance over the true matches is at "
@@ -85,21 +82,9 @@ class PairOutcome:
 
 
 @dataclass(frozen=True)
-class MethodFigures:
-    """One row of the table.
+class MethodFigures(PairFigures):
+    """One row of the table; figures by the names of `MEANINGS`."""
 
-    Attributes
-    ----------
-    figures
-        By the names of `MEANINGS`; a figure that nothing is known of is absent.
-    known
-        Of how many pairs each figure is.
-    """
-
-    figures: dict[str, Interval]
-    known: dict[str, int]
-    pairs: int
-    failed: int
     scenes: int
 
 
@@ -113,16 +98,7 @@ def method_figures(
     rule
         Of `RULES`: by which errors are those of found pairs.
     """
-    scenes = groups(pairs)
-    figures: dict[str, Interval] = {}
-    known: dict[str, int] = {}
-    for name, (values, share) in _columns(pairs, rule).items():
-        if share is None:
-            found = mean_over_groups(values, scenes, resamples=resamples, seed=seed)
-        else:
-            (found,) = quantiles_over_groups(values, scenes, [share], resamples=resamples, seed=seed)
-        if np.isfinite(found.value):
-            figures[name], known[name] = found, int(np.isfinite(values).sum())
+    figures, known = figures_of(_columns(pairs, rule), groups(pairs), resamples=resamples, seed=seed)
     failed = sum(pair.failed for pair in pairs)
     return MethodFigures(figures, known, len(pairs), failed, len({pair.scene for pair in pairs}))
 
@@ -140,16 +116,14 @@ def _columns(pairs: Sequence[PairOutcome], rule: str) -> dict[str, tuple[Column,
     said = [pair.reliable for pair in pairs]
     says = any(one is not None for one in said)
     vouched = _marks(said, failed) if says else np.full(len(pairs), np.nan)
-    rotation, translation = (
-        np.where(found == 1, _numbers(pairs, name), np.nan) for name in ("rotation", "translation")
-    )
+    rotation, translation = (np.where(found == 1, numbers(pairs, name), np.nan) for name in ("rotation", "translation"))
     matching = [pair.matching for pair in pairs]
     # A method that failed before it had matches has none; where no pair has any, the method shows none at all.
     features = _marks(matching, failed) if any(one is not None for one in matching) else np.full(len(pairs), np.nan)
     return {
         **{name: (_marks([pair.found.get(name) for pair in pairs], failed), None) for name in RULES},
         "feature_recall": (features, None),
-        "inlier_ratio": (_numbers(pairs, "inlier_ratio"), None),
+        "inlier_ratio": (numbers(pairs, "inlier_ratio"), None),
         "rre_mean": (rotation, None),
         "rre_p50": (rotation, 0.5),
         "rte_mean": (translation, None),
@@ -157,8 +131,8 @@ def _columns(pairs: Sequence[PairOutcome], rule: str) -> dict[str, tuple[Column,
         "vouched": (vouched, None),
         "vouched_found": (vouched * found, None),
         "vouched_wrong": (vouched * (1 - found), None),
-        "hypotheses_p50": (_numbers(pairs, "hypotheses"), 0.5),
-        "seconds": (_numbers(pairs, "seconds"), None),
+        "hypotheses_p50": (numbers(pairs, "hypotheses"), 0.5),
+        "seconds": (numbers(pairs, "seconds"), None),
     }
 
 
@@ -166,10 +140,6 @@ def _marks(values: Sequence[bool | None], failed: NDArray[np.bool_]) -> Column:
     """1 and 0, NaN where unknown; what failed is 0."""
     marks = np.array([np.nan if one is None else float(one) for one in values], dtype=np.float64)
     return np.where(failed, 0.0, marks)
-
-
-def _numbers(pairs: Sequence[PairOutcome], name: str) -> Column:
-    return np.array([getattr(pair, name) for pair in pairs], dtype=np.float64)
 
 
 def binned_recall(values: Column, found: Column, edges: Sequence[float]) -> list[tuple[float, float, float, int]]:
