@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Any, Final
+
+from eqcli.metrics.releases import installed
 
 if TYPE_CHECKING:
     from eqcli.engine.model_file import ModelFile
@@ -70,15 +71,4 @@ def settings_of(
         from eqcli.engine.vina_peer import EXHAUSTIVENESS
 
         found |= {"vina_exhaustiveness": EXHAUSTIVENESS, "vina_threads": workers or available_cores()}
-    return found | {"versions": versions()}
-
-
-def versions() -> dict[str, str]:
-    """Releases of the libraries that are installed."""
-    found = {}
-    for name in LIBRARIES:
-        try:
-            found[name] = version(name)
-        except PackageNotFoundError:
-            continue
-    return found
+    return found | {"versions": installed(LIBRARIES)}

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Any, Final
 
 from eqcli.errors import InputError
 from eqcli.metrics.registration.recall import KITTI, KITTI_VOXEL, RULES, TRUE, VOXEL
+from eqcli.metrics.releases import installed
 from eqcli.tasks.evaluate_registration_input import LENGTHS, PairRules
 
 if TYPE_CHECKING:
@@ -77,16 +77,5 @@ def settings_of(
         "seed": rules.seed,
         "limit": limit,
         "threads": torch.get_num_threads(),
-        "versions": versions(),
+        "versions": installed(LIBRARIES),
     }
-
-
-def versions() -> dict[str, str]:
-    """Releases of the libraries that are installed."""
-    found = {}
-    for name in LIBRARIES:
-        try:
-            found[name] = version(name)
-        except PackageNotFoundError:
-            continue
-    return found

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import Counter
 from functools import reduce
-from importlib.metadata import PackageNotFoundError, version
 from math import gcd
 from typing import TYPE_CHECKING
 
@@ -16,6 +15,7 @@ from eqcli.io.pymatgen_bridge import fault_of as fault_of
 from eqcli.io.pymatgen_bridge import require_pymatgen as require_pymatgen
 from eqcli.io.pymatgen_bridge import to_pymatgen as to_pymatgen
 from eqcli.io.structure import Structure
+from eqcli.metrics.releases import releases
 
 if TYPE_CHECKING:
     import numpy as np
@@ -27,14 +27,7 @@ Composition = tuple[tuple[int, int], ...]
 
 def versions() -> dict[str, str | None]:
     """Releases of the libraries on which figures of crystals depend; None for one that is not installed."""
-    return {name: _version(name) for name in ("pymatgen", "spglib", "smact", "numpy", "scipy")}
-
-
-def _version(name: str) -> str | None:
-    try:
-        return version(name)
-    except PackageNotFoundError:
-        return None
+    return releases(("pymatgen", "spglib", "smact", "numpy", "scipy"))
 
 
 def composition_of(numbers: NDArray[np.int64]) -> Composition:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import suppress
-from importlib.metadata import PackageNotFoundError, version
 
 from eqcli.errors import InputError
 from eqcli.io.rdkit_molecule import molecule_of, sanitised
@@ -17,6 +16,7 @@ from eqcli.io.structure import Structure
 from eqcli.metrics.posebusters import Checks as Checks
 from eqcli.metrics.posebusters import posebusters, quiet_posebusters, verdict
 from eqcli.metrics.posebusters import require_posebusters as require_posebusters
+from eqcli.metrics.releases import releases
 from eqcli.metrics.work import Outcome, measure
 from eqcli.progress import Reporter
 
@@ -25,13 +25,7 @@ LIBRARIES = ("rdkit", "posebusters", "tblite", "ase", "numpy", "scipy")
 
 def versions() -> dict[str, str | None]:
     """Releases of the libraries on which figures of molecules depend; None for one that is not installed."""
-    found: dict[str, str | None] = dict.fromkeys(LIBRARIES)
-    for name in LIBRARIES:
-        try:
-            found[name] = version(name)
-        except PackageNotFoundError:
-            continue
-    return found
+    return releases(LIBRARIES)
 
 
 def checks_of(structure: Structure) -> Checks:
