@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
-from eqcli.report.html import Markup, card, facts, page, plot_grid, table, tag, with_code
+from eqcli.report.evaluation_parts import callouts, header, last_sections, section_link
+from eqcli.report.html import Markup, card, facts, page, plot_grid, table, tag
 from eqcli.report.numbers import count, show
 from eqcli.report.svg import Plot
 
@@ -80,28 +81,17 @@ def _body(
     counts = result["counts"]
     size = f"{count(counts['generated'], 'structure')} against {counts['reference']:,} of the reference"
     sections = ["Comparison", "Distributions", "Structures", "Provenance"]
-    yield tag(
-        "header",
-        tag("p", "Generated crystals", cls="eyebrow"),
-        tag("h1", result["situation"].capitalize()),
-        tag("p", f"{size}, {result['seconds']:.0f} s", cls="quiet"),
-        tag("nav", *(tag("a", name, href=f"#{name.lower()}") for name in sections)),
-        cls="top",
-    )
+    below = f"{size}, {result['seconds']:.0f} s"
+    yield header("Generated crystals", result["situation"].capitalize(), below, map(section_link, sections))
     yield tag("div", *_cards(result), cls="cards")
-    for warning in result["warnings"]:
-        yield tag("p", tag("strong", "Look here: "), with_code(warning), cls="callout")
+    yield from callouts(result["warnings"])
     yield from _comparison(result)
     if result["stability"]:
         yield from _stability(result["stability"])
     yield tag("h2", "Distributions", id="distributions")
     yield plot_grid(plots)
     yield from _structures(structures)
-    if result["failures"]:
-        yield tag("h2", "Failures", id="failures")
-        yield table(["Item", "Reason"], [[f["item"], f["reason"]] for f in result["failures"][:MOST_ROWS]])
-    yield tag("h2", "Provenance", id="provenance")
-    yield facts((key.replace("_", " "), value) for key, value in {**result["settings"], **origin}.items())
+    yield from last_sections(result, origin, MOST_ROWS)
 
 
 def _cards(result: Mapping[str, Any]) -> Iterator[Markup]:

@@ -6,7 +6,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
 from eqcli.report.docking_tables import complexes_table, methods_tables
-from eqcli.report.html import Markup, card, facts, page, plot_grid, table, tag, with_code
+from eqcli.report.evaluation_parts import callouts, header, last_sections, section_link
+from eqcli.report.html import Markup, card, facts, page, plot_grid, tag, with_code
 from eqcli.report.numbers import count, show
 from eqcli.report.svg import Plot
 
@@ -63,8 +64,7 @@ def _body(
 ) -> Iterator[Markup]:
     yield _header(result)
     yield tag("div", *_cards(result), cls="cards")
-    for warning in result["warnings"]:
-        yield tag("p", tag("strong", "Look here: "), with_code(warning), cls="callout")
+    yield from callouts(result["warnings"])
     yield tag("h2", "Methods", id="methods")
     yield tag("p", WHAT, cls="quiet")
     for found in result["tables"]:
@@ -77,25 +77,14 @@ def _body(
     yield tag("h2", "Complexes", id="complexes")
     yield tag("p", with_code("All figures of each are in `complexes.csv`, all poses in `poses/`."), cls="quiet")
     yield complexes_table(rows, pages, pictures)
-    if result["failures"]:
-        yield tag("h2", "Failures", id="failures")
-        yield table(["Item", "Reason"], [[f["item"], f["reason"]] for f in result["failures"][:MOST_FAILURES]])
-    yield tag("h2", "Provenance", id="provenance")
-    yield facts((key.replace("_", " "), value) for key, value in {**result["settings"], **origin}.items())
+    yield from last_sections(result, origin, MOST_FAILURES)
 
 
 def _header(result: Mapping[str, Any]) -> Markup:
     counts = result["counts"]
     size = f"{count(counts['complexes'], 'complex', 'complexes')} of {count(counts['proteins'], 'protein')}"
     sections = ["Methods", "Plots", "Complexes", *(["Failures"] if result["failures"] else []), "Provenance"]
-    return tag(
-        "header",
-        tag("p", "Evaluation", cls="eyebrow"),
-        tag("h1", "Docking"),
-        tag("p", f"{size}, {result['seconds']:.0f} s", cls="quiet"),
-        tag("nav", *(tag("a", name, href=f"#{name.lower()}") for name in sections)),
-        cls="top",
-    )
+    return header("Evaluation", "Docking", f"{size}, {result['seconds']:.0f} s", map(section_link, sections))
 
 
 def _cards(result: Mapping[str, Any]) -> Iterator[Markup]:

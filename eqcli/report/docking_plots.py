@@ -11,13 +11,13 @@ from typing import Any, Final
 
 import numpy as np
 
+from eqcli.report.curves import line_style, shares_below
 from eqcli.report.numbers import count
 from eqcli.report.svg import INK, MUTED, SERIES, Plot, document_of, figure
 
 WIDTH, HEIGHT = 5.2, 3.6
 FARTHEST: Final = 15.0
 """Å at which the axes of RMSD end."""
-DASHES: Final = ("-", "--", ":", "-.")
 NEAR: Final = 2.0
 
 Curve = Mapping[str, Any]
@@ -45,14 +45,7 @@ def _cumulative(curves: Sequence[Curve], pocket: str, part: str) -> Plot:
     with figure(WIDTH, HEIGHT) as drawn:
         axes = drawn.add_subplot()
         for k, (name, values) in enumerate(by_method.items()):
-            at = np.sort(values)
-            share = np.arange(1, len(at) + 1) / len(at) * 100
-            inside = at <= FARTHEST
-            last = share[inside][-1] if inside.any() else 0.0
-            x = np.concatenate([[0.0], at[inside], [FARTHEST]])
-            y = np.concatenate([[0.0], share[inside], [last]])
-            style = DASHES[k // len(SERIES) % len(DASHES)]
-            axes.step(x, y, where="post", color=SERIES[k % len(SERIES)], linestyle=style, label=name)
+            axes.step(*shares_below(values, FARTHEST), where="post", label=name, **line_style(k))
         axes.axvline(NEAR, color=MUTED, linewidth=0.8)
         axes.set(xlabel="RMSD of the first pose (Å)", ylabel="share of pairs (%)", xlim=(0, FARTHEST), ylim=(0, 100))
         axes.legend(loc="upper left", fontsize=7)

@@ -10,7 +10,8 @@ from typing import Any
 
 from eqcli.errors import Failure
 from eqcli.report.audit_section import audit_card, audit_section
-from eqcli.report.html import Markup, card, facts, join, page, plot_grid, table, tag, with_code
+from eqcli.report.evaluation_parts import callouts, header, section_link
+from eqcli.report.html import Markup, card, facts, join, page, plot_grid, table, tag
 from eqcli.report.numbers import count, fit, rounded, show
 from eqcli.report.svg import Plot
 
@@ -55,18 +56,10 @@ def evaluation_page(evaluation: Evaluation) -> str:
 def _body(evaluation: Evaluation) -> Iterator[Markup]:
     sections = (["Accuracy"] if evaluation.data else []) + (["Audit"] if evaluation.audit else [])
     sections += (["Failures"] if evaluation.failures else []) + ["Provenance"]
-    links = [tag("a", name, href=f"#{name.lower()}") for name in sections]
-    yield tag(
-        "header",
-        tag("p", "Evaluation of an interatomic potential", cls="eyebrow"),
-        tag("h1", evaluation.model["name"]),
-        tag("p", _subtitle(evaluation), cls="quiet"),
-        tag("nav", *links),
-        cls="top",
-    )
+    links = map(section_link, sections)
+    yield header("Evaluation of an interatomic potential", evaluation.model["name"], _subtitle(evaluation), links)
     yield tag("div", *_cards(evaluation), cls="cards")
-    for warning in evaluation.warnings:
-        yield tag("p", tag("strong", "Look here: "), with_code(warning), cls="callout")
+    yield from callouts(evaluation.warnings)
     if evaluation.data:
         yield from _accuracy(evaluation)
     if evaluation.audit:

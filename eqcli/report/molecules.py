@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any, Final
 
 from eqcli.io.structure import Structure
-from eqcli.report.html import Markup, card, facts, page, plot_grid, table, tag, with_code
+from eqcli.report.evaluation_parts import callouts, header, last_sections, section_link
+from eqcli.report.html import Markup, card, facts, page, plot_grid, tag
 from eqcli.report.molecules_pictures import first_molecules, worst_and_best
 from eqcli.report.molecules_tables import figures_table, reasons_table, stability_table, strain_tables, types_table
 from eqcli.report.molecules_words import FAULTS, FLOOR_TITLES, GENERATED, MAIN, MEANINGS, SET_MEANINGS, WAYS, title_of
@@ -60,8 +61,7 @@ def _body(
 ) -> Iterator[Markup]:
     yield _header(result, bool(structures))
     yield tag("div", *_cards(result), cls="cards")
-    for warning in result["warnings"]:
-        yield tag("p", tag("strong", "Look here: "), with_code(warning), cls="callout")
+    yield from callouts(result["warnings"])
     yield from _comparison(result, plots)
     yield from _geometry(result, plots)
     yield from _strain_and_checks(result)
@@ -70,29 +70,19 @@ def _body(
     if structures:
         yield from worst_and_best(rows, structures, result["main"])
         yield from first_molecules(rows, structures, result["main"])
-    if result["failures"]:
-        yield tag("h2", "Failures", id="failures")
-        yield table(["Item", "Reason"], [[f["item"], f["reason"]] for f in result["failures"][:MOST_ROWS]])
-    yield tag("h2", "Provenance", id="provenance")
-    yield facts((key.replace("_", " "), value) for key, value in {**result["settings"], **origin}.items())
+    yield from last_sections(result, origin, MOST_ROWS)
 
 
 def _header(result: Mapping[str, Any], pictures: bool) -> Markup:
     counts = result["counts"]
     size = f"{count(counts['generated'], 'molecule')} against {counts['reference']:,} of the reference"
     sections = ["Comparison", "Geometry", "Strain", "Properties", "Invalid"]
-    links = [tag("a", name, href=f"#{name.lower()}") for name in [*sections, *(["Molecules"] if pictures else [])]]
+    links = [section_link(name) for name in [*sections, *(["Molecules"] if pictures else [])]]
     if result.get("gallery"):
         links.append(tag("a", "Gallery in three dimensions", href=Path(result["gallery"]).name))
-    links.append(tag("a", "Provenance", href="#provenance"))
-    return tag(
-        "header",
-        tag("p", "Evaluation", cls="eyebrow"),
-        tag("h1", "Generated molecules"),
-        tag("p", f"{size}, {result['seconds']:.0f} s{_versions(result)}", cls="quiet"),
-        tag("nav", *links),
-        cls="top",
-    )
+    links.append(section_link("Provenance"))
+    below = f"{size}, {result['seconds']:.0f} s{_versions(result)}"
+    return header("Evaluation", "Generated molecules", below, links)
 
 
 def _versions(result: Mapping[str, Any]) -> str:

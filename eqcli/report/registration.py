@@ -9,7 +9,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from html import escape
 from typing import Any, Final
 
-from eqcli.report.html import Markup, card, facts, page, plot_grid, table, tag, with_code
+from eqcli.report.evaluation_parts import callouts, header, last_sections, section_link
+from eqcli.report.html import Markup, card, facts, page, plot_grid, tag, with_code
 from eqcli.report.numbers import count, show
 from eqcli.report.registration_tables import MOST_PAIRS, RULES, TITLES, methods_tables, pairs_table
 from eqcli.report.svg import Plot
@@ -58,8 +59,7 @@ def _body(
 ) -> Iterator[Markup]:
     yield _header(result, gallery)
     yield tag("div", *_cards(result), cls="cards")
-    for warning in result["warnings"]:
-        yield tag("p", tag("strong", "Look here: "), with_code(warning), cls="callout")
+    yield from callouts(result["warnings"])
     yield tag("h2", "Methods", id="methods")
     yield tag("p", _what(result), cls="quiet")
     yield facts(result["thresholds"].items())
@@ -77,11 +77,7 @@ def _body(
     more = f" The first {MOST_PAIRS:,} pairs are shown." if result["counts"]["pairs"] > MOST_PAIRS else ""
     yield tag("p", with_code(f"All figures of each are in `pairs.csv`.{more}"), cls="quiet")
     yield pairs_table(rows, result["rule"])
-    if result["failures"]:
-        yield tag("h2", "Failures", id="failures")
-        yield table(["Item", "Reason"], [[f["item"], f["reason"]] for f in result["failures"][:MOST_FAILURES]])
-    yield tag("h2", "Provenance", id="provenance")
-    yield facts((key.replace("_", " "), value) for key, value in {**result["settings"], **origin}.items())
+    yield from last_sections(result, origin, MOST_FAILURES)
 
 
 def _header(result: Mapping[str, Any], gallery: Sequence[Row]) -> Markup:
@@ -93,14 +89,7 @@ def _header(result: Mapping[str, Any], gallery: Sequence[Row]) -> Markup:
         size += f", {count(counts['failed'], 'item')} that could not be read"
     sections = ["Methods", "Plots", *(["Gallery"] if gallery else []), "Pairs"]
     sections += [*(["Failures"] if result["failures"] else []), "Provenance"]
-    return tag(
-        "header",
-        tag("p", "Evaluation", cls="eyebrow"),
-        tag("h1", "Registration"),
-        tag("p", f"{size}, {result['seconds']:.0f} s", cls="quiet"),
-        tag("nav", *(tag("a", name, href=f"#{name.lower()}") for name in sections)),
-        cls="top",
-    )
+    return header("Evaluation", "Registration", f"{size}, {result['seconds']:.0f} s", map(section_link, sections))
 
 
 def _cards(result: Mapping[str, Any]) -> Iterator[Markup]:

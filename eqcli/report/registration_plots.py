@@ -7,11 +7,11 @@ from typing import Any, Final
 
 import numpy as np
 
+from eqcli.report.curves import line_style, shares_below
 from eqcli.report.numbers import count, show
-from eqcli.report.svg import MUTED, SERIES, Plot, document_of, figure, logarithmic
+from eqcli.report.svg import MUTED, Plot, document_of, figure, logarithmic
 
 WIDTH, HEIGHT = 5.2, 3.6
-DASHES: Final = ("-", "--", ":", "-.")
 AXES: Final = {
     "overlap": ("Recall against overlap", "overlap", (0.0, 1.0)),
     "angle": ("Recall against rotation angle", "angle of the true rotation (°)", (0.0, 180.0)),
@@ -40,10 +40,6 @@ def registration_plots(
     return plots + list(_hypotheses(curves.get("hypotheses", ())))
 
 
-def _style(k: int) -> dict[str, Any]:
-    return {"color": SERIES[k % len(SERIES)], "linestyle": DASHES[k // len(SERIES) % len(DASHES)]}
-
-
 def _label(row: Row) -> str:
     refinement = row.get("refinement", "none")
     return str(row["method"]) if refinement in ("none", "its own") else f"{row['method']}, {refinement}"
@@ -61,7 +57,7 @@ def _recall(key: str, curves: Sequence[Row], rule: str) -> Iterator[Plot]:
         for k, curve in enumerate(drawn_curves):
             x = [(low + high) / 2 for low, high, _, _ in curve["bins"]]
             y = [100 * share for _, _, share, _ in curve["bins"]]
-            axes.plot(x, y, marker="o", markersize=3.5, label=_label(curve), **_style(k))
+            axes.plot(x, y, marker="o", markersize=3.5, label=_label(curve), **line_style(k))
         for x_, pairs in numbers.items():
             axes.text(x_, 103, f"{pairs}", ha="center", fontsize=7, color=MUTED)
         axes.set(xlabel=axis, ylabel="recall (%)", xlim=span, ylim=(-3, 110))
@@ -89,13 +85,7 @@ def _errors(key: str, rows: Sequence[Row], unit: str, limits: Mapping[str, float
     with figure(WIDTH, HEIGHT) as drawn:
         axes = drawn.add_subplot()
         for k, (name, values) in enumerate(kinds.items()):
-            at = np.sort(values)
-            share = np.arange(1, len(at) + 1) / len(at) * 100
-            inside = at <= end
-            last = share[inside][-1] if inside.any() else 0.0
-            x = np.concatenate([[0.0], at[inside], [end]])
-            y = np.concatenate([[0.0], share[inside], [last]])
-            axes.step(x, y, where="post", label=name, **_style(k))
+            axes.step(*shares_below(values, end), where="post", label=name, **line_style(k))
         axes.set(xlabel=axis, ylabel="share of pairs below (%)", xlim=(0, end), ylim=(0, 104))
         axes.legend(loc="lower right", fontsize=7)
         document = document_of(drawn)
@@ -112,7 +102,7 @@ def _hypotheses(curves: Sequence[Row]) -> Iterator[Plot]:
         axes = drawn.add_subplot()
         for k, curve in enumerate(curves):
             x, y = np.array(curve["points"], dtype=np.float64).T
-            axes.plot(x, 100 * y, marker="o", markersize=3.5, label=curve["method"], **_style(k))
+            axes.plot(x, 100 * y, marker="o", markersize=3.5, label=curve["method"], **line_style(k))
         logarithmic(axes, "x")
         axes.set(xlabel="motions tried", ylabel="recall (%)", ylim=(-3, 104))
         axes.legend(loc="best", fontsize=7)
