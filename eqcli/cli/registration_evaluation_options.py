@@ -51,7 +51,7 @@ REGISTRATION: dict[str, tuple[Any, str, dict[str, Any], str]] = {
         list[str] | None,
         "--methods",
         {"metavar": "NAMES"},
-        "Of pare-one-match, pare-ransac, command (with the model), fpfh-ransac, fpfh-clique, default (the command "
+        "Of pare-one-match, pare-ransac, pare-net (verified), command (with the model), fpfh-ransac, fpfh-clique, default (the command "
         "without a model), kiss, with commas or repeated; by default all that are at hand.",
     ),
     "rule": (

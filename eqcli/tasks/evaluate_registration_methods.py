@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from time import perf_counter
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -32,6 +32,7 @@ DISTANCES: Final = (3.0, 1.5)
 NAMES: Final = {
     "pare-one-match": "PARE-Net + one-match",
     "pare-ransac": "PARE-Net + RANSAC",
+    "pare-net": "PARE-Net, verified",
     "command": "command with the model",
     "fpfh-ransac": "FPFH + RANSAC",
     "fpfh-clique": "FPFH + clique",
@@ -39,7 +40,7 @@ NAMES: Final = {
     "kiss": "KISS-Matcher",
 }
 """Name in options -> in the table."""
-OF_NETWORKS: Final = ("pare-one-match", "pare-ransac", "command")
+OF_NETWORKS: Final = ("pare-one-match", "pare-ransac", "pare-net", "command")
 OPTIONAL: Final = ("kiss",)
 """Methods that are left out, with a warning, where their package is absent and nobody asked for them by name."""
 
@@ -158,12 +159,13 @@ def _network_features(loaded: ModelFile) -> Any:
 
 
 def _method(name: str, shared: _Shared) -> Method:
-    if name in ("default", "command"):
-        return Method(NAMES[name], by_command(shared.features if name == "command" else None), refined=False)
+    if name in ("default", "command", "pare-net"):
+        features = None if name == "default" else shared.features
+        return Method(NAMES[name], by_command(features, "pare-net" if name == "pare-net" else "auto"), refined=False)
     if name == "kiss":
         return Method(NAMES[name], kiss_matcher())
-    features, solver = name.split("-", 1)
-    matches = shared.sources[features]
+    kind, solver = name.split("-", 1)
+    matches = shared.sources[kind]
     return Method(NAMES[name], solved_by(matches, solver), matches=matches)
 
 
@@ -190,14 +192,14 @@ def solved_by(source: MatchesOf, solver: str) -> Callable[[RegistrationCase], An
     return solve
 
 
-def by_command(features: Any | None) -> Callable[[RegistrationCase], Answer]:
-    """What `eqcli register` does without options, with the features of a network where there are any."""
+def by_command(features: Any | None, method: Literal["auto", "pare-net"]) -> Callable[[RegistrationCase], Answer]:
+    """What `eqcli register` does by a method, with the features of a network where there are any."""
 
     def solve(case: RegistrationCase) -> Answer:
         from eqcli.engine.registration import register_clouds
         from eqcli.engine.registration_settings import RegistrationSettings
 
-        settings = RegistrationSettings(seed=case.seed)
+        settings = RegistrationSettings(method=method, seed=case.seed)
         found = register_clouds(case.source.points, case.target.points, settings, features=features)
         return Answer(
             found.motion.matrix().numpy(),
