@@ -52,7 +52,7 @@ REGISTRATION: dict[str, tuple[Any, str, dict[str, Any], str]] = {
         "--methods",
         {"metavar": "NAMES"},
         "Of pare-one-match, pare-ransac, pare-net (verified), command (with the model), fpfh-ransac, fpfh-clique, "
-        "default (the command without a model), kiss; by default all that are at hand.",
+        "default (the command without a model), kiss, with commas or repeated; by default all that are at hand.",
     ),
     "rule": (
         Rule | None, "--rule", {}, "By which pairs count as found in curves and in means of errors; 3dmatch.",
