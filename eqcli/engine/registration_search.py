@@ -14,6 +14,7 @@ from eqcli.engine.registration_ambiguity import alternatives
 from eqcli.engine.registration_candidates import Candidate, candidates, distinct, refined, solvers_for
 from eqcli.engine.registration_evidence import Evidence, doubts, gathered
 from eqcli.engine.registration_features import Features, FpfhFeatures
+from eqcli.engine.registration_input import LEAST_POINTS
 from eqcli.engine.registration_settings import RegistrationSettings
 from eqcli.engine.registration_view import View
 from eqcli.engine.ume_features import UmeFeatures
@@ -55,7 +56,9 @@ def features_of(settings: RegistrationSettings, given: Features | None) -> dict[
     if settings.method == "ume" and given is None:
         return {"ume": UmeFeatures(settings.descriptor)}
     if settings.method == "auto":
-        return histograms if given is None else {**histograms, getattr(given, "name", "pare-net"): given}
+        # Matches of histograms bring no rotation, which this solver needs.
+        bare = {} if settings.solver == "one-match" and given is not None else histograms
+        return bare if given is None else {**bare, getattr(given, "name", "pare-net"): given}
     if given is None:
         raise InputError(f"the method '{settings.method}' needs features", hint="Give a model, or use --method auto.")
     return {settings.method: given}
@@ -63,8 +66,7 @@ def features_of(settings: RegistrationSettings, given: Features | None) -> dict[
 
 def refined_start(run: Run, voxel: float, start: Motion | None) -> tuple[View, list[Candidate]]:
     """Refinement alone."""
-    with run.timed("thin"):
-        view = View(run.source, run.target, voxel, threads=run.settings.threads)
+    view = _thinned(run, voxel)
     with run.timed("refine"):
         motion = refined(view, start or Motion.identity(), run.settings)
         contact = view.contact(motion)
@@ -78,8 +80,7 @@ def searched(
     """The best candidates of the first voxel with a reliable one, or of the voxel with the best."""
     best: tuple[View, list[Candidate]] | None = None
     for level in _levels(run, voxel):
-        with run.timed("thin"):
-            view = View(run.source, run.target, level * voxel, threads=run.settings.threads)
+        view = _thinned(run, level * voxel)
         for method, kind in features.items():
             found = _found_by(run, view, method, kind, start)
             if found and (best is None or _rank(found) > _rank(best[1])):
@@ -90,6 +91,17 @@ def searched(
         run.report.message(f"no reliable motion at a voxel of {level * voxel:.4g}")
     assert best is not None
     return best
+
+
+def _thinned(run: Run, voxel: float) -> View:
+    """Both clouds at a voxel. Raises InputError where one that was asked for leaves too few points."""
+    with run.timed("thin"):
+        view = View(run.source, run.target, voxel, threads=run.settings.threads)
+    for name, side in (("source", view.source), ("target", view.target)):
+        if run.settings.voxel is not None and len(side.points) < LEAST_POINTS:
+            found = f"a voxel of {voxel:g} leaves {len(side.points)} points of the {name}; {LEAST_POINTS} are needed"
+            raise InputError(found, hint="Choose a smaller voxel, or leave it out.")
+    return view
 
 
 def _levels(run: Run, voxel: float) -> list[float]:

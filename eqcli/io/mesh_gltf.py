@@ -20,6 +20,8 @@ def read(source: Source, samples: int, seed: int) -> PointCloud:
     except ImportError as error:
         message = "glTF files need trimesh, which is not installed"
         raise MissingDependency(message, hint="pip install 'eqcli[registration]'") from error
+    if source.suffix == ".glb" and not source.data.startswith(b"glTF"):
+        raise source.wrong("a GLB file begins with glTF", byte=0)
     # A .gltf file names the files with its numbers, and the loader looks for them beside it.
     contents: Any = BytesIO(source.data) if source.suffix == ".glb" or source.compressed else str(source.path)
     kind = "glb" if source.data.startswith(b"glTF") else "gltf"

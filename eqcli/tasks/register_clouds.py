@@ -6,8 +6,6 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
-import numpy as np
-
 from eqcli.errors import InputError, Where
 from eqcli.progress import Reporter, Silent
 from eqcli.tasks.register_result import CloudResult
@@ -26,12 +24,13 @@ SAME = "same"
 class CloudRegistrar:
     """Registers pairs of clouds with the same options; the network is loaded once.
 
-    Raises InputError for a model that is none of registration.
+    Raises InputError for a model that is none of registration and a start that is no rigid motion.
     """
 
     def __init__(self, options: RegisterRequest, report: Reporter | None = None) -> None:
         self.options = options
         self.report = report or Silent()
+        self.start = None if options.start is None else read_motion(options.start)
         self.features = _features(options)
 
     def register(self, source: Path, target: Path) -> CloudResult:
@@ -46,7 +45,7 @@ class CloudRegistrar:
         _refuse_scales(*clean, self.options)
         read = time.perf_counter() - begin
         found = register_clouds(
-            clean[0], clean[1], self._settings(), features=self.features, start=self._start(), report=self.report
+            clean[0], clean[1], self._settings(), features=self.features, start=self.start, report=self.report
         )
         return CloudResult(found, first, second, self.options, notes, {"read": read, **found.seconds})
 
@@ -61,9 +60,6 @@ class CloudRegistrar:
         }
         stated: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
         return RegistrationSettings(method=self.options.method, seed=self.options.seed, **stated)
-
-    def _start(self) -> Motion | None:
-        return None if self.options.start is None else read_motion(self.options.start)
 
 
 def _features(options: RegisterRequest) -> Features | None:
@@ -118,12 +114,15 @@ def read_motion(path: Path) -> Motion:
     """The rigid motion in a file of 4 x 4 numbers. Raises InputError for anything else."""
     import torch
 
+    from eqcli.data.pair_files import read_motions
     from eqcli.files import require_file
     from eqcli.geometry.motions import Motion
 
-    require_file(path)
-    try:
-        matrix = np.loadtxt(path, dtype=np.float64, ndmin=2)
-        return Motion.from_matrix(torch.from_numpy(matrix))
-    except ValueError as error:
-        raise InputError(f"this is no rigid motion: {error}", Where(path), "Four lines of four numbers.") from error
+    motions = torch.from_numpy(read_motions(require_file(path)))
+    if len(motions) != 1:
+        raise InputError(
+            f"a start is one motion, and here are {len(motions)}", Where(path), "Four lines of four numbers."
+        )
+    # Files are often rounded to a few digits.
+    u, _, vh = torch.linalg.svd(motions[0, :3, :3])
+    return Motion(u @ vh, motions[0, :3, 3].clone())

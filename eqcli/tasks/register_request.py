@@ -97,6 +97,11 @@ class RegisterRequest:
             raise InputError("--method pare-net needs a trained model", hint="Name its file with --model.")
         if self.model is not None and self.method not in ("auto", "pare-net"):
             raise InputError(f"--model: --method {self.method} takes none", hint="Leave one of them out.")
+        if self.solver is not None and self.method == "icp":
+            raise InputError(f"--solver {self.solver}: --method icp takes no matches", hint="Leave one of them out.")
+        if self.solver == "one-match" and (self.method == "fpfh" or (self.method == "auto" and self.model is None)):
+            hint = "Take --method ume, or pare-net with a model, or another solver."
+            raise InputError("--solver one-match needs matches that bring a rotation", hint=hint)
         if self.voxel is not None and not self.voxel > 0:
             raise InputError(f"--voxel {self.voxel:g}: a length above 0 was expected")
 

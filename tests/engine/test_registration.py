@@ -166,8 +166,16 @@ def test_clouds_without_a_motion_are_errors(points: np.ndarray, told: str) -> No
 
 def test_the_file_of_a_cloud_without_a_motion_is_named() -> None:
     line = PointCloud(np.linspace(0, 1, 500)[:, None] * [1.0, 2.0, 3.0], path=Path("line.ply"))
-    with pytest.raises(InputError, match="^line.ply: all points of the source"):
+    with pytest.raises(InputError, match=r"^line\.ply: all points of the source"):
         register_clouds(line, scene(1, points=500))
+
+
+@pytest.mark.parametrize("method", ["auto", "icp"])
+def test_a_voxel_as_large_as_a_cloud_is_told(method: Any) -> None:
+    cloud = scene(1, points=500)
+    with pytest.raises(InputError, match=r"a voxel of 1e.09 leaves 1 points of the source") as caught:
+        register_clouds(cloud, cloud, RegistrationSettings(method=method, voxel=1e9))
+    assert "smaller voxel" in caught.value.hint
 
 
 def test_points_that_are_not_finite_and_duplicates_change_nothing(
@@ -219,6 +227,9 @@ def test_given_features_are_taken_and_the_better_evidence_wins(pair: tuple[np.nd
     assert both.reliable
     assert both.method == "fpfh"
     assert bad.asked == 1
+    alone = register_clouds(*pair, replace(SETTINGS, solver="one-match"), features=good)
+    assert alone.reliable
+    assert alone.method == "pare-net"
     with pytest.raises(InputError, match="needs features"):
         register_clouds(*pair, RegistrationSettings(method="pare-net"))
 

@@ -174,6 +174,8 @@ def test_scenes_of_gltf_are_put_together_in_metres(tmp_path: Path) -> None:
     faces_of(read.points - np.where(far, 10, 0)[:, None] * [1, 0, 0])
     with pytest.raises(InputError, match="damaged"):
         read_cloud(written(tmp_path, "b.glb", (tmp_path / "a.glb").read_bytes()[:200]))
+    with pytest.raises(InputError, match="a GLB file begins with glTF"):
+        read_cloud(written(tmp_path, "c.glb", bytes(range(200))))
 
 
 def test_without_trimesh_the_message_says_what_to_install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -12,6 +12,7 @@ import pytest
 from eqcli.errors import ExitCode, InputError
 from eqcli.io.point_cloud import PointCloud, read_cloud, write_cloud
 from eqcli.tasks.register import register
+from eqcli.tasks.register_clouds import read_motion
 from eqcli.tasks.register_files import RegisterFiles
 from eqcli.tasks.register_request import RegisterRequest
 from tests.listener import Listener
@@ -134,12 +135,12 @@ def test_options_reach_the_engine(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     source, target, _ = write_pair(tmp_path)
     np.savetxt(tmp_path / "start.txt", drawn_motion(4))
     request = RegisterRequest(
-        source, target, method="icp", solver="ransac", refine="point-to-plane", voxel=0.3, seed=5, threads=1,
+        source, target, method="fpfh", solver="ransac", refine="point-to-plane", voxel=0.3, seed=5, threads=1,
         start=tmp_path / "start.txt",
     )  # fmt: skip
     register(request)
     ((settings, features, start),) = engine.calls
-    assert (settings.method, settings.solver, settings.refinement) == ("icp", "ransac", "point-to-plane")
+    assert (settings.method, settings.solver, settings.refinement) == ("fpfh", "ransac", "point-to-plane")
     assert (settings.voxel, settings.seed, settings.threads, features) == (0.3, 5, 1, None)
     np.testing.assert_allclose(start.matrix().numpy(), drawn_motion(4), atol=1e-12)
 
@@ -147,19 +148,30 @@ def test_options_reach_the_engine(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("1 0 0\n0 1 0\n0 0 1\n", "4 x 4"),
-        ("a b\n", "no rigid motion"),
-        ("2 0 0 0\n0 2 0 0\n0 0 2 0\n0 0 0 1\n", "rigid"),
+        ("1 0 0\n0 1 0\n0 0 1\n", "start.txt:1: a row of a motion has 4 numbers, and here are 3"),
+        ("a b\n", "start.txt:1: 'a' is no number"),
+        ("", "start.txt: a motion is 4 rows of 4 numbers, and here are 0 rows"),
+        ("2 0 0 0\n0 2 0 0\n0 0 2 0\n0 0 0 1\n", "start.txt:1: this matrix is no rigid motion"),
+        (2 * "1 0 0 0\n0 1 0 0\n0 0 1 0\n0 0 0 1\n", "start.txt: a start is one motion, and here are 2"),
     ],
 )
 def test_a_start_that_is_no_motion_is_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: str, message: str
 ) -> None:
-    use_engine(monkeypatch)
+    engine = use_engine(monkeypatch)
     source, target, _ = write_pair(tmp_path)
     (tmp_path / "start.txt").write_text(text)
     with pytest.raises(InputError, match=message):
         register(RegisterRequest(source, target, start=tmp_path / "start.txt"))
+    assert not engine.calls
+
+
+def test_a_rounded_start_becomes_a_rotation(tmp_path: Path) -> None:
+    matrix = drawn_motion(4)
+    np.savetxt(tmp_path / "start.txt", matrix, fmt="%.3f")
+    rotation = read_motion(tmp_path / "start.txt").rotation.numpy()
+    np.testing.assert_allclose(rotation.T @ rotation, np.eye(3), atol=1e-14)
+    np.testing.assert_allclose(rotation, matrix[:3, :3], atol=1e-3)
 
 
 def test_another_scale_is_noticed_and_mended_by_units(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -195,6 +207,9 @@ def test_units_that_say_nothing_are_refused(
     [
         ({"method": "pare-net"}, "needs a trained model"),
         ({"method": "fpfh", "model": Path("m")}, "takes none"),
+        ({"method": "icp", "solver": "ransac"}, "--method icp takes no matches"),
+        ({"solver": "one-match"}, "matches that bring a rotation"),
+        ({"method": "fpfh", "solver": "one-match"}, "matches that bring a rotation"),
         ({"voxel": 0.0}, "above 0"),
         ({"permute": True}, "--permute: not for clouds"),
         ({"on": "ca", "primitive": False}, "--on, --primitive: not for clouds"),
