@@ -9,6 +9,7 @@ from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from contextvars import ContextVar
+from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 from typing import Any, Generic, TypeVar
@@ -47,6 +48,20 @@ def measure_in_processes(
 
 
 @contextmanager
+def _deaf() -> Iterator[None]:
+    """Processes that start inside do not hear Ctrl-C, which a terminal sends to all: the parent ends them.
+
+    They ignore it once they serve, but loading libraries before that takes seconds.
+    """
+    resource_tracker.ensure_running()  # Starting it would let the signal through again.
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+@contextmanager
 def kept_processes() -> Iterator[None]:
     """Measurements inside use the same processes, which else start anew, and load their libraries, for each."""
     if _IDLE.get() is not None:
@@ -74,7 +89,7 @@ class _Worker:
         self.awake = False  # It runs.
         self.ready = False  # It knows the function.
         self.heard = time.monotonic()
-        with environment(ONE_THREAD):
+        with environment(ONE_THREAD), _deaf():
             self.process.start()
         theirs.close()
 

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from eqcli.errors import EqcliError, Failure
-from eqcli.tasks.register_rows import TRANSFORMS, PairRecord, PairRow, store
+from eqcli.tasks.register_rows import TRANSFORMS, PairRecord, PairRow, placed_reason, store
 
 if TYPE_CHECKING:
     from eqcli.data.cloud_pairs import CloudPair
@@ -42,7 +42,7 @@ class RegisterPair:
         try:
             record = _record(pair, stem, self._register(pair), common)
         except EqcliError as error:
-            record = PairRecord(PairRow(pair.name, "failed", Failure.of("", error).reason, **common), {})
+            record = PairRecord(PairRow(pair.name, "failed", placed_reason(Failure.of("", error)), **common), {})
         record = replace(record, row=replace(record.row, seconds=round(time.perf_counter() - begin, 4)))
         store(self.folder, stem, record)
         return record.row.status

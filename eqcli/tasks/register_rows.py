@@ -123,7 +123,13 @@ def write_table(path: Path, rows: Sequence[PairRow]) -> None:
 
 def failed_row(failure: Failure) -> PairRow:
     """The row of a pair that could not be read from the list."""
-    return PairRow(failure.item, "failed", _text(failure.reason))
+    return PairRow(failure.item, "failed", _text(placed_reason(failure)))
+
+
+def placed_reason(failure: Failure) -> str:
+    """What failed and where: the file, and the line in it."""
+    place = str(failure.where)
+    return f"{place}: {failure.reason}" if place else failure.reason
 
 
 def _text(value: Any) -> str:

@@ -109,6 +109,19 @@ def test_a_process_that_is_killed_costs_one_item() -> None:
     assert outcomes[4].failure == "the process that measured it died (signal 9)"
 
 
+def test_a_process_that_starts_leaves_interruptions_to_its_parent() -> None:
+    """Ctrl-C reaches all processes of a terminal; a traceback of each would hide what the command says."""
+    worker = pool._Worker()
+    try:
+        assert worker.process.pid is not None
+        os.kill(worker.process.pid, signal.SIGINT)
+        assert worker.connection.poll(120)
+        assert worker.connection.recv() == (None, None)
+    finally:
+        worker.stop()
+    assert signal.SIGINT not in signal.pthread_sigmask(signal.SIG_BLOCK, ())
+
+
 def test_a_process_that_does_not_answer_is_killed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(pool, "GRACE", 0.5)
     outcomes = measure(deaf, range(4), workers=2, timeout=0.5)

@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 
 from eqcli.data.cloud_pairs import CloudPair
-from eqcli.errors import ExitCode, Failure, InputError
+from eqcli.errors import ExitCode, Failure, InputError, Where
 from eqcli.io.point_cloud import PointCloud, read_cloud, write_cloud
 from eqcli.tasks import register_many as module
 from eqcli.tasks.register_many import register_pairs
@@ -71,7 +71,7 @@ def content(folder: Path) -> dict[str, bytes]:
 def test_every_pair_has_one_row_with_its_motion_or_its_reason(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     use_engine(monkeypatch)
     pairs = scans(tmp_path, monkeypatch)
-    pairs.insert(2, Failure("row 4", "no column 'target'"))
+    pairs.insert(2, Failure("row 4", "no column 'target'", Where("pairs.csv", line=4)))
     result = register_pairs(asked(tmp_path), tmp_path / "out")
     rows = rows_of(tmp_path / "out")
     assert list(rows[0]) == [name for name in COLUMNS if name not in VARYING]
@@ -87,6 +87,8 @@ def test_every_pair_has_one_row_with_its_motion_or_its_reason(tmp_path: Path, mo
             assert row["reason"]
             assert not row["transform"]
             assert not row["angle"]
+    assert rows[2]["reason"] == "pairs.csv:4: no column 'target'"
+    assert rows[-1]["reason"].startswith(str(tmp_path / "broken.ply"))
     assert len(list((tmp_path / "out" / TRANSFORMS).iterdir())) == 6
     assert (result.count("ok"), result.exit_code, len(result.failures)) == (6, ExitCode.PARTIAL, 3)
     assert "6 of these whose truth is given" in dict(result.summary())["errors"]
