@@ -81,8 +81,10 @@ def _finished(run: Run, view: View, found: list[Candidate], flat: str | None) ->
     evidence = _of_the_last(run, view, found, motion)
     reasons = list(doubts(evidence, by_matches=by_matches))
     with run.timed("ambiguities"):
-        free = told_free(free_directions(view, best)) if not reasons or _covering(evidence) else None
-        others = alternatives(best, found[1:]) if not reasons else []
+        # Each of many motions that fit alike has but a share of the matches, and none is believed.
+        telling = not reasons or _covering(evidence)
+        free = told_free(free_directions(view, best)) if telling else None
+        others = alternatives(best, found[1:]) if telling and not (reasons and free) else []
     open_ways = tuple(told for told in (flat or free, told_alike(others)) if told)
     if flat or free:
         reasons.append(open_ways[0])

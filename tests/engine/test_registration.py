@@ -147,6 +147,17 @@ def test_a_brick_fits_in_four_ways() -> None:
     assert all(errors(abs(m.matrix().numpy() @ turn(2)), TRUTH, clouds[0])[0] < 1.0 for m in motions)
 
 
+def test_a_cube_that_is_not_believed_is_said_to_be_symmetric() -> None:
+    """Each of its 24 motions has few of the matches: without this, the reasons speak of a misfit."""
+    rng = np.random.default_rng(1)
+    clouds = [box(np.ones(3), np.full(3, -0.5), 500.0, rng) for _ in range(2)]
+    result = register_clouds(moved(clouds[0], turn(2)), clouds[1], RegistrationSettings(voxel=0.06))
+    assert not result.reliable
+    assert result.evidence.overlap > 0.9
+    (told,) = result.ambiguities
+    assert "symmetric" in told
+
+
 @pytest.mark.parametrize(
     ("points", "told"),
     [
