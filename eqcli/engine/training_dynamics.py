@@ -13,11 +13,12 @@ from eqcli.data.batches import Budget
 from eqcli.data.particle_batches import ParticleLoader
 from eqcli.engine.device import PRECISIONS
 from eqcli.engine.model_families import make_dynamics
+from eqcli.engine.training_sets import TrainableSets
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from eqcli.data.particles import PreparedParticles
+    from eqcli.data.particles import ParticleSet
     from eqcli.engine.training_objective import Objective
     from eqcli.models.dynamics.base import DynamicsModel, ParticleGraph
 
@@ -47,7 +48,7 @@ def square_errors(model: nn.Module, batch: ParticleGraph) -> Tensor:
     return (predicted - batch.target.to(predicted.dtype)) ** 2
 
 
-class TrainableDynamics:
+class TrainableDynamics(TrainableSets):
     """A model of motion and the systems that it is trained on; see :class:`Trainable`.
 
     Parameters
@@ -58,13 +59,9 @@ class TrainableDynamics:
         Its data.
     """
 
-    def __init__(self, recipe: Any, prepared: PreparedParticles) -> None:
-        self.recipe = recipe
-        self.prepared = prepared
-        self.parts = prepared.parts
-        self.held_out: tuple[str, ...] = tuple(name for name in ("valid", "test") if name in self.parts)
-        self.objective: Objective = PositionObjective()
-        self.notes: list[str] = []
+    what = "systems"
+    objective: Objective = PositionObjective()
+    parts: dict[str, ParticleSet]
 
     def new_model(self) -> DynamicsModel:
         train = self.parts["train"]
@@ -95,13 +92,6 @@ class TrainableDynamics:
         budget, sizes = self.budget("train", self.recipe.training.batch)
         systems = max(1, min(budget.limit // int(sizes[0]), len(sizes)))
         return systems * particles * (particles - 1)
-
-    def facts(self) -> dict[str, Any]:
-        systems = {name: len(part) for name, part in self.parts.items()}
-        return {"data": self.prepared.inputs, "settings": self.prepared.settings, "systems": systems}
-
-    def finish(self, model: nn.Module) -> dict[str, Any]:
-        return {}
 
     def describe(self, batch: ParticleGraph) -> str:
         return f"{int(batch.batch[-1]) + 1} systems and {len(batch.positions)} particles"

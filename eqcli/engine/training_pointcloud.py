@@ -13,6 +13,7 @@ from eqcli.data.batches import Budget
 from eqcli.data.pair_batches import PyramidSettings
 from eqcli.data.pair_set import PairLoader
 from eqcli.engine.device import PRECISIONS
+from eqcli.engine.training_sets import TrainableSets
 from eqcli.geometry.motions import rotation_error
 from eqcli.models.pointcloud.build import make_registration_network
 
@@ -20,7 +21,6 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from eqcli.data.pair_set import PairSet
-    from eqcli.data.prepared_sets import PreparedSets
     from eqcli.engine.training_objective import Objective
     from eqcli.graph.pair_batch import PairBatch
     from eqcli.models.pointcloud.base import MatchedPoints, RegistrationNetwork
@@ -82,7 +82,7 @@ def match_figures(matched: MatchedPoints, rotation: Tensor, translation: Tensor,
     }
 
 
-class TrainableRegistration:
+class TrainableRegistration(TrainableSets):
     """A network of registration and the pairs that it is trained on; see :class:`Trainable`.
 
     Parameters
@@ -93,14 +93,9 @@ class TrainableRegistration:
         Its pairs: `train`, `valid`, and perhaps `test`.
     """
 
+    what = "pairs"
     objective: Objective = RegistrationObjective()
-
-    def __init__(self, recipe: Any, prepared: PreparedSets[PairSet]) -> None:
-        self.recipe = recipe
-        self.prepared = prepared
-        self.parts = prepared.parts
-        self.held_out: tuple[str, ...] = tuple(name for name in ("valid", "test") if name in self.parts)
-        self.notes: list[str] = []
+    parts: dict[str, PairSet]
 
     def new_model(self) -> RegistrationNetwork:
         with torch.random.fork_rng(devices=[]):
@@ -126,13 +121,6 @@ class TrainableRegistration:
         generated = self.recipe.data.generated
         points = generated.voxels[1] if generated is not None else self.recipe.data.max_points
         return int(2 * members * points * self.recipe.model.neighbours)
-
-    def facts(self) -> dict[str, Any]:
-        sizes = {name: len(part) for name, part in self.parts.items()}
-        return {"data": self.prepared.inputs, "settings": self.prepared.settings, "pairs": sizes}
-
-    def finish(self, model: nn.Module) -> dict[str, Any]:
-        return {}
 
     def describe(self, batch: PairBatch) -> str:
         points = len(batch.source.levels[0].points) + len(batch.target.levels[0].points)

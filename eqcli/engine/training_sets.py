@@ -1,4 +1,4 @@
-"""What generators of crystals and of molecules bring to training alike."""
+"""What families whose data lie in memory bring to training alike, and what generators do."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ class ProcessObjective(ABC):
 
 
 class TrainableSets(ABC):
-    """A generator and the structures that it is trained on, all in memory; see :class:`Trainable`.
+    """A model and the structures, systems or pairs that it is trained on, all in memory; see :class:`Trainable`.
 
     Parameters
     ----------
