@@ -25,6 +25,7 @@ from eqcli.tasks.generate_molecules import _in_form
 from tests.listener import Listener
 from tests.molecule_case import NETWORKS, SIZES, generator
 from tests.molecules import boneless, embedded
+from tests.stopping import power_cut
 from tests.tasks.generate_molecules_case import models, scaffolds
 
 
@@ -287,20 +288,8 @@ def test_stopped_and_continued(
     options = {**OPTIONS, **({"scaffold": files / "cores.sdf", "n": 12} if scaffold else {})}
     whole = generate(model, tmp_path / "whole.h5", **options)
     assert whole.structures == 24
-    calls = 0
-    plain = FlowMatching.sample
-
-    def failing(self: FlowMatching, *args: Any, **kwargs: Any) -> Any:
-        nonlocal calls
-        calls += 1
-        if calls == fail:
-            raise RuntimeError("power cut")
-        return plain(self, *args, **kwargs)
-
-    monkeypatch.setattr(FlowMatching, "sample", failing)
-    with pytest.raises(RuntimeError, match="power cut"):
+    with power_cut(FlowMatching, "sample", fail):
         generate(model, tmp_path / "o.h5", **options)
-    monkeypatch.setattr(FlowMatching, "sample", plain)
     assert not (tmp_path / "o.h5").exists()
     partial = tmp_path / "o.h5.partial.h5"
     done = len(read(partial)) if partial.exists() else 0

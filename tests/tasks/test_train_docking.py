@@ -23,8 +23,8 @@ from eqcli.models.docking.base import DockingNetwork
 from eqcli.tasks.train import train
 from eqcli.tasks.train_docking import PARTS
 from tests.docking_folder import pdbbind_folder, series_folder
-from tests.killing import kill_when, newest_step
 from tests.listener import Listener
+from tests.stopping import assert_same_end, assert_survives_kills, power_cut
 from tests.tasks.train_docking_case import SEEN, TINY, changed, ligands, make_recipe, run
 
 PROCESSES = get_context("forkserver")
@@ -111,31 +111,18 @@ def test_the_same_seed_gives_the_same_weights(series: Path, tmp_path: Path) -> N
     assert any(not torch.equal(one[name], other[name]) for name in one)
 
 
-def test_stopped_and_continued(series: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_stopped_and_continued(series: Path, tmp_path: Path) -> None:
     """After an error in the middle the weights are those of a run without one, though the files are gone."""
     changes: dict[str, Any] = {**SEEN, "training": {"max_epochs": 4, "batch": {"structures": 2},
                                                     "checkpoint": {"every_minutes": 1e-6}}}  # fmt: skip
     data = shutil.copytree(series, tmp_path / "data")
     whole = train(make_recipe(data, **changes), tmp_path / "whole", device="cpu")
-    plain, calls = DockingObjective.loss, 0
-
-    def failing(self: DockingObjective, model: Any, batch: Any) -> Any:
-        nonlocal calls
-        calls += 1
-        if calls == 6:
-            raise RuntimeError("power cut")
-        return plain(self, model, batch)
-
-    monkeypatch.setattr(DockingObjective, "loss", failing)
-    with pytest.raises(RuntimeError, match="power cut"):
+    with power_cut(DockingObjective, "loss", 6):
         train(make_recipe(data, **changes), tmp_path / "run", device="cpu")
-    monkeypatch.setattr(DockingObjective, "loss", plain)
     shutil.rmtree(data)
     result = train(make_recipe(data, **changes), tmp_path / "run", device="cpu", resume=True)
     assert result.steps == whole.steps == 8
-    found, expected = load_file(result.model), load_file(whole.model)
-    assert all(torch.equal(found[name], expected[name]) for name in expected)
-    assert (tmp_path / "run/metrics.csv").read_text() == (tmp_path / "whole/metrics.csv").read_text()
+    assert_same_end(tmp_path / "run", tmp_path / "whole")
 
 
 def test_killed_and_resumed(series: Path, tmp_path: Path) -> None:
@@ -148,21 +135,7 @@ def test_killed_and_resumed(series: Path, tmp_path: Path) -> None:
         process.start()
         return process
 
-    whole, output = tmp_path / "whole", tmp_path / "run"
-    undisturbed = start(whole)
-    kill_when((output / "data" / "train.h5").exists, start(output))
-    kill_when(lambda: newest_step(output) >= 7, start(output))
-    undisturbed.join(120)
-    assert undisturbed.exitcode == 0
-    assert newest_step(output) < newest_step(whole)
-    last = start(output)
-    last.join(120)
-    assert last.exitcode == 0
-    found, expected = (load_file(folder / "model.safetensors") for folder in (output, whole))
-    assert found.keys() == expected.keys()
-    for name, tensor in expected.items():
-        assert torch.equal(found[name], tensor), name
-    assert (output / "metrics.csv").read_text() == (whole / "metrics.csv").read_text()
+    assert_survives_kills(start, tmp_path, "data/train.h5", 7)
 
 
 def test_folders_may_move_but_not_change(series: Path, trained: Path, tmp_path: Path) -> None:

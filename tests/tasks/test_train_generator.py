@@ -27,6 +27,7 @@ from eqcli.tasks.train_generator import check_crystals
 from tests.generator_case import NETWORKS
 from tests.killing import kill_when, newest_step
 from tests.listener import Listener
+from tests.stopping import assert_same_end
 from tests.tasks.train_generator_case import crystals, make_recipe, run, write
 
 PROCESSES = get_context("forkserver")
@@ -202,8 +203,4 @@ def test_killed_and_resumed(data: Path, undisturbed: Path, tmp_path: Path) -> No
     last = start(data, output)
     last.join(120)
     assert last.exitcode == 0
-    found, expected = (load_file(folder / "model.safetensors") for folder in (output, undisturbed))
-    assert found.keys() == expected.keys()
-    for name, tensor in expected.items():
-        assert torch.equal(found[name], tensor), name
-    assert (output / "metrics.csv").read_text() == (undisturbed / "metrics.csv").read_text()
+    assert_same_end(output, undisturbed)

@@ -25,6 +25,7 @@ from eqcli.tasks.train_molecules import check_molecules, read_molecules
 from tests.listener import Listener
 from tests.molecule_case import NETWORKS
 from tests.molecules import boneless, embedded, with_order
+from tests.stopping import assert_same_end, power_cut
 from tests.tasks.train_molecules_case import make_recipe, molecules, write
 
 
@@ -131,30 +132,17 @@ def test_the_same_seed_gives_the_same_weights(data: Path, tmp_path: Path) -> Non
     assert any(not torch.equal(one[name], other[name]) for name in one)
 
 
-def test_stopped_and_continued(data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_stopped_and_continued(data: Path, tmp_path: Path) -> None:
     """After an error in the middle the weights are those of a run without one."""
     from eqcli.engine.training_molecules import MoleculeObjective
 
     changes: dict[str, Any] = {"training": {"max_epochs": 4, "checkpoint": {"every_minutes": 1e-6}}}
     whole = train(make_recipe(data, **changes), tmp_path / "whole", device="cpu")
-    plain, calls = MoleculeObjective.loss, 0
-
-    def failing(self: MoleculeObjective, model: Any, batch: Any) -> Any:
-        nonlocal calls
-        calls += 1
-        if calls == 16:
-            raise RuntimeError("power cut")
-        return plain(self, model, batch)
-
-    monkeypatch.setattr(MoleculeObjective, "loss", failing)
-    with pytest.raises(RuntimeError, match="power cut"):
+    with power_cut(MoleculeObjective, "loss", 16):
         train(make_recipe(data, **changes), tmp_path / "run", device="cpu")
-    monkeypatch.setattr(MoleculeObjective, "loss", plain)
     result = train(make_recipe(data, **changes), tmp_path / "run", device="cpu", resume=True)
     assert result.steps == whole.steps
-    found, expected = load_file(result.model), load_file(whole.model)
-    assert all(torch.equal(found[name], expected[name]) for name in expected)
-    assert (tmp_path / "run/metrics.csv").read_text() == (tmp_path / "whole/metrics.csv").read_text()
+    assert_same_end(tmp_path / "run", tmp_path / "whole")
 
 
 def test_files_without_bonds(tmp_path: Path) -> None:

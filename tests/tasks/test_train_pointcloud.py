@@ -25,8 +25,8 @@ from eqcli.models.pointcloud.base import RegistrationNetwork
 from eqcli.tasks.generate_pairs import PairGeneration, generate_pairs
 from eqcli.tasks.train import train
 from eqcli.tasks.train_pointcloud import check_pairs, make_pairs
-from tests.killing import kill_when, newest_step
 from tests.listener import Listener
+from tests.stopping import assert_same_end, assert_survives_kills, power_cut
 from tests.tasks.train_pointcloud_case import MADE, TINY, make_recipe, run
 
 PROCESSES = get_context("forkserver")
@@ -82,32 +82,19 @@ def test_the_same_seed_gives_the_same_weights(trained: Path, tmp_path: Path) -> 
     assert (tmp_path / "0/metrics.csv").read_bytes() == (trained / "metrics.csv").read_bytes()
 
 
-def test_stopped_and_continued(tmp_path: Path, pairs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_stopped_and_continued(tmp_path: Path, pairs: Path) -> None:
     """In the middle of an epoch, with pairs of files and made ones; the folder of pairs moves meanwhile."""
     data = shutil.copytree(pairs, tmp_path / "data")
     training = {"max_epochs": 3, "batch": {"structures": 2}, "checkpoint": {"every_minutes": 1e-6}}
     whole = train(make_recipe(of_files(data, generated=MADE), training=training), tmp_path / "whole", device="cpu")
-    plain, calls = RegistrationObjective.loss, 0
-
-    def failing(self: RegistrationObjective, model: Any, batch: Any) -> Any:
-        nonlocal calls
-        calls += 1
-        if calls == 7:
-            raise RuntimeError("power cut")
-        return plain(self, model, batch)
-
-    monkeypatch.setattr(RegistrationObjective, "loss", failing)
-    with pytest.raises(RuntimeError, match="power cut"):
+    with power_cut(RegistrationObjective, "loss", 7):
         train(make_recipe(of_files(data, generated=MADE), training=training), tmp_path / "run", device="cpu")
-    monkeypatch.setattr(RegistrationObjective, "loss", plain)
     moved = data.rename(tmp_path / "moved")
     result = train(
         make_recipe(of_files(moved, generated=MADE), training=training), tmp_path / "run", device="cpu", resume=True
     )
     assert result.steps == whole.steps == 12
-    found, expected = load_file(result.model), load_file(whole.model)
-    assert all(torch.equal(found[name], expected[name]) for name in expected)
-    assert (tmp_path / "run/metrics.csv").read_text() == (tmp_path / "whole/metrics.csv").read_text()
+    assert_same_end(tmp_path / "run", tmp_path / "whole")
 
 
 def test_killed_and_resumed(tmp_path: Path) -> None:
@@ -120,20 +107,7 @@ def test_killed_and_resumed(tmp_path: Path) -> None:
         process.start()
         return process
 
-    whole, output = tmp_path / "whole", tmp_path / "run"
-    undisturbed = start(whole)
-    kill_when((output / "recipe.yaml").exists, start(output))
-    kill_when(lambda: newest_step(output) >= 3, start(output))
-    undisturbed.join(120)
-    assert undisturbed.exitcode == 0
-    assert newest_step(output) < newest_step(whole)
-    last = start(output)
-    last.join(120)
-    assert last.exitcode == 0
-    found, expected = (load_file(folder / "model.safetensors") for folder in (output, whole))
-    assert found.keys() == expected.keys()
-    assert all(torch.equal(found[name], expected[name]) for name in expected)
-    assert (output / "metrics.csv").read_text() == (whole / "metrics.csv").read_text()
+    assert_survives_kills(start, tmp_path, "recipe.yaml", 3)
 
 
 def test_it_learns(pairs: Path, tmp_path: Path) -> None:
