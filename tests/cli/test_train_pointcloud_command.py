@@ -66,7 +66,7 @@ def test_on_a_folder_of_pairs_that_the_program_made(eqcli: Run, recipe: Path) ->
 def test_the_shipped_recipe_is_right(eqcli: Run) -> None:
     ended = eqcli("recipe", "check", str(RECIPES / "pare-net.yaml"), "data.generated.voxels=[800, 1000]")
     assert ended.code == 0, ended.err
-    assert "500 train, 48 valid" in words(ended)
+    assert "1000 train, 32 valid" in words(ended)
 
 
 @pytest.mark.parametrize(
