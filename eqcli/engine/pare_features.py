@@ -30,8 +30,6 @@ class PareFeatures:
     ----------
     network
         Trained, on the device and in the precision that it is to run in.
-    hypothesis_features
-        `encoder` or `decoder`: whose vectors give rotations; None as the network's recipe says.
     most_points
         Of a cloud with more voxels the voxels are widened.
     """
@@ -40,11 +38,8 @@ class PareFeatures:
         self,
         network: RegistrationNetwork,
         *,
-        hypothesis_features: str | None = None,
         most_points: int = MOST_POINTS,
     ) -> None:
-        if hypothesis_features is not None:
-            network.config = network.config.model_copy(update={"hypothesis_features": hypothesis_features})
         self.network = network.eval()
         self.threshold = float(network.config.inlier_radius) / 2.0
         """Voxels within which a solver counts a match: the matched points are the means of wider voxels than those."""

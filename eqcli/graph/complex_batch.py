@@ -8,6 +8,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from eqcli.graph.moved import moved
+
 RESIDUE_KINDS = 21
 """Twenty amino acids, and any other."""
 
@@ -54,7 +56,7 @@ class Side:
 
     def to(self, device: Any = None, dtype: torch.dtype | None = None) -> Side:
         """Moved; `dtype` is that of the numbers which are not whole."""
-        return _moved(self, device, dtype)
+        return moved(self, device, dtype)
 
     def at(self, positions: Tensor) -> Side:
         """With other positions."""
@@ -77,7 +79,7 @@ class Rigid:
     lengths: Tensor
 
     def to(self, device: Any = None, dtype: torch.dtype | None = None) -> Rigid:
-        return _moved(self, device, dtype)
+        return moved(self, device, dtype)
 
 
 @dataclass(frozen=True)
@@ -102,7 +104,7 @@ class Truth:
     contact_counts: Tensor
 
     def to(self, device: Any = None, dtype: torch.dtype | None = None) -> Truth:
-        return _moved(self, device, dtype)
+        return moved(self, device, dtype)
 
 
 @dataclass(frozen=True)
@@ -136,7 +138,7 @@ class Judged:
     near: Tensor | None = None
 
     def to(self, device: Any = None, dtype: torch.dtype | None = None) -> Judged:
-        return _moved(self, device, dtype)
+        return moved(self, device, dtype)
 
 
 @dataclass(frozen=True)
@@ -169,17 +171,7 @@ class ComplexBatch:
 
     def to(self, device: Any = None, dtype: torch.dtype | None = None) -> ComplexBatch:
         """Moved to a device; `dtype` is that of the numbers which are not whole."""
-        return _moved(self, device, dtype)
-
-
-def _moved(value: Any, device: Any, dtype: torch.dtype | None) -> Any:
-    found = {}
-    for name, field in vars(value).items():
-        if isinstance(field, Tensor):
-            found[name] = field.to(device=device, dtype=dtype if field.is_floating_point() else None)
-        elif hasattr(field, "to"):
-            found[name] = field.to(device, dtype)
-    return replace(value, **found)
+        return moved(self, device, dtype)
 
 
 def joined_sides(sides: list[Side]) -> Side:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import Tensor
 
+from eqcli.graph.moved import moved
 from eqcli.graph.points.pyramid import Pyramid, joined_pyramids
 
 
@@ -41,11 +42,7 @@ class PairTruth:
     superpoint_counts: Tensor
 
     def to(self, device: Any = None, dtype: torch.dtype | None = None) -> PairTruth:
-        moved = {}
-        for field in fields(self):
-            tensor = getattr(self, field.name)
-            moved[field.name] = tensor.to(device, dtype if tensor.is_floating_point() else None)
-        return PairTruth(**moved)
+        return moved(self, device, dtype)
 
 
 @dataclass(frozen=True)
@@ -69,8 +66,7 @@ class PairBatch:
 
     def to(self, device: Any = None, dtype: torch.dtype | None = None) -> PairBatch:
         """Moved; `dtype` is that of the numbers which are not whole."""
-        truth = self.truth.to(device, dtype) if self.truth is not None else None
-        return PairBatch(self.source.to(device, dtype), self.target.to(device, dtype), truth)
+        return moved(self, device, dtype)
 
 
 def joined_pairs(pairs: Sequence[PairBatch]) -> PairBatch:

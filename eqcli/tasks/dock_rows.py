@@ -13,6 +13,7 @@ from typing import Any, Literal
 from eqcli.engine.docking_pose import RankBy, ranking
 from eqcli.errors import InputError, Where
 from eqcli.files import atomic_path
+from eqcli.tasks.cell_text import cell_text
 
 RESULTS, RANKED = "results.csv", "ranked.csv"
 Status = Literal["ok", "failed"]
@@ -116,12 +117,8 @@ class ResultsFile:
 
 
 def _texts(row: PairRow) -> list[str]:
-    """One line of text for each column: line breaks become blanks, so that a row is a line."""
-    return ["" if value is None else " ".join(_text(value).split()) for value in asdict(row).values()]
-
-
-def _text(value: Any) -> str:
-    return f"{value:.6g}" if isinstance(value, float) else str(value)
+    """One line of text for each column."""
+    return [cell_text(value) for value in asdict(row).values()]
 
 
 def best_first(rows: Sequence[PairRow], by: RankBy) -> list[PairRow]:

@@ -11,6 +11,7 @@ from typing import Any, Literal
 
 from eqcli.errors import Failure, InputError, Where
 from eqcli.files import atomic_path, file_stem, write_json
+from eqcli.tasks.cell_text import cell_text
 
 RESULTS, TRANSFORMS, TABLE = "results", "transforms", "results.csv"
 """Folders of the results and matrices of pairs, and the table of all of them."""
@@ -118,20 +119,15 @@ def write_table(path: Path, rows: Sequence[PairRow]) -> None:
     with atomic_path(path) as temporary, temporary.open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(COLUMNS)
-        writer.writerows([[_text(value) for value in asdict(row).values()] for row in rows])
+        writer.writerows([[cell_text(value) for value in asdict(row).values()] for row in rows])
 
 
 def failed_row(failure: Failure) -> PairRow:
     """The row of a pair that could not be read from the list."""
-    return PairRow(failure.item, "failed", _text(placed_reason(failure)))
+    return PairRow(failure.item, "failed", cell_text(placed_reason(failure)))
 
 
 def placed_reason(failure: Failure) -> str:
     """What failed and where: the file, and the line in it."""
     place = str(failure.where)
     return f"{place}: {failure.reason}" if place else failure.reason
-
-
-def _text(value: Any) -> str:
-    """Line breaks become blanks, so that a row is a line."""
-    return "" if value is None else " ".join((f"{value:.6g}" if isinstance(value, float) else str(value)).split())

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
 from torch import Tensor
 
+from eqcli.graph.moved import moved
 from eqcli.graph.points.principal import principal_frame
 from eqcli.graph.points.search import nearest
 from eqcli.graph.points.voxels import voxel_means
@@ -49,8 +50,7 @@ class Level:
 
     def to(self, device: Any = None, dtype: torch.dtype | None = None) -> Level:
         """Moved; `dtype` is that of the points."""
-        moved: dict[str, Any] = {field.name: _moved(getattr(self, field.name), device, dtype) for field in fields(self)}
-        return Level(**moved)
+        return moved(self, device, dtype)
 
 
 @dataclass(frozen=True)
@@ -96,12 +96,6 @@ class Pyramid:
     def to(self, device: Any = None, dtype: torch.dtype | None = None) -> Pyramid:
         levels = tuple(level.to(device, dtype) for level in self.levels)
         return Pyramid(levels, self.patch.to(device), self.fine_level)
-
-
-def _moved(tensor: Tensor | None, device: Any, dtype: torch.dtype | None) -> Tensor | None:
-    if tensor is None:
-        return None
-    return tensor.to(device, dtype if tensor.is_floating_point() else None)
 
 
 def pyramid(points: Tensor, *, levels: int, fine_level: int, neighbours: int) -> Pyramid:

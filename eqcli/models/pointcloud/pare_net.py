@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor, nn
@@ -95,11 +95,6 @@ class PareNet(RegistrationNetwork):
         self.encoder_vectors = VectorLinear(fine, config.vectors)
         self.decoder_vectors = VectorLinear(fine, config.vectors)
 
-    def describe(self, cloud: Pyramid) -> Described:
-        """Features of the fine points of clouds, each cloud by itself; `vectors` are those of `hypothesis_features`."""
-        features, vectors = self._described(cloud)[:2]
-        return Described(cloud.fine.points, features, vectors[self.config.hypothesis_features])
-
     def _described(self, cloud: Pyramid) -> tuple[Tensor, dict[str, Tensor], Tensor]:
         encoded, decoded = self.encoder(cloud)
         vectors = {
@@ -119,7 +114,9 @@ class PareNet(RegistrationNetwork):
         for one, other in zip(source, target, strict=True):
             first, second = self.transformer(one.superpoints, other.superpoints, one.centres, other.centres)
             unit = torch.nn.functional.normalize
-            pairs.append((_with(one, unit(first, dim=1)), _with(other, unit(second, dim=1))))
+            pairs.append(
+                (replace(one, superpoints=unit(first, dim=1)), replace(other, superpoints=unit(second, dim=1)))
+            )
         return pairs
 
     def _parts(self, cloud: Pyramid) -> list[Side]:
@@ -234,12 +231,6 @@ def patch_means(features: Tensor, cloud: Pyramid) -> Tensor:
 
 def _beside(invariants: Tensor, histograms: Tensor | None) -> Tensor:
     return invariants if histograms is None else torch.cat([invariants, HISTOGRAM_WEIGHT * histograms], dim=1)
-
-
-def _with(side: Side, superpoints: Tensor) -> Side:
-    return Side(
-        side.points, side.centres, side.owner, side.features, side.open, superpoints, side.encoded, side.decoded
-    )
 
 
 def split_truth(batch: PairBatch) -> list[PairTruth]:
