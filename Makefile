@@ -56,7 +56,7 @@ data: $(VENV)/.ready-test
 $(VENV)/.ready: constraints.txt pyproject.toml
 	$(PYTHON) -m venv $(VENV)
 	$(PIP) install torch
-	$(PIP) install -e ".[report,crystals,molecules,docking,registration]"
+	$(PIP) install -e ".[report,crystals,molecules,docking,registration,cluster]"
 	@touch $@
 
 $(VENV)/.ready-test: $(VENV)/.ready

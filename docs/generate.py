@@ -86,6 +86,12 @@ def pipeline_recipe() -> str:
     return "\n\n".join(sections(PipelineRecipe, ""))
 
 
+def cluster_recipe() -> str:
+    from eqcli.recipe.cluster import ClusterRecipe
+
+    return "\n\n".join(sections(ClusterRecipe, ""))
+
+
 def pipeline_steps() -> str:
     from eqcli.recipe.steps import ARGUMENTS, outputs
 
@@ -253,6 +259,7 @@ PARTS: dict[str, Callable[[], str]] = {
     "docking-recipe": docking_recipe,
     "pointcloud-recipe": pointcloud_recipe,
     "pipeline-recipe": pipeline_recipe,
+    "cluster-recipe": cluster_recipe,
     "pipeline-steps": pipeline_steps,
     "label-names": label_names,
     "label-convention": label_convention,

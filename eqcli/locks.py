@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import struct
+import sys
 from pathlib import Path
 from types import TracebackType
 from typing import IO
@@ -10,6 +12,8 @@ from typing import IO
 from eqcli.errors import InputError, Where
 
 LOCK_FILE = ".lock"
+FLOCK = "hhqqi"
+"""The layout of `struct flock` on 64-bit Linux, without the padding at its end."""
 
 
 class FolderLock:
@@ -66,3 +70,23 @@ class FolderLock:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.release()
+
+
+def is_locked(folder: Path) -> bool:
+    """Whether another process works in a folder, asked without taking the lock.
+
+    False where it cannot be told: other systems than Linux, file systems without such locks. A process must not ask
+    about a folder that it has locked itself: closing the file would end its own lock.
+    """
+    if not sys.platform.startswith("linux"):
+        return False
+    import fcntl
+
+    # struct flock: type, whence, start, length and holder.
+    question = struct.pack(FLOCK, fcntl.F_RDLCK, os.SEEK_SET, 0, 0, 0)
+    try:
+        with (folder / LOCK_FILE).open("rb") as file:
+            answer = fcntl.fcntl(file, fcntl.F_GETLK, question)
+    except OSError:
+        return False
+    return bool(struct.unpack(FLOCK, answer)[0] != fcntl.F_UNLCK)

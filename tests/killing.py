@@ -19,8 +19,8 @@ def newest_step(output: Path) -> int:
     return int(found[0].stem.split("-")[1]) if found else -1
 
 
-def kill_when(happened: Callable[[], Any], process: BaseProcess, number: int = signal.SIGKILL) -> None:
-    """Sends a signal as soon as something has happened."""
+def send_when(happened: Callable[[], Any], process: BaseProcess, number: int) -> float:
+    """Sends a signal as soon as something has happened; returns the moment by which all must be over."""
     deadline = time.monotonic() + 60
     while not happened():
         assert process.is_alive(), "the run ended before it could be killed"
@@ -28,9 +28,16 @@ def kill_when(happened: Callable[[], Any], process: BaseProcess, number: int = s
         time.sleep(0.001)
     assert process.pid is not None
     os.kill(process.pid, number)
+    return deadline
+
+
+def kill_when(happened: Callable[[], Any], process: BaseProcess, number: int = signal.SIGKILL) -> None:
+    """Sends a signal as soon as something has happened, and waits for the end of the process alone."""
+    deadline = send_when(happened, process, number)
     if number != signal.SIGKILL:
         process.join(60)
         return
+    assert process.pid is not None
     # `join` would wait for orphaned workers too, which take seconds to notice.
     while is_there(process.pid):
         assert time.monotonic() < deadline

@@ -11,7 +11,7 @@ from typing import Annotated, Any
 import typer
 
 from eqcli import __version__
-from eqcli.cli import convert, evaluate, generate, info, predict, recipe, register, relax, run, train
+from eqcli.cli import convert, evaluate, generate, info, predict, recipe, register, relax, run, status, submit, train
 from eqcli.cli.console import Console
 from eqcli.cli.options import examples
 from eqcli.errors import ExitCode
@@ -52,7 +52,7 @@ def _main(
     """An equivariant workbench for molecules and materials: potentials, and generators of crystals."""
 
 
-for module in (train, predict, register, generate, relax, evaluate, run, info, convert):
+for module in (train, predict, register, generate, relax, evaluate, run, submit, status, info, convert):
     module.add_to(app)
 app.add_typer(recipe.app, name="recipe")
 

@@ -76,7 +76,6 @@ DOCKING: dict[str, Option] = {
         {},
         "Pages in three dimensions: beside -o, one for each pair; a screen has those of its best pairs by default.",
     ),
-    "resume": (bool, ("--resume",), {}, "Go on with an interrupted screen."),
 }
 """Argument -> type, options, settings of the option, help."""
 

@@ -9,6 +9,7 @@ import typer
 
 from eqcli.cli import options
 from eqcli.cli.options import examples
+from eqcli.cli.origin_words import origin_words
 from eqcli.cli.session import session
 from eqcli.errors import ExitCode, Failure
 
@@ -47,9 +48,11 @@ def _facts(file: Path, report: Any) -> dict[str, Any]:
 def shown(facts: dict[str, Any]) -> dict[str, Any]:
     """The facts that a person wants to see; the rest is for `--json`."""
     kept = {name: value for name, value in facts.items() if name not in JSON_ONLY}
+    if isinstance(provenance := kept.pop("provenance", None), dict) and provenance:
+        kept["provenance"] = origin_words(provenance)
     if facts.get("kind") != "model":
         return kept
-    training, provenance = facts["training"], facts["provenance"]
+    training = facts["training"]
     recipe = training.get("recipe") or {}
     kept["training"] = {
         "recipe": recipe.get("name"),
@@ -58,12 +61,6 @@ def shown(facts: dict[str, Any]) -> dict[str, Any]:
         "data": [row["path"] for row in training.get("data", ()) if isinstance(row, dict) and "path" in row],
     }
     kept["figures"] = training.get("figures") or {}
-    kept["provenance"] = {
-        "created": provenance.get("created"),
-        "eqcli": provenance.get("eqcli"),
-        "commit": provenance.get("commit"),
-        "command": " ".join(provenance.get("command") or ()),
-    }
     return {name: _without_gaps(value) for name, value in kept.items() if value not in (None, {}, [])}
 
 

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from eqcli.cli import options
+from eqcli.cli import options, stream_options
 from eqcli.cli.docking_options import ASKS, RESUME, docking_options, refuse_without_receptor, run_docking
 from eqcli.cli.options import examples, label_options
 from eqcli.cli.session import finish, session
@@ -40,6 +40,9 @@ def predict(
     ] = None,
     batch_atoms: options.BatchAtoms = None,
     compile: options.Compile = False,
+    workers: stream_options.WorkerCount = None,
+    cluster: stream_options.ClusterFile = None,
+    resume: stream_options.Resume = False,
     overwrite: options.Overwrite = False,
     quiet: options.Quiet = False,
     json: options.Json = False,
@@ -49,7 +52,8 @@ def predict(
     Structures and pairs that cannot be read or computed are listed at the end; the others are done (exit code 3).
     """
     docks = any(name in docking for name in ASKS)
-    with session(quiet=quiet, as_json=json, on_interrupt=RESUME if docks else "") as console:
+    hint = RESUME if docks else (stream_options.ON_INTERRUPT if output is not None else "")
+    with session(quiet=quiet, as_json=json, on_interrupt=hint) as console:
         conventions = labels()
         if docks:
             others: dict[str, object] = {
@@ -60,7 +64,11 @@ def predict(
                 "--stress": stress is not None,
                 "--batch-atoms": batch_atoms,
                 "--compile": compile,
+                "--workers": workers,
+                "--cluster": cluster,
             }
+            if resume:
+                docking["resume"] = True
             docked = run_docking(
                 model, output, docking, others=others, device=device, overwrite=overwrite, console=console
             )
@@ -69,6 +77,7 @@ def predict(
         refuse_without_receptor(docking)
         from eqcli.tasks.predict import predict as run
 
+        count, brought_up = stream_options.workers_of(workers, cluster)
         result = run(
             model,
             inputs or [],
@@ -81,6 +90,9 @@ def predict(
             batch_atoms=batch_atoms,
             compile=compile,
             overwrite=overwrite,
+            resume=resume,
+            workers=count,
+            cluster=brought_up,
             report=console.report,
         )
         finish(console, result)
@@ -93,6 +105,8 @@ def add_to(app: typer.Typer) -> None:
         "eqcli predict model.safetensors 'CCO.smi' -o out.csv --json",
         "eqcli predict model.safetensors vasp.extxyz -o out.h5 --stress-unit kbar --stress-sign vasp",
         "eqcli predict ase:tblite.ase:TBLite molecules.sdf -o xtb.extxyz --model-arg method=GFN2-xTB",
+        "eqcli predict model.safetensors huge.h5 -o out.h5 --workers 4",
+        "eqcli predict model.safetensors huge.h5 -o out.h5 --cluster cluster.yaml --resume",
         "eqcli predict dock.safetensors --receptor rec.pdb --ligand lig.sdf -o poses.sdf",
         "eqcli predict physics --receptor rec.pdb --ligand CCO --pocket 12.1,3.0,-7.7:10 -o poses.sdf",
         "eqcli predict dock.safetensors --table screen.csv -o out/",

@@ -35,6 +35,7 @@ class Kind(StrEnum):
     docking = "docking"
     pointcloud = "pointcloud"
     pipeline = "pipeline"
+    cluster = "cluster"
 
 
 NewFile = Annotated[Path | None, typer.Option("--output", "-o", help="File to write; by default standard output.")]

@@ -97,6 +97,8 @@ def session(*, quiet: bool = False, as_json: bool = False, on_interrupt: str = "
             code = _disk_full(console, error)
         elif isinstance(error, OSError) and error.errno in SYSTEM:
             code = _refused_by_system(console, error)
+        elif _short_of_memory(error):
+            code = _no_memory(console)
         else:
             code = _defect(console, error)
     _stop(console)
@@ -165,7 +167,10 @@ def _disk_full(console: Console, error: Exception) -> int:
     named = re.search(r"filename = '([^']+)'", str(error))
     file = named.group(1) if named else getattr(error, "filename", None)
     told = InputError(
-        "the disk is full", Where(file), "Make room, then give the command again; a training goes on with --resume."
+        "the disk is full",
+        Where(file),
+        "Make room, then give the command again: with --resume trainings, predictions, relaxations and generations "
+        "go on with what was done.",
     )
     console.error(told)
     console.document({"error": told.as_dict()})
@@ -175,6 +180,25 @@ def _disk_full(console: Console, error: Exception) -> int:
         sys.stdout.flush()
         sys.stderr.flush()
         os._exit(told.exit_code)
+    return told.exit_code
+
+
+def _short_of_memory(error: Exception) -> bool:
+    from eqcli.engine.device import out_of_memory
+
+    return out_of_memory(error)
+
+
+def _no_memory(console: Console) -> int:
+    """What tasks did not catch: memory ended where the work cannot be made smaller."""
+    from eqcli.errors import InputError
+
+    told = InputError(
+        "there is not enough memory for this",
+        hint="Give the job more memory, or ask for less at once, e.g. with --batch-atoms or fewer --workers.",
+    )
+    console.error(told)
+    console.document({"error": told.as_dict()})
     return told.exit_code
 
 

@@ -65,9 +65,6 @@ class BatchPlan:
         The size of a batch.
     seed
         Seed of the order; None keeps the frames in order (validation).
-    rank, world
-        With several processes, the batches of an epoch are dealt out in turn; the
-        first ones are repeated so that every process has the same number.
     lengths
         A number of each frame, `[n]`. Within every `WINDOW` batches or so of an epoch, frames of like
         numbers come together, and the batches of the epoch in any order.
@@ -79,27 +76,22 @@ class BatchPlan:
         budget: Budget,
         *,
         seed: int | None,
-        rank: int = 0,
-        world: int = 1,
         lengths: NDArray[np.int64] | None = None,
     ) -> None:
         self.sizes = np.asarray(sizes, dtype=np.int64)
         self.budget = budget
         self.seed = seed
-        self.rank = rank
-        self.world = world
         self.lengths = lengths
         self._last: tuple[int, NDArray[np.int64], NDArray[np.int64]] | None = None
 
     def count(self, epoch: int) -> int:
-        """Batches of this process in an epoch."""
-        return -(-(len(self._layout(epoch)[1]) - 1) // self.world)
+        """Batches of an epoch."""
+        return len(self._layout(epoch)[1]) - 1
 
     def batch(self, epoch: int, index: int) -> list[int]:
-        """Frames of one batch of this process."""
+        """Frames of one batch."""
         order, bounds = self._layout(epoch)
-        number = (index * self.world + self.rank) % (len(bounds) - 1)
-        return [int(i) for i in order[bounds[number] : bounds[number + 1]]]
+        return [int(i) for i in order[bounds[index] : bounds[index + 1]]]
 
     def _layout(self, epoch: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """The order of the frames in an epoch and where its batches begin and end in it."""

@@ -12,7 +12,8 @@ import torch
 from torch.utils.data import DataLoader, Dataset
 
 from eqcli.data.frames import FrameTable, config_type
-from eqcli.graph.atom_graph import AtomGraph, batch_graphs, build_graph
+from eqcli.graph.atom_graph import AtomGraph, batch_graphs
+from eqcli.graph.many import build_batch
 from eqcli.io import DatasetFile
 
 if TYPE_CHECKING:
@@ -41,25 +42,22 @@ TARGET = "target_"
 def structure_graph(
     structure: Structure, cutoff: float, weight: float = 1.0, properties: Sequence[Property] = ()
 ) -> AtomGraph:
-    """The graph of a structure with its labels.
+    """The graph of a structure with its labels; see :func:`structure_graphs`."""
+    return structure_graphs([structure], cutoff, [weight], properties)
 
-    `weight [1]` is its factor in the loss; `target_<name>` holds the label of each property, `[1, ...]` or
+
+def structure_graphs(
+    structures: Sequence[Structure], cutoff: float, weights: Sequence[float], properties: Sequence[Property] = ()
+) -> AtomGraph:
+    """One graph of structures with their labels.
+
+    `weight [B]` are their factors in the loss; `target_<name>` holds the labels of each property, `[B, ...]` or
     `[N, ...]` float64 in the unit of the predictions, NaN where there is none.
     """
-    graph = build_graph(
-        structure.numbers,
-        structure.positions,
-        structure.cell,
-        structure.pbc,
-        cutoff,
-        charge=structure.charge,
-        energy=structure.energy,
-        forces=structure.forces,
-        stress=structure.stress,
-    )
-    graph.weight = torch.tensor([weight], dtype=torch.float64)
+    graph = build_batch(structures, cutoff, labels=True)
+    graph.weight = torch.tensor(weights, dtype=torch.float64)
     for wanted in properties:
-        graph[TARGET + wanted.name] = _target(wanted, structure)
+        graph[TARGET + wanted.name] = torch.cat([_target(wanted, structure) for structure in structures])
     return graph
 
 
@@ -122,7 +120,11 @@ class GraphDataset(Dataset[AtomGraph]):
         return graph
 
     def __getitems__(self, indices: list[int]) -> AtomGraph:
-        return batch_graphs([self[i] for i in indices])
+        if self.keep:
+            return batch_graphs([self[i] for i in indices])
+        structures = [self.file[int(self.frames[i])] for i in indices]
+        weights = [self.weights.get(config_type(structure), 1.0) for structure in structures]
+        return structure_graphs(structures, self.cutoff, weights, self.properties)
 
 
 class GraphLoader:

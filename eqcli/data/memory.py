@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import os
+from functools import cache
 from typing import Any
 
 from eqcli.data.batches import batch_budget, largest_batch
 from eqcli.data.frames import FrameTable
 from eqcli.data.split import Indices
+from eqcli.engine.memory_limit import total_memory
 
 BACKWARD_FACTOR = 3.0
 """Forward activations, their gradients, and what the second derivatives for force training keep."""
@@ -39,6 +40,7 @@ def step_bytes(model: Any, atoms: int, edges: int, itemsize: int = 4) -> int:
     return int(BACKWARD_FACTOR * itemsize * (edges * edge + atoms * atom))
 
 
+@cache
 def _paths(hidden: int, ell: int) -> tuple[int, int]:
     """Number of coupling paths hidden x harmonics -> output up to `ell` of natural parity, and their total width."""
     paths = [
@@ -51,24 +53,16 @@ def _paths(hidden: int, ell: int) -> tuple[int, int]:
     return len(paths), sum(2 * degree + 1 for degree in paths)
 
 
-def physical_memory() -> int | None:
-    """Memory of this machine in bytes; None where the system does not say."""
-    try:
-        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    except (AttributeError, OSError, ValueError):
-        return None
-
-
 def describe_batches(training: Any, model: Any, table: FrameTable, frames: Indices) -> tuple[str, list[str]]:
     """The largest batch of a recipe's `training` section in words, and warnings about what will not fit."""
     budget, sizes = batch_budget(training.batch, table, frames)
     atoms, edges = largest_batch(budget, table, frames)
     needed = step_bytes(model, atoms, edges, 8 if training.precision == "float64" else 4)
-    there, warnings = physical_memory(), []
-    if there is not None and needed > there:
+    there, warnings = total_memory(), []
+    if needed > there.bytes:
         warnings.append(
-            f"the largest batch may need {needed / 1e9:.3g} GB and this machine has {there / 1e9:.3g} GB; "
-            "lower training.batch or the size of the model"
+            f"the largest batch may need {needed / 1e9:.3g} GB and there is {there.bytes / 1e9:.3g} GB "
+            f"({there.source}); lower training.batch or the size of the model"
         )
     if large := int((sizes > budget.limit).sum()):
         warnings.append(

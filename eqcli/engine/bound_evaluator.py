@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -14,6 +14,8 @@ from eqcli.data.molecule_features import featured
 from eqcli.data.molecules import AROMATIC, BOND_CODES, molecule_set
 from eqcli.diffusion.dense_noise import seeded_noise
 from eqcli.elements import SYMBOLS
+from eqcli.engine.batching import sampling_budget
+from eqcli.engine.halving import TOO_LARGE, in_halves
 from eqcli.errors import Failure, InputError
 from eqcli.models.molecules.bound import variational_bound
 from eqcli.models.molecules.edm import EDM
@@ -62,6 +64,7 @@ class BoundEvaluator:
         self.steps = steps
         self.seed = seed
         self.device = model.sizes.device
+        self.budget = sampling_budget(model, None)
 
     @property
     def bounded(self) -> bool:
@@ -83,12 +86,12 @@ class BoundEvaluator:
                 continue
             wider = max(width, len(molecule))
             if waiting and (len(waiting) + 1) * wider**2 > limit:
-                yield from self._finish(waiting)
+                yield from self._finish(waiting, on_failure)
                 waiting, wider = [], len(molecule)
             waiting.append((number, molecule))
             width = wider
         if waiting:
-            yield from self._finish(waiting)
+            yield from self._finish(waiting, on_failure)
 
     def _usable(self, structure: Structure) -> Structure:
         """The molecule with what the model looks at. Raises InputError."""
@@ -106,12 +109,20 @@ class BoundEvaluator:
                     raise InputError(f"the model does not know one of its {name}", structure.where)
         return molecule
 
-    def _finish(self, waiting: list[tuple[int, Structure]]) -> Iterator[MoleculeTerms]:
-        rows = self._bounds(waiting) if self.bounded else [self._losses(*item) for item in waiting]
-        for (_, molecule), terms in zip(waiting, rows, strict=True):
-            yield MoleculeTerms(molecule.name, len(molecule), terms)
+    def _finish(
+        self, waiting: list[tuple[int, Structure]], on_failure: Callable[[Failure], None]
+    ) -> Iterator[MoleculeTerms]:
+        for part, rows in in_halves(waiting, self._rows, _size, self.budget):
+            if rows is None:
+                on_failure(Failure(part[0][1].name, TOO_LARGE, part[0][1].where))
+                continue
+            for (_, molecule), terms in zip(part, rows, strict=True):
+                yield MoleculeTerms(molecule.name, len(molecule), terms)
 
-    def _bounds(self, waiting: list[tuple[int, Structure]]) -> list[dict[str, float]]:
+    def _rows(self, numbered: Sequence[tuple[int, Structure]]) -> list[dict[str, float]]:
+        return self._bounds(numbered) if self.bounded else [self._losses(*item) for item in numbered]
+
+    def _bounds(self, waiting: Sequence[tuple[int, Structure]]) -> list[dict[str, float]]:
         model = self.model
         assert isinstance(model, EDM)
         molecules = molecule_set([molecule for _, molecule in waiting], model.config.conditions.values)
@@ -133,3 +144,9 @@ class BoundEvaluator:
         properties = 0 if batch.values is None else batch.values.shape[1]
         shown = torch.zeros(draws, properties, dtype=torch.bool, device=self.device)
         return {name: float(value) for name, value in model.losses(batch, noise, shown).items()}
+
+
+def _size(numbered: Sequence[tuple[int, Structure]]) -> tuple[int, int]:
+    """Atoms and ordered pairs of atoms, those filled up counted."""
+    width = max(len(molecule) for _, molecule in numbered)
+    return len(numbered) * width, len(numbered) * width**2

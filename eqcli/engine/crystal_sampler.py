@@ -12,6 +12,8 @@ from numpy.typing import NDArray
 
 from eqcli.diffusion.noise import SeededNoise
 from eqcli.elements import SYMBOLS
+from eqcli.engine.batching import sampling_budget
+from eqcli.engine.halving import TOO_LARGE, in_halves
 from eqcli.errors import Failure, InputError
 from eqcli.graph.crystal_batch import CrystalBatch
 from eqcli.io.periodicity import is_flat
@@ -20,6 +22,7 @@ from eqcli.models.generators.base import Start
 
 if TYPE_CHECKING:
     from eqcli.models.generators.base import CrystalGenerator, Sampled
+    from eqcli.progress import Reporter
 
 PAIRS = {"cpu": 65_536, "cuda": 2_000_000}
 ATOMS = {"cpu": 4_096, "cuda": 32_768}
@@ -91,12 +94,15 @@ class CrystalSampler:
         On its device, in its precision.
     settings
         What holds for all.
+    report
+        Hears when a batch did not fit the memory.
     """
 
-    def __init__(self, model: CrystalGenerator, settings: SamplerSettings) -> None:
+    def __init__(self, model: CrystalGenerator, settings: SamplerSettings, *, report: Reporter | None = None) -> None:
         self.model = model
         self.settings = settings
         self.device = next(model.parameters()).device
+        self.budget = sampling_budget(model, settings.batch_atoms, report=report)
         self.calls: int | None = None
 
     def sample(
@@ -110,23 +116,27 @@ class CrystalSampler:
         for batch in self.batches(wishes):
             if all(wish.sample <= after for wish in batch):
                 continue
-            request = self.request(batch)
-            with torch.inference_mode():
-                sampled = self._run(request, batch)
-            self.calls = sampled.calls
-            yield list(self._structures(batch, sampled, on_failure, after))
+            made: list[Structure] = []
+            for part, sampled in in_halves(batch, self._sampled, _size, self.budget):
+                if sampled is None:
+                    on_failure(Failure(f"sample {part[0].sample}", TOO_LARGE))
+                    continue
+                self.calls = sampled.calls
+                made += self._structures(part, sampled, on_failure, after)
+            yield made
 
     def batches(self, wishes: Sequence[Wish]) -> Iterator[list[Wish]]:
         """Wishes in their order, as many at a time as a batch holds."""
         kind = self.device.type
-        limit_atoms = self.settings.batch_atoms or ATOMS.get(kind, 4_096)
-        limit_pairs = PAIRS.get(kind, 65_536) if self.settings.batch_atoms is None else None
+        most_atoms, most_pairs = ATOMS.get(kind, 4_096), PAIRS.get(kind, 65_536)
         batch: list[Wish] = []
         atoms = pairs = 0
         for wish in wishes:
             n = len(wish.numbers)
-            full = atoms + n > limit_atoms or (limit_pairs is not None and pairs + n * n > limit_pairs)
-            if batch and full:
+            fits = self.budget.admits(atoms + n, pairs + n * n)
+            if self.settings.batch_atoms is None:
+                fits = fits and atoms + n <= most_atoms and pairs + n * n <= most_pairs
+            if batch and not fits:
                 yield batch
                 batch, atoms, pairs = [], 0, 0
             batch.append(wish)
@@ -152,6 +162,10 @@ class CrystalSampler:
             torch.tensor(values, dtype=dtype),
             system,
         ).to(self.device)
+
+    def _sampled(self, wishes: Sequence[Wish]) -> Sampled:
+        with torch.inference_mode():
+            return self._run(self.request(wishes), wishes)
 
     def _run(self, request: CrystalBatch, wishes: Sequence[Wish]) -> Sampled:
         samples = torch.tensor([wish.sample for wish in wishes], device=self.device)
@@ -200,6 +214,12 @@ class CrystalSampler:
         if wish.value is not None:
             info["wanted_value"] = wish.value
         return Structure(numbers, fractional @ cell, cell, np.ones(3, dtype=bool), info=info)
+
+
+def _size(wishes: Sequence[Wish]) -> tuple[int, int]:
+    """Atoms, and ordered pairs of atoms of one structure."""
+    counts = [len(wish.numbers) for wish in wishes]
+    return sum(counts), sum(n * n for n in counts)
 
 
 def _fault(cell: NDArray[np.float64], fractional: NDArray[np.float64]) -> str | None:

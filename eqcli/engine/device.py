@@ -7,7 +7,6 @@ from contextlib import contextmanager
 
 import torch
 
-from eqcli.data.memory import physical_memory
 from eqcli.errors import InputError
 
 PRECISIONS: dict[str, torch.dtype] = {"float32": torch.float32, "float64": torch.float64}
@@ -53,15 +52,12 @@ def precision_name(dtype: torch.dtype) -> str:
     return str(dtype).removeprefix("torch.")
 
 
+_NO_MEMORY = ("can't allocate memory", "out of memory", "bad_alloc", "ALLOC_FAILED", "Cannot allocate memory")
+"""What torch, CUDA's libraries and C++ say when memory is short, in exceptions that are of no kind of their own."""
+
+
 def out_of_memory(error: BaseException) -> bool:
     """Whether an exception says that the device or the machine has no memory left."""
     if isinstance(error, MemoryError | torch.OutOfMemoryError):
         return True
-    return isinstance(error, RuntimeError) and "can't allocate memory" in str(error)
-
-
-def usable_memory(device: torch.device) -> int:
-    """Bytes that work on `device` may take: what a CUDA device has free, or the memory of the machine."""
-    if device.type == "cuda":
-        return int(torch.cuda.mem_get_info(device)[0])
-    return physical_memory() or 4_000_000_000
+    return isinstance(error, RuntimeError | OSError) and any(words in str(error) for words in _NO_MEMORY)

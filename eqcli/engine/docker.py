@@ -14,10 +14,11 @@ import torch
 from numpy.typing import NDArray
 
 from eqcli.engine import docking_physics as physics
-from eqcli.engine.device import threads_for
+from eqcli.engine.device import out_of_memory, threads_for
 from eqcli.engine.docking_box import Box, box_around
 from eqcli.engine.docking_pose import PoseResult, RankBy, distinct, ranked
 from eqcli.engine.docking_receptor import PreparedReceptor
+from eqcli.engine.halving import TOO_LARGE, release
 from eqcli.engine.pose_network import FLEXIBLE, PHYSICS, REFINED, PoseNetwork
 from eqcli.errors import Failure, InputError
 
@@ -148,16 +149,20 @@ class Docker:
         self, prepared: PreparedReceptor, jobs: Sequence[_Job], box: Box | None
     ) -> list[FloatArray | Failure]:
         """The network's poses `[C, N, 3]` of each ligand, one for each conformer; `[0, N, 3]` without a network."""
-        if self.network is None:
+        if self.network is None or not jobs:
             return [np.zeros((0, *job.conformers.shape[1:])) for job in jobs]
         pairs = [(job.ligand, conformer) for job in jobs for conformer in job.conformers]
         try:
             outputs = iter([poses[FLEXIBLE] for poses in self.network.poses(prepared, pairs, box)])
             return [np.stack([next(outputs) for _ in job.conformers]) for job in jobs]
         except Exception as error:
-            if len(jobs) == 1:
-                return [Failure.of(jobs[0].ligand.name, error)]
-            return [found for job in jobs for found in self._network_poses(prepared, [job], box)]
+            # Each alone, so that what is wrong with one is no fault of the others.
+            failure = _failure(jobs[0].ligand.name, error)
+        # Outside the handler, whose traceback holds on to the tensors.
+        release(self.device)
+        if len(jobs) == 1:
+            return [failure]
+        return [found for job in jobs for found in self._network_poses(prepared, [job], box)]
 
     def _finished(
         self, prepared: PreparedReceptor, job: _Job, given: FloatArray, box: Box | None
@@ -173,7 +178,7 @@ class Docker:
                 raise InputError("no pose was found")
             return ranked(poses, self.settings.rank_by)
         except Exception as error:
-            return Failure.of(job.ligand.name, error)
+            return _failure(job.ligand.name, error)
 
     def _as_given(self, prepared: PreparedReceptor, job: _Job, given: FloatArray) -> list[PoseResult]:
         if not np.isfinite(given).all():
@@ -245,6 +250,11 @@ class Docker:
         if values is None:
             return poses
         return [replace(pose, confidence=float(value)) for pose, value in zip(poses, values, strict=True)]
+
+
+def _failure(name: str, error: Exception) -> Failure:
+    """Why a ligand has no poses."""
+    return Failure(name, TOO_LARGE) if out_of_memory(error) else Failure.of(name, error)
 
 
 def _network_box(poses: FloatArray, topology: LigandTopology) -> Box:

@@ -12,12 +12,15 @@ from numpy.typing import NDArray
 
 from eqcli.data.molecules import BOND_CODES, BOND_ORDERS
 from eqcli.diffusion.dense_noise import seeded_noise
+from eqcli.engine.batching import sampling_budget
+from eqcli.engine.halving import TOO_LARGE, in_halves
 from eqcli.errors import Failure
 from eqcli.graph.molecule_batch import MoleculeBatch, empty_batch
 from eqcli.io.structure import Structure
 
 if TYPE_CHECKING:
     from eqcli.models.molecules.base import MoleculeGenerator
+    from eqcli.progress import Reporter
 
 PAIRS = {"cpu": 32_768, "cuda": 1_000_000}
 """Ordered pairs of atoms in a batch, those filled up counted, unless it is told; one molecule always fits."""
@@ -82,12 +85,15 @@ class MoleculeSampler:
         On its device, in its precision.
     settings
         What holds for all.
+    report
+        Hears when a batch did not fit the memory.
     """
 
-    def __init__(self, model: MoleculeGenerator, settings: MoleculeSettings) -> None:
+    def __init__(self, model: MoleculeGenerator, settings: MoleculeSettings, *, report: Reporter | None = None) -> None:
         self.model = model
         self.settings = settings
         self.device = next(model.parameters()).device
+        self.budget = sampling_budget(model, settings.batch_atoms, report=report)
         self.calls: int | None = None
 
     def sample(
@@ -105,11 +111,14 @@ class MoleculeSampler:
             for batch in self.batches(window):
                 if all(wish.sample <= after for wish in batch):
                     continue
-                made = self._made(batch)
-                found |= {
-                    structure.info["sample"]: structure
-                    for structure in self._structures(batch, made, on_failure, after)
-                }
+                for part, made in in_halves(batch, self._made, _size, self.budget):
+                    if made is None:
+                        on_failure(Failure(f"sample {part[0].sample}", TOO_LARGE))
+                        continue
+                    found |= {
+                        structure.info["sample"]: structure
+                        for structure in self._structures(part, made, on_failure, after)
+                    }
             yield [found[sample] for sample in sorted(found)]
 
     def windows(self, wishes: Sequence[MoleculeWish]) -> Iterator[Sequence[MoleculeWish]]:
@@ -133,9 +142,10 @@ class MoleculeSampler:
         width = 0
         for wish in sorted(wishes, key=lambda wish: wish.atoms):
             wider, count = max(width, wish.atoms), len(batch) + 1
-            given = self.settings.batch_atoms
-            full = count * wider > given if given is not None else count * wider**2 > limit
-            if batch and full:
+            fits = self.budget.admits(count * wider, count * wider**2)
+            if self.settings.batch_atoms is None:
+                fits = fits and count * wider**2 <= limit
+            if batch and not fits:
                 yield batch
                 batch, wider = [], wish.atoms
             batch.append(wish)
@@ -196,6 +206,12 @@ def bond_list(codes: NDArray[np.int64]) -> list[list[int | float]]:
     """The bonds `[i, j, order]` of a matrix of codes `[n, n]`."""
     first, second = np.nonzero(np.triu(codes, 1))
     return [[int(i), int(j), BOND_ORDERS[int(codes[i, j])]] for i, j in zip(first, second, strict=True)]
+
+
+def _size(wishes: Sequence[MoleculeWish]) -> tuple[int, int]:
+    """Atoms and ordered pairs of atoms, those filled up counted."""
+    width = max(wish.atoms for wish in wishes)
+    return len(wishes) * width, len(wishes) * width**2
 
 
 def _with_scaffolds(batch: MoleculeBatch, wishes: Sequence[MoleculeWish]) -> MoleculeBatch:

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 
 from eqcli.engine.batching import BatchBudget
-from eqcli.engine.device import out_of_memory, threads_for
+from eqcli.engine.device import out_of_memory
+from eqcli.engine.halving import admitted, release
+from eqcli.engine.listed import Listed, batch_of, listed
+from eqcli.engine.on_cores import evaluate_on_cores
 from eqcli.errors import Failure, InputError
-from eqcli.graph.atom_graph import AtomGraph, batch_graphs, build_graph
 from eqcli.graph.distances import closest_contact
-from eqcli.models.potentials.derive import evaluate
 from eqcli.models.potentials.properties import properties_of
 
 if TYPE_CHECKING:
@@ -22,25 +23,9 @@ if TYPE_CHECKING:
     from eqcli.io.structure import Structure
     from eqcli.models.potentials.base import Potential
     from eqcli.models.potentials.properties import Property
+    from eqcli.progress import Reporter
 
 Values = dict[str, np.ndarray[Any, Any]]
-
-
-@dataclass(frozen=True)
-class _Item:
-    """A structure on its way: its graph, or why it has none."""
-
-    structure: Structure
-    graph: AtomGraph | InputError
-
-    @property
-    def atoms(self) -> int:
-        # A failure counts as one atom, so that no number of failures piles up.
-        return self.graph.num_nodes if isinstance(self.graph, AtomGraph) else 1
-
-    @property
-    def edges(self) -> int:
-        return int(self.graph.edge_index.shape[1]) if isinstance(self.graph, AtomGraph) else 0
 
 
 class Predictor:
@@ -60,16 +45,25 @@ class Predictor:
         directions, False of none; True makes any other structure a failure.
     batch_atoms
         Largest number of atoms in a batch; None chooses by the memory of the device.
+    report
+        Hears when a batch did not fit and later ones are made smaller.
     """
 
-    def __init__(self, model: ModelFile, *, stress: bool | None = None, batch_atoms: int | None = None) -> None:
+    def __init__(
+        self,
+        model: ModelFile,
+        *,
+        stress: bool | None = None,
+        batch_atoms: int | None = None,
+        report: Reporter | None = None,
+    ) -> None:
         if batch_atoms is not None and batch_atoms < 1:
             raise InputError(f"a batch needs at least one atom, not {batch_atoms}")
         self.potential = model.potential
         self.device = next(self.potential.parameters()).device
         self.stress = stress
         self.properties = properties_of(self.potential.config)
-        self.budget = BatchBudget(self.potential, batch_atoms)
+        self.budget = BatchBudget(self.potential, batch_atoms, report=report)
 
     def predict(
         self, structures: Iterable[Structure], on_failure: Callable[[Failure], None] | None = None
@@ -82,87 +76,91 @@ class Predictor:
         Structures that fail are left out and go to `on_failure`; without it the
         first failure raises InputError.
         """
-        for structure, outcome in self._outcomes(structures):
-            if not isinstance(outcome, InputError):
-                yield predicted(structure, outcome, self.properties)
-            elif on_failure is not None:
-                failure = Failure.of(structure.name, outcome)
-                on_failure(replace(failure, where=structure.where))
-            else:
-                raise replace(outcome, where=structure.where) from outcome
+        for batch in self.batches(structures):
+            for structure, outcome in batch:
+                if not isinstance(outcome, InputError):
+                    yield outcome
+                elif on_failure is not None:
+                    failure = Failure.of(structure.name, outcome)
+                    on_failure(replace(failure, where=structure.where))
+                else:
+                    raise replace(outcome, where=structure.where) from outcome
 
-    def _outcomes(self, structures: Iterable[Structure]) -> Iterator[tuple[Structure, Values | InputError]]:
-        waiting: list[_Item] = []
+    def batches(
+        self, structures: Iterable[Structure], *, ahead: bool = False
+    ) -> Generator[list[tuple[Structure, Structure | InputError]], None, None]:
+        """Each structure and what `predict` makes of it, or why not: in order, those evaluated together in one list.
+
+        Batches are filled in order: of the structures that follow a batch, the same batches are made when
+        they come alone. With `ahead`, `structures` are drawn and their neighbours listed by another thread.
+        """
+        waiting: list[Listed] = []
         atoms = edges = 0
-        for structure in structures:
-            item = _Item(structure, self._graph(structure))
+        for item in listed(structures, self.potential.cutoff, self._require, atoms=self.budget.atoms, ahead=ahead):
             if waiting and not self.budget.admits(atoms + item.atoms, edges + item.edges):
-                yield from self._finish(waiting)
+                yield self._finish(waiting)
                 waiting, atoms, edges = [], 0, 0
             waiting.append(item)
             atoms, edges = atoms + item.atoms, edges + item.edges
-        yield from self._finish(waiting)
+        if waiting:
+            yield self._finish(waiting)
 
-    def _finish(self, items: list[_Item]) -> Iterator[tuple[Structure, Values | InputError]]:
-        results = iter(self._evaluate([item.graph for item in items if isinstance(item.graph, AtomGraph)]))
-        for item in items:
-            yield item.structure, next(results) if isinstance(item.graph, AtomGraph) else item.graph
+    def _finish(self, items: list[Listed]) -> list[tuple[Structure, Structure | InputError]]:
+        results = iter(self._evaluate([item for item in items if item.error is None]))
+        outcomes = (next(results) if item.error is None else item.error for item in items)
+        return [
+            (item.structure, one if isinstance(one, InputError) else predicted(item.structure, one, self.properties))
+            for item, one in zip(items, outcomes, strict=True)
+        ]
 
-    def _graph(self, structure: Structure) -> AtomGraph | InputError:
-        try:
-            require_evaluable(self.potential, structure)
-            if self.stress and not structure.pbc.all():
-                raise InputError("a stress was asked for, and this structure is not periodic in three directions")
-            return build_graph(
-                structure.numbers,
-                structure.positions,
-                structure.cell,
-                structure.pbc,
-                self.potential.cutoff,
-                charge=structure.charge,
-                spin=structure.spin,
-            )
-        except InputError as error:
-            return error
+    def _require(self, structure: Structure) -> None:
+        require_evaluable(self.potential, structure)
+        if self.stress and not structure.pbc.all():
+            raise InputError("a stress was asked for, and this structure is not periodic in three directions")
 
-    def _evaluate(self, graphs: list[AtomGraph]) -> list[Values | InputError]:
-        if not graphs:
+    def _evaluate(self, items: Sequence[Listed]) -> list[Values | InputError]:
+        if not items:
             return []
+        n, e = _size(items)
+        if len(items) == 1 and self.budget.hopeless(n, e):
+            return [self._too_large(n, e)]
         try:
-            values = self._attempt(graphs)
+            values = self._attempt(items)
         except InputError as error:
-            if len(graphs) == 1:
+            if len(items) == 1:
                 return [error]
             # One of them fails, and the others are not to blame.
-            return [outcome for graph in graphs for outcome in self._evaluate([graph])]
+            return [outcome for item in items for outcome in self._evaluate([item])]
         if values is not None:
-            return [self._checked(graph, one, len(graphs)) for graph, one in zip(graphs, values, strict=True)]
-        if len(graphs) == 1:
-            n, e = graphs[0].num_nodes, graphs[0].edge_index.shape[1]
-            return [InputError(f"{n} atoms with {e} neighbour pairs need more memory than {self.device} has")]
-        self.budget.halve()
-        half = len(graphs) // 2
-        return self._evaluate(graphs[:half]) + self._evaluate(graphs[half:])
+            return [self._checked(item, one, len(items)) for item, one in zip(items, values, strict=True)]
+        if len(items) == 1:
+            return [self._too_large(n, e)]
+        self.budget.halve(n, e)
+        return [outcome for part in admitted(items, _size, self.budget) for outcome in self._evaluate(part)]
 
-    def _attempt(self, graphs: list[AtomGraph]) -> list[Values] | None:
-        """The values of each graph, or None when they do not fit the memory together."""
+    def _too_large(self, atoms: int, edges: int) -> InputError:
+        return InputError(
+            f"a structure of {atoms} atoms with {edges} neighbour pairs needs more memory than {self.device} has"
+        )
+
+    def _attempt(self, items: Sequence[Listed]) -> list[Values] | None:
+        """The values of each structure, or None when they do not fit the memory together."""
         try:
-            batch = batch_graphs(graphs).to(self.device)
-            stress = self.stress is not False and bool(batch.pbc.all(dim=1).any())
-            with threads_for(batch.edge_index.shape[1]):
-                result = evaluate(self.potential, batch, stress=stress)
+            with self.budget.watch(*_size(items)):
+                batch = batch_of(items).to(self.device)
+                stress = self.stress is not False and bool(batch.pbc.all(dim=1).any())
+                result = evaluate_on_cores(self.potential, batch, stress=stress)
             per_atom = {"forces", "forces_std", "atomic_energies", *(p.name for p in self.properties if p.per_atom)}
-            return _per_structure({key: value.cpu().numpy() for key, value in result.items()}, graphs, per_atom)
+            return _per_structure({key: value.cpu().numpy() for key, value in result.items()}, items, per_atom)
         except (RuntimeError, MemoryError) as error:
             if not out_of_memory(error):
                 raise
         # Outside the handler, whose traceback holds on to the tensors.
-        if self.device.type == "cuda":
-            torch.cuda.empty_cache()
+        release(self.device)
         return None
 
-    def _checked(self, graph: AtomGraph, values: Values, companions: int) -> Values | InputError:
-        periodic = bool(graph.pbc.any())
+    def _checked(self, item: Listed, values: Values, companions: int) -> Values | InputError:
+        periodic = bool(item.structure.pbc.any())
         defined = [p.name for p in self.properties if not (periodic and p.quantity.molecular)]
         wanted = ["energy", "forces", *defined]
         bad = [key for key in wanted if key in values and not np.isfinite(values[key]).all()]
@@ -170,8 +168,8 @@ class Predictor:
             return values
         if companions > 1:
             # Alone, so that no other structure of the batch can be to blame.
-            return self._evaluate([graph])[0]
-        contact = closest_contact(graph)
+            return self._evaluate([item])[0]
+        contact = closest_contact(batch_of([item]))
         what = "energy and forces" if set(bad) <= {"energy", "forces"} else ", ".join(bad)
         return InputError(f"the model gives no finite {what}" + (f": {contact}" if contact else ""))
 
@@ -218,11 +216,16 @@ def predicted(structure: Structure, values: Values, properties: Sequence[Propert
     return found
 
 
-def _per_structure(values: Values, graphs: list[AtomGraph], per_atom: set[str]) -> list[Values]:
+def _size(items: Sequence[Listed]) -> tuple[int, int]:
+    """Atoms and directed edges of several structures."""
+    return sum(item.atoms for item in items), sum(item.edges for item in items)
+
+
+def _per_structure(values: Values, items: Sequence[Listed], per_atom: set[str]) -> list[Values]:
     """The batch taken apart: `energy` a scalar, `forces [N, 3]`, `stress [3, 3]`, `atomic_energies [N]`, properties."""
-    ends = np.cumsum([graph.num_nodes for graph in graphs])
+    ends = np.cumsum([item.atoms for item in items])
     parts = []
-    for k, graph in enumerate(graphs):
-        rows = slice(int(ends[k]) - graph.num_nodes, int(ends[k]))
+    for k, item in enumerate(items):
+        rows = slice(int(ends[k]) - item.atoms, int(ends[k]))
         parts.append({key: value[rows] if key in per_atom else value[k] for key, value in values.items()})
     return parts

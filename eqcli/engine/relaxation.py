@@ -117,16 +117,11 @@ class Relaxation:
     """
 
     def __init__(self, structure: Structure, calculator: PotentialCalculator, settings: RelaxSettings) -> None:
-        if settings.cell != "none" and not structure.pbc.all():
-            raise InputError(
-                "the cell cannot be relaxed: the structure is not periodic in three directions",
-                hint="Use --cell none.",
-            )
+        require_relaxable(structure, settings)
         self.structure = structure
         self.settings = settings
         self.calculator = calculator
         self.free = structure.free_directions
-        self._require_cartesian_directions()
         self.atoms = to_ase(structure)
         self.space_group_before = space_group(self.atoms, settings.symprec)
         self.space_group_after = self.space_group_before
@@ -170,22 +165,6 @@ class Relaxation:
             info=info,
             arrays={**arrays, "atomic_energies": results["energies"].copy()},
         )
-
-    def _require_cartesian_directions(self) -> None:
-        """Refuses atoms held in some directions where files and symmetries mean other directions than x, y, z."""
-        if not (self.free.any(axis=1) & ~self.free.all(axis=1)).any():
-            return
-        cell = self.structure.cell[self.structure.pbc]
-        if (np.count_nonzero(np.abs(cell) > 1e-8, axis=1) > 1).any():
-            raise InputError(
-                "atoms are held in some directions only, and the lattice vectors are not along x, y and z",
-                hint="Hold these atoms fully or not at all, or orient the cell along the axes.",
-            )
-        if self.settings.keep_symmetry or self.settings.cell != "none":
-            raise InputError(
-                "atoms held in some directions only allow neither a moving cell nor a kept symmetry",
-                hint="Use --cell none without --keep-symmetry, or hold these atoms fully.",
-            )
 
     def _constrain(self) -> FixSymmetry | None:
         kept = list(self.atoms.constraints)
@@ -254,6 +233,29 @@ class Relaxation:
                 f"the relaxation lost the symmetry {self.space_group_before} by {error:.2g} Å; "
                 f"it is now {self.space_group_after}"
             )
+
+
+def require_relaxable(structure: Structure, settings: RelaxSettings) -> None:
+    """Raises InputError for a moving cell without three periods, and for held directions that mean nothing there."""
+    if settings.cell != "none" and not structure.pbc.all():
+        raise InputError(
+            "the cell cannot be relaxed: the structure is not periodic in three directions", hint="Use --cell none."
+        )
+    free = structure.free_directions
+    if not (free.any(axis=1) & ~free.all(axis=1)).any():
+        return
+    # Files and symmetries mean other directions than x, y and z.
+    cell = structure.cell[structure.pbc]
+    if (np.count_nonzero(np.abs(cell) > 1e-8, axis=1) > 1).any():
+        raise InputError(
+            "atoms are held in some directions only, and the lattice vectors are not along x, y and z",
+            hint="Hold these atoms fully or not at all, or orient the cell along the axes.",
+        )
+    if settings.keep_symmetry or settings.cell != "none":
+        raise InputError(
+            "atoms held in some directions only allow neither a moving cell nor a kept symmetry",
+            hint="Use --cell none without --keep-symmetry, or hold these atoms fully.",
+        )
 
 
 def _make_optimizer(atoms: Atoms, settings: RelaxSettings) -> Optimizer:

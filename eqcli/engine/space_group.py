@@ -37,19 +37,41 @@ def symmetry_constraint(atoms: Atoms, fixed: NDArray[np.bool_] | None, symprec: 
     """
     from ase.constraints import FixSymmetry
 
+    _require_space_group(atoms, symprec)
+    constraint = FixSymmetry(atoms, symprec=symprec)
+    images = np.array(constraint.symm_map)  # [operations, N], the atom that each one is taken to
+    if fixed is not None and (fixed[images] != fixed).any():
+        raise asymmetric_fixed_atoms()
+    return constraint
+
+
+def refine_to_symmetry(atoms: Atoms, symprec: float) -> tuple[NDArray[np.intp], NDArray[np.float64]]:
+    """Moves positions and cell of `atoms` onto its symmetry; the operations, `[K, 3, 3]` and `[K, 3]`.
+
+    An operation takes fractional coordinates s (a column) to R s + t. Raises InputError where there is no space group.
+    """
+    from ase.spacegroup.symmetrize import check_symmetry, refine_symmetry
+
+    _require_space_group(atoms, symprec)
+    refine_symmetry(atoms, symprec)
+    found = check_symmetry(atoms, symprec)
+    return np.array(found.rotations), np.array(found.translations)
+
+
+def asymmetric_fixed_atoms() -> InputError:
+    """What is wrong where a symmetry takes a fixed atom to one that moves."""
+    return InputError(
+        "the fixed atoms do not have the symmetry of the crystal",
+        hint="Fix all atoms that are equivalent, or do not ask to keep the symmetry.",
+    )
+
+
+def _require_space_group(atoms: Atoms, symprec: float) -> None:
     if space_group(atoms, symprec) is None:
         raise InputError(
             "there is no space group to keep",
             hint="Symmetry is kept in structures that are periodic in three directions.",
         )
-    constraint = FixSymmetry(atoms, symprec=symprec)
-    images = np.array(constraint.symm_map)  # [operations, N], the atom that each one is taken to
-    if fixed is not None and (fixed[images] != fixed).any():
-        raise InputError(
-            "the fixed atoms do not have the symmetry of the crystal",
-            hint="Fix all atoms that are equivalent, or do not ask to keep the symmetry.",
-        )
-    return constraint
 
 
 def symmetry_error(atoms: Atoms, constraint: FixSymmetry) -> float:

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import signal
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from types import FrameType
 from typing import TYPE_CHECKING, Any
 
-import torch
 from lightning.pytorch import Callback
 
 from eqcli.engine.training_checkpoint import checkpoint_path
+from eqcli.engine.training_signals import REQUEUE, Interrupted, Signals
 
 if TYPE_CHECKING:
     from lightning.pytorch import Trainer
@@ -24,12 +22,6 @@ if TYPE_CHECKING:
 
 MESSAGE_SECONDS = 5.0
 REPORT_SECONDS = 0.2
-AGREE_EVERY = 20
-"""Several processes must agree before they stop or save together; they ask each other once in so many steps."""
-
-
-class Interrupted(Exception):
-    """Training stopped on a signal, with a checkpoint written."""
 
 
 class Clock(Callback):
@@ -39,16 +31,11 @@ class Clock(Callback):
     """
 
     def on_train_start(self, trainer: Trainer, module: TrainingModule) -> None:  # type: ignore[override]
-        self._since = time.monotonic() - module.progress.seconds
+        since = time.monotonic() - module.progress.seconds
+        module.gradients.wishes["seconds"] = lambda: time.monotonic() - since
 
     def on_train_batch_end(self, trainer: Trainer, module: TrainingModule, *_: Any) -> None:  # type: ignore[override]
-        seconds = time.monotonic() - self._since
-        if trainer.world_size > 1:
-            if module.progress.step % AGREE_EVERY:
-                return
-            clocks = torch.tensor(seconds, device=module.device)
-            seconds = float(trainer.strategy.reduce(clocks, reduce_op="max"))
-        module.progress.seconds = seconds
+        module.progress.seconds = module.gradients.agreed["seconds"]
 
 
 class EpochEnd(Callback):
@@ -63,7 +50,7 @@ class EpochEnd(Callback):
     validate
         Gives the error figures of the model as it is.
     save_best
-        Writes the model as it is to the model file.
+        Writes the model as it is to the model file; called in every process.
     """
 
     def __init__(
@@ -97,8 +84,7 @@ class EpochEnd(Callback):
             figures = self.validate()
             if figures["loss"] < progress.best_loss:
                 progress.best_loss, progress.best_epoch = figures["loss"], progress.epoch + 1
-                if trainer.is_global_zero:
-                    self.save_best(figures)
+                self.save_best(figures)
         lr = trainer.optimizers[0].param_groups[0]["lr"]
         row = {"epoch": progress.epoch + 1, "step": progress.step, "lr": lr, "train_loss": train_loss}
         row |= {f"valid_{name}": value for name, value in figures.items()}
@@ -138,8 +124,8 @@ class EpochEnd(Callback):
 class Checkpoints(Callback):
     """Saves the state after the given time, at the end, and before an interruption is obeyed.
 
-    Until validation has chosen a model, `save_model` is called too, so that a
-    run stopped within its first epoch leaves one behind.
+    Several processes do so after the same step, whichever of them was asked to stop. Until validation has chosen a
+    model, `save_model` is called too, so that a run stopped within its first epoch leaves one behind.
     """
 
     def __init__(self, folder: Path, every_minutes: float, save_model: Callable[[], None]) -> None:
@@ -148,56 +134,33 @@ class Checkpoints(Callback):
         self.every = 60 * every_minutes
         self._since = time.monotonic()
         self._saved = -1
-        self._signalled = False
-        self._handlers: dict[int, Any] = {}
+        self.signals = Signals()
 
     def on_train_start(self, trainer: Trainer, module: TrainingModule) -> None:  # type: ignore[override]
         self._since = time.monotonic()
-        for number in (signal.SIGTERM, signal.SIGINT):
-            try:
-                self._handlers[number] = signal.signal(number, self._on_signal)
-            except ValueError:  # not the main thread: the caller handles signals
-                return
-
-    def _on_signal(self, number: int, frame: FrameType | None) -> None:
-        if self._signalled and number == signal.SIGINT:
-            raise Interrupted  # asked twice: do not wait for the end of the step
-        self._signalled = True
+        module.gradients.wishes["save"] = lambda: float(time.monotonic() - self._since >= self.every)
+        module.gradients.wishes["stop"] = lambda: float(self.signals.asked)
+        self.signals.install()
 
     def on_train_batch_end(self, trainer: Trainer, module: TrainingModule, *_: Any) -> None:  # type: ignore[override]
-        due = time.monotonic() - self._since >= self.every
-        save, stop = self._agree(trainer, module, due, self._signalled)
-        if save or stop:
+        agreed = module.gradients.agreed
+        if agreed["save"] or agreed["stop"]:
             self._save(trainer, module)
-        if stop:
-            raise Interrupted
+        if agreed["stop"]:
+            raise Interrupted(agreed["stop"] == REQUEUE, together=True)
 
     def on_train_end(self, trainer: Trainer, module: TrainingModule) -> None:  # type: ignore[override]
         self._save(trainer, module)
-        self._restore()
+        self.signals.restore()
 
     def on_exception(self, trainer: Trainer, module: TrainingModule, exception: BaseException) -> None:  # type: ignore[override]
-        self._restore()
-
-    def _restore(self) -> None:
-        for number, handler in self._handlers.items():
-            signal.signal(number, handler)
-        self._handlers.clear()
-
-    def _agree(self, trainer: Trainer, module: TrainingModule, *flags: bool) -> tuple[bool, ...]:
-        """The flags, true where any process has them set."""
-        if trainer.world_size == 1:
-            return flags
-        if module.progress.step % AGREE_EVERY:
-            return tuple(False for _ in flags)
-        votes = torch.tensor([float(flag) for flag in flags], device=module.device)
-        return tuple(bool(v) for v in trainer.strategy.reduce(votes, reduce_op="sum"))
+        self.signals.restore()
 
     def _save(self, trainer: Trainer, module: TrainingModule) -> None:
         if self._saved != module.progress.step:
             trainer.save_checkpoint(checkpoint_path(self.folder, module.progress.step))
             self._saved = module.progress.step
-            if module.progress.best_epoch < 0 and trainer.is_global_zero:
+            if module.progress.best_epoch < 0:
                 with module.average.applied():
                     self.save_model()
         self._since = time.monotonic()

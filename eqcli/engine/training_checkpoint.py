@@ -137,16 +137,19 @@ def decode(node: Any, tensors: dict[str, Tensor]) -> Any:
     return tuple(values) if kind == "tuple" else values
 
 
-def random_state() -> dict[str, Any]:
-    """State of torch's random generators (the order of the data needs none)."""
+def random_state(device: torch.device) -> dict[str, Any]:
+    """State of torch's random generators on the CPU and on `device` (the order of the data needs none)."""
     state: dict[str, Any] = {"cpu": torch.get_rng_state()}
-    if torch.cuda.is_available():
-        state["cuda"] = torch.cuda.get_rng_state_all()
+    if device.type == "cuda":
+        state["cuda"] = [torch.cuda.get_rng_state(device)]
     return state
 
 
-def restore_random_state(state: dict[str, Any]) -> None:
+def restore_random_state(state: dict[str, Any], device: torch.device) -> None:
     """Sets torch's random generators; those of devices that are not here are left alone."""
     torch.set_rng_state(state["cpu"])
-    if "cuda" in state and torch.cuda.device_count() == len(state["cuda"]):
-        torch.cuda.set_rng_state_all(state["cuda"])
+    found = state.get("cuda", [])
+    if device.type == "cuda" and len(found) == 1:
+        torch.cuda.set_rng_state(found[0], device)
+    elif device.type == "cuda" and torch.cuda.device_count() == len(found):
+        torch.cuda.set_rng_state_all(found)  # runs of earlier versions keep those of every GPU

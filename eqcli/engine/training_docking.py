@@ -13,6 +13,7 @@ from eqcli.data.batches import Budget
 from eqcli.data.complex_batches import Augmentation, ComplexLoader, Judging
 from eqcli.data.ligand_features import LIGAND_CODES, RECEPTOR_CODES
 from eqcli.engine.device import PRECISIONS
+from eqcli.engine.training_held_out import HeldOut
 from eqcli.geometry.torsions import torsion_fit, torsion_tables
 from eqcli.models.docking.build import make_docking_network
 
@@ -29,9 +30,24 @@ if TYPE_CHECKING:
 class DockingObjective:
     """The loss of a docking network, and how far its flexible poses are from the crystal's."""
 
+    means = 2
+
     def loss(self, model: nn.Module, batch: ComplexBatch) -> Tensor:
         terms: dict[str, Tensor] = model.losses(batch)  # type: ignore[operator]
         return terms["loss"]
+
+    def counts(self, batch: ComplexBatch) -> Tensor:
+        """Complexes and judged poses."""
+        return torch.tensor([len(batch), 0 if batch.judged is None else len(batch.judged.counts)], dtype=torch.float64)
+
+    def share(self, model: nn.Module, batch: ComplexBatch, counts: Tensor) -> Tensor:
+        """The confidence is learned as a mean over poses, all else as means over the complexes."""
+        terms: dict[str, Tensor] = model.losses(batch)  # type: ignore[operator]
+        of_complexes, of_poses = (self.counts(batch) / counts.cpu()).tolist()
+        if "confidence" not in terms:
+            return of_complexes * terms["loss"]
+        judged = model.config.weights.confidence * terms["confidence"]  # type: ignore[union-attr, operator]
+        return of_complexes * (terms["loss"] - judged) + of_poses * judged
 
     @torch.no_grad()
     def measure(self, model: nn.Module, batches: Iterable[ComplexBatch]) -> dict[str, float]:
@@ -40,13 +56,16 @@ class DockingObjective:
         errors: list[tuple[float, float]] = []
         confidence: list[tuple[float, bool]] = []
         device = next(model.parameters()).device
-        ligands = batches.complexes.ligands  # type: ignore[attr-defined]
-        for batch in batches:
+        held_out = HeldOut.of(batches)
+        ligands = held_out.batches.complexes.ligands  # type: ignore[attr-defined]
+        for _, batch in held_out.numbered():
             moved = batch.to(device)
             for name, term in model.losses(moved).items():  # type: ignore[operator]
                 sums[name] = sums.get(name, 0.0) + float(term) * len(batch)
             errors += _errors(model, moved, ligands)
             confidence += _confidences(model, moved)
+        errors, confidence = held_out.every(errors), held_out.every(confidence)
+        sums, _ = held_out.means(sums, 0)
         total = max(len(errors), 1)
         figures = {name if name == "loss" else f"{name}_loss": value / total for name, value in sums.items()}
         return figures | summary(np.array(errors).reshape(-1, 2)) | _auc(confidence)
@@ -171,6 +190,9 @@ class TrainableDocking:
         budget, sizes = self.budget("train", self.recipe.training.batch)
         members = max(1, min(int(budget.limit // max(1.0, float(sizes.mean()))), len(sizes)))
         return int(members * float(self.parts["train"].edges.mean()))
+
+    def part_that_fits(self, device: torch.device, machines: int) -> float:
+        return 1.0
 
     def facts(self) -> dict[str, Any]:
         sizes = {name: len(part) for name, part in self.parts.items()}

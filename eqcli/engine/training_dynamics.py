@@ -13,6 +13,7 @@ from eqcli.data.batches import Budget
 from eqcli.data.particle_batches import ParticleLoader
 from eqcli.engine.device import PRECISIONS
 from eqcli.engine.model_families import make_dynamics
+from eqcli.engine.training_held_out import HeldOut
 from eqcli.engine.training_sets import TrainableSets
 
 if TYPE_CHECKING:
@@ -26,18 +27,29 @@ if TYPE_CHECKING:
 class PositionObjective:
     """Mean square of the errors of the coordinates."""
 
+    means = 1
+
     def loss(self, model: nn.Module, batch: ParticleGraph) -> Tensor:
         return square_errors(model, batch).mean()
+
+    def counts(self, batch: ParticleGraph) -> Tensor:
+        """Coordinates."""
+        return batch.positions.new_tensor([batch.positions.numel()], dtype=torch.float64)
+
+    def share(self, model: nn.Module, batch: ParticleGraph, counts: Tensor) -> Tensor:
+        return square_errors(model, batch).sum() / counts[0]
 
     @torch.no_grad()
     def measure(self, model: nn.Module, batches: Iterable[ParticleGraph]) -> dict[str, float]:
         """`loss` and `positions_mse`, which are one; sums are taken in float64."""
         total, count = 0.0, 0
         device = next(model.parameters()).device
-        for batch in batches:
+        held_out = HeldOut.of(batches)
+        for _, batch in held_out.numbered():
             errors = square_errors(model, batch.to(device)).double()
             total, count = total + float(errors.sum()), count + errors.numel()
-        mean = total / count
+        total, entries = held_out.total(torch.tensor([total, count], dtype=torch.float64)).tolist()
+        mean = total / entries
         return {"loss": mean, "positions_mse": mean}
 
 

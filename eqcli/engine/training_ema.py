@@ -8,6 +8,8 @@ from contextlib import contextmanager
 import torch
 from torch import Tensor, nn
 
+from eqcli.engine.training_sharding import divided
+
 
 class WeightAverage:
     """A moving average of the parameters of a module, for validation and for the saved model.
@@ -58,4 +60,4 @@ class WeightAverage:
     def load_state_dict(self, state: dict[str, object]) -> None:
         self.updates = state["updates"]  # type: ignore[assignment]
         for name, mean in state["mean"].items():  # type: ignore[attr-defined]
-            self._mean[name].copy_(mean)
+            self._mean[name].copy_(divided(mean, self._mean[name]))

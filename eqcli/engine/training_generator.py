@@ -7,25 +7,34 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from eqcli.data.crystal_batches import CrystalLoader
 from eqcli.diffusion.noise import Noise, SeededNoise, StateNoise
 from eqcli.engine.device import PRECISIONS
 from eqcli.engine.training_sets import ProcessObjective, TrainableSets
+from eqcli.models.generators.base import CrystalGenerator
 from eqcli.models.generators.build import make_generator
 
 if TYPE_CHECKING:
     from eqcli.engine.training_objective import Objective
     from eqcli.graph.crystal_batch import CrystalBatch
-    from eqcli.models.generators.base import CrystalGenerator
 
 CONDITIONS = 2
 """The property and the chemical system."""
 
+ATOM_TERMS = ("coordinates", "species")
+"""Terms of the loss that are means over the atoms; the others are means over the crystals."""
+
 
 class DenoisingObjective(ProcessObjective):
-    """The loss of a generator of crystals."""
+    """The loss of a generator of crystals.
+
+    Its terms are means over the crystals or over the atoms. That over hidden atoms is taken to be one over all atoms
+    when a batch is divided: how many will be hidden is drawn, the share of them is the same for every part.
+    """
+
+    means = 2
 
     def state_noise(self, batch: CrystalBatch) -> Noise:
         return StateNoise(len(batch.numbers), len(batch), batch.cell)
@@ -35,6 +44,19 @@ class DenoisingObjective(ProcessObjective):
 
     def conditions(self, batch: CrystalBatch) -> int:
         return CONDITIONS
+
+    def counts(self, batch: CrystalBatch) -> Tensor:
+        """Crystals and atoms."""
+        return torch.tensor([len(batch), len(batch.numbers)], dtype=torch.float64)
+
+    def share(self, model: nn.Module, batch: CrystalBatch, counts: Tensor) -> Tensor:
+        assert isinstance(model, CrystalGenerator)
+        terms = model.losses(batch, self.state_noise(batch))
+        del terms["loss"]
+        of_crystals, of_atoms = (self.counts(batch) / counts.cpu()).tolist()
+        weights = model.term_weights(terms)
+        parts = [weights[k] * (of_atoms if k in ATOM_TERMS else of_crystals) * term for k, term in terms.items()]
+        return torch.stack(parts).sum()
 
 
 class TrainableGenerator(TrainableSets):

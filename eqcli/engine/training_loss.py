@@ -1,19 +1,17 @@
-"""The loss and the error figures of a potential."""
+"""The loss of a potential."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
 
 from eqcli.data.graphs import TARGET
-from eqcli.models.potentials.derive import evaluate
 
 if TYPE_CHECKING:
     from eqcli.graph.atom_graph import AtomGraph
-    from eqcli.models.potentials.base import Potential
     from eqcli.models.potentials.properties import Property
     from eqcli.models.prediction import Prediction
 
@@ -62,13 +60,32 @@ class Loss:
         """Whether the term has any weight."""
         return self.weights[term] > 0
 
-    def __call__(self, prediction: Prediction, graph: AtomGraph) -> Tensor:
-        """The loss of a batch, a float64 scalar.
+    @property
+    def wanted(self) -> tuple[str, ...]:
+        """The terms with a weight."""
+        return tuple(term for term in self.weights if self.wants(term))
+
+    def counts(self, graph: AtomGraph) -> Tensor:
+        """Labelled entries of each term with a weight, `[terms]` float64."""
+        return torch.stack([self.labelled(term, graph).sum() for term in self.wanted]).double()
+
+    def labelled(self, term: str, graph: AtomGraph) -> Tensor:
+        """Which entries of a term have a label, in the shape of the target."""
+        if term in self.properties:
+            return torch.isfinite(graph[TARGET + term])
+        known = torch.isfinite(getattr(graph, term))
+        return known & _periodic(graph)[:, None, None] if term == "stress" else known
+
+    def __call__(self, prediction: Prediction, graph: AtomGraph, counts: Tensor | None = None) -> Tensor:
+        """The loss of a batch, a float64 scalar; of a part of one where `counts` are those of the whole batch.
 
         Energies and properties are always part of its graph, whatever their weight, so that
         every parameter has a gradient (distributed training waits for all of them).
         """
-        total = self.total(self.sums(prediction, graph))
+        sums = self.sums(prediction, graph)
+        if counts is not None:
+            sums = {term: (value, count) for (term, (value, _)), count in zip(sums.items(), counts, strict=True)}
+        total = self.total(sums)
         for name in ("energy", *self.properties):
             if name in prediction and not self.wants(name):
                 total = total + 0.0 * prediction[name].nan_to_num().sum()
@@ -77,13 +94,12 @@ class Loss:
     def sums(self, prediction: Prediction, graph: AtomGraph) -> Sums:
         """Sum and number of the entries of each term with a weight."""
         result = {}
-        for term in self.weights:
-            if self.wants(term):
-                difference, known, weight = self.difference(term, prediction, graph)
-                if (wanted := self.properties.get(term)) is not None:
-                    difference = _scaled(difference, wanted, graph, self.scales.get(term, 1.0))
-                values = torch.where(known, self._shape(difference) * weight, torch.zeros_like(difference))
-                result[term] = (values.sum(), known.sum())
+        for term in self.wanted:
+            difference, known, weight = self.difference(term, prediction, graph)
+            if (wanted := self.properties.get(term)) is not None:
+                difference = _scaled(difference, wanted, graph, self.scales.get(term, 1.0))
+            values = torch.where(known, self._shape(difference) * weight, torch.zeros_like(difference))
+            result[term] = (values.sum(), known.sum())
         return result
 
     def difference(self, term: str, prediction: Prediction, graph: AtomGraph) -> tuple[Tensor, Tensor, Tensor]:
@@ -91,9 +107,10 @@ class Loss:
 
         Of energies per atom; of properties in their unit.
         """
+        known = self.labelled(term, graph)
         if term in self.properties:
-            return _property_difference(self.properties[term], prediction, graph)
-        return _difference(term, prediction, graph)
+            return _property_difference(self.properties[term], prediction, graph, known)
+        return _difference(term, prediction, graph, known)
 
     def total(self, sums: Sums) -> Tensor:
         """The loss that belongs to these sums."""
@@ -110,9 +127,10 @@ class Loss:
         )
 
 
-def _property_difference(wanted: Property, prediction: Prediction, graph: AtomGraph) -> tuple[Tensor, Tensor, Tensor]:
+def _property_difference(
+    wanted: Property, prediction: Prediction, graph: AtomGraph, known: Tensor
+) -> tuple[Tensor, Tensor, Tensor]:
     value, target = prediction[wanted.name], graph[TARGET + wanted.name]
-    known = torch.isfinite(target)
     weight = _weights(graph)
     weight = weight[graph.batch] if wanted.per_atom else weight
     return _masked(value, target, known), known, weight.view(-1, *[1] * (target.dim() - 1))
@@ -141,14 +159,9 @@ def _masked(value: Tensor, target: Tensor, known: Tensor) -> Tensor:
     return torch.where(known, value, torch.zeros_like(value)) - torch.where(known, target, torch.zeros_like(target))
 
 
-def _difference(term: str, prediction: Prediction, graph: AtomGraph) -> tuple[Tensor, Tensor, Tensor]:
+def _difference(term: str, prediction: Prediction, graph: AtomGraph, known: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     target, weight = getattr(graph, term), _weights(graph)
-    known = torch.isfinite(target)
-    if term == "stress":
-        value, periodic = _stress(prediction, graph)
-        known = known & periodic[:, None, None]
-    else:
-        value = prediction[term]
+    value = _stress(prediction, graph) if term == "stress" else prediction[term]
     error = _masked(value, target, known)
     if term == "energy":
         return error / _atoms(graph), known, weight
@@ -157,67 +170,16 @@ def _difference(term: str, prediction: Prediction, graph: AtomGraph) -> tuple[Te
     return error, known, weight[:, None, None]
 
 
-def _stress(prediction: Prediction, graph: AtomGraph) -> tuple[Tensor, Tensor]:
-    """The stress, and which structures have one.
+def _periodic(graph: AtomGraph) -> Tensor:
+    """Which structures have a stress, `[B]`."""
+    return graph.pbc.all(dim=1)
+
+
+def _stress(prediction: Prediction, graph: AtomGraph) -> Tensor:
+    """The stress; of structures that have none some number.
 
     It is formed from the virial: the predicted stress is NaN for structures
     without a volume, and so would be the gradient of anything computed from it.
     """
-    periodic = graph.pbc.all(dim=1)
-    volume = torch.where(periodic, torch.linalg.det(graph.cell).abs(), torch.ones_like(graph.energy))
-    return -prediction["virial"] / volume[:, None, None], periodic
-
-
-class ErrorFigures:
-    """Accumulates errors over batches into MAE and RMSE of the whole set, and its loss.
-
-    Energies are per atom in eV, forces per component in eV/Å, stress per component in eV/Å^3, properties per
-    component in their unit.
-    """
-
-    def __init__(self, loss: Loss) -> None:
-        self.loss = loss
-        self.terms: dict[str, Tensor] = {}
-        self.losses: Sums = {}
-
-    @torch.no_grad()
-    def add(self, prediction: Prediction, graph: AtomGraph) -> None:
-        """Takes a batch in."""
-        for term in self.loss.weights:
-            if term in prediction:
-                error, known, _ = self.loss.difference(term, prediction, graph)
-                sums = torch.stack([error.abs().sum(), (error**2).sum(), known.sum().double()])
-                self.terms[term] = self.terms.get(term, torch.zeros_like(sums)) + sums
-        for term, (value, count) in self.loss.sums(prediction, graph).items():
-            before = self.losses.get(term, (torch.zeros_like(value), torch.zeros_like(count)))
-            self.losses[term] = (before[0] + value, before[1] + count)
-
-    def result(self) -> dict[str, float]:
-        """`loss`, and `<term>_mae` and `<term>_rmse` of every term that had labels."""
-        figures = {"loss": float(self.loss.total(self.losses))}
-        for term, (absolute, square, count) in ((k, v.tolist()) for k, v in self.terms.items()):
-            if count:
-                figures[f"{term}_mae"] = absolute / count
-                figures[f"{term}_rmse"] = (square / count) ** 0.5
-        return figures
-
-
-def measure(
-    potential: Potential, batches: Iterable[AtomGraph], loss: Loss, *, stress: bool = False
-) -> dict[str, float]:
-    """Error figures of a potential over batches; `stress` asks for figures of the stress even without its weight."""
-    figures = ErrorFigures(loss)
-    device = potential.reference_energies.device
-    for batch in batches:
-        graph = batch.to(device)
-        prediction = evaluate(
-            potential, graph, forces=loss.wants("forces") or has_labels(graph, "forces"),
-            stress=loss.wants("stress") or stress,
-        )  # fmt: skip
-        figures.add(prediction, graph)
-    return figures.result()
-
-
-def has_labels(graph: AtomGraph, term: str) -> bool:
-    """Whether any entry of a target is labelled."""
-    return bool(torch.isfinite(getattr(graph, term)).any())
+    volume = torch.where(_periodic(graph), torch.linalg.det(graph.cell).abs(), torch.ones_like(graph.energy))
+    return -prediction["virial"] / volume[:, None, None]

@@ -7,6 +7,7 @@ import re
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import torch
 from lightning.pytorch import LightningModule
 from torch import Tensor, nn
@@ -14,10 +15,13 @@ from torch import Tensor, nn
 from eqcli.engine.training_checkpoint import random_state, restore_random_state
 from eqcli.engine.training_ema import WeightAverage
 from eqcli.engine.training_schedule import LearningRate
+from eqcli.engine.training_sharding import divide_checkpoint, gathered
 from eqcli.errors import InputError
 
 if TYPE_CHECKING:
+    from eqcli.engine.training_gradients import Gradients
     from eqcli.engine.training_objective import Trainable
+    from eqcli.engine.training_steps import StepBatch
 
 STATE_KEY = "eqcli"
 UNDECAYED = ("embedding", "norm", "bias")
@@ -68,19 +72,24 @@ class TrainingModule(LightningModule):
     model
         With its constants set and in the precision of training.
     trainable
-        What its family knows of it: the objective, and how to name a batch.
+        What its family knows of it.
+    gradients
+        Gives the loss of a batch and its gradient.
     section
         The `training` section of a recipe.
     seed
         Of what the model draws during training.
     """
 
-    def __init__(self, model: nn.Module, trainable: Trainable, section: Any, *, seed: int) -> None:
+    def __init__(
+        self, model: nn.Module, trainable: Trainable, gradients: Gradients, section: Any, *, seed: int
+    ) -> None:
         super().__init__()
         self.automatic_optimization = False
         self.model = model
         self.trainable = trainable
-        self.objective = trainable.objective
+        self.gradients = gradients
+        self.processes = gradients.processes
         self.seed = seed
         self.section = section
         self.average = WeightAverage(model, self.section.ema)
@@ -89,7 +98,7 @@ class TrainingModule(LightningModule):
         self.batches_in_epoch = 1
         self.last_loss: Tensor = torch.zeros(())
         self._sum: Tensor | None = None
-        self._random: dict[str, Any] | None = None
+        self._random: list[dict[str, Any]] = []
         self._optimizer: torch.optim.Optimizer | None = None
 
     def configure_optimizers(self) -> torch.optim.Optimizer:
@@ -100,20 +109,12 @@ class TrainingModule(LightningModule):
         )
         return self._optimizer
 
-    def training_step(self, batch: Any, batch_idx: int) -> None:
-        """One step. Raises InputError when the batch does not fit into the memory of a GPU."""
-        try:
-            self._step(batch)
-        except torch.cuda.OutOfMemoryError as error:
-            raise InputError(
-                f"a batch of {self.trainable.describe(batch)} does not fit into the memory of {self.device} "
-                f"(epoch {self.progress.epoch + 1}, batch {self.progress.batch + 1})",
-                hint="Lower training.batch (a budget of edges bounds the memory best), or model.channels; "
-                "a smaller batch is another recipe, so start a new run.",
-            ) from error
+    def transfer_batch_to_device(self, batch: Any, device: torch.device, dataloader_idx: int) -> Any:
+        """Micro-batches go to the device one after the other."""
+        return batch
 
-    def _step(self, batch: Any) -> None:
-        """Loss, gradient, clipping, weights, average, position."""
+    def training_step(self, batch: StepBatch, batch_idx: int) -> None:
+        """Loss, gradient, clipping, weights, average, position. Raises InputError as `Gradients.take`."""
         progress, optimizer = self.progress, self._optimizer
         assert optimizer is not None
         epoch = progress.epoch + progress.batch / self.batches_in_epoch
@@ -121,11 +122,10 @@ class TrainingModule(LightningModule):
         for group in optimizer.param_groups:
             group["lr"] = rate
         optimizer.zero_grad()
-        loss = self.objective.loss(self.model, batch)
-        self.manual_backward(loss)
+        loss = self.gradients.take(batch)
         if self.section.gradient_clip is not None:
             nn.utils.clip_grad_norm_(self.model.parameters(), self.section.gradient_clip)
-        self.last_loss = loss.detach()
+        self.last_loss = loss
         if not self.last_loss.is_cuda or progress.step % CHECK_EVERY == 0:
             self.check_finite(self.last_loss)
         optimizer.step()
@@ -138,11 +138,12 @@ class TrainingModule(LightningModule):
     def check_finite(self, loss: Tensor) -> None:
         """Raises InputError when a loss has become infinite or NaN."""
         if not bool(torch.isfinite(loss)):
-            raise InputError(
+            error = InputError(
                 f"the loss became {float(loss)} at step {self.progress.step + 1} (epoch {self.progress.epoch + 1})",
                 hint="Lower training.optimizer.lr, clip gradients (training.gradient_clip), or look for wrong labels; "
                 "the best model so far is kept.",
             )
+            raise self.processes.common(error)
 
     def train_loss(self) -> float:
         """Mean loss of the steps of the present epoch."""
@@ -165,31 +166,44 @@ class TrainingModule(LightningModule):
 
     def on_train_start(self) -> None:
         # Last of all: what Lightning does while it sets up may draw random numbers.
-        if self._random is None:
-            torch.manual_seed(self.seed)
+        if len(self._random) == self.processes.size:
+            restore_random_state(self._random[self.processes.rank], self.device)
         else:
-            restore_random_state(self._random)
+            torch.manual_seed(stream_seed(self.seed, self.processes.rank, self.progress.step))
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         self.settle()
+        first, *others = self.processes.gathered(random_state(self.device))
         # Lightning's own idea of where it is would make it skip; a run always starts afresh at our position.
         checkpoint.pop("loops", None)
+        checkpoint |= gathered({key: checkpoint[key] for key in ("state_dict", "optimizer_states")})
         checkpoint[STATE_KEY] = {
             "progress": asdict(self.progress),
-            "average": self.average.state_dict(),
+            "average": gathered(self.average.state_dict()),
             "rate": self.rate.state_dict(),
-            "random": random_state(),
+            "random": first,
+            **({"random_of_others": others} if others else {}),
+            **({"micro_batch": limit} if (limit := self.gradients.division.limit) is not None else {}),
         }
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         # Runs begun when every model was a potential named their weights so.
         weights = checkpoint["state_dict"].items()
         checkpoint["state_dict"] = {re.sub("^potential[.]", "model.", name): tensor for name, tensor in weights}
+        groups = parameter_groups(self.model, 0.0)
+        in_order = [parameter for group in groups for parameter in group["params"]]
+        divide_checkpoint(checkpoint, dict(self.named_parameters()), in_order)
         state = checkpoint[STATE_KEY]
         self.progress = Progress(**state["progress"])
         self.average.load_state_dict(state["average"])
         self.rate.load_state_dict(state["rate"])
-        self._random = state["random"]
+        self._random = [state["random"], *state.get("random_of_others", [])]
+        self.gradients.resume(state.get("micro_batch"))
+
+
+def stream_seed(seed: int, rank: int, step: int) -> int:
+    """Seed of what a process draws from a step on; the first process starts from the seed of the recipe itself."""
+    return seed if rank == step == 0 else int(np.random.SeedSequence([seed, rank, step]).generate_state(1)[0])
 
 
 def parameter_groups(model: nn.Module, weight_decay: float) -> list[dict[str, Any]]:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
     import numpy as np
+    import torch
     from numpy.typing import NDArray
     from torch import Tensor, nn
 
@@ -14,14 +15,39 @@ if TYPE_CHECKING:
 
 
 class Objective(Protocol):
-    """What is minimised, and the figures that a model is judged by."""
+    """What is minimised, and the figures that a model is judged by.
+
+    A loss is made of means, over labelled entries, atoms or structures. The mean of a batch is not the mean of those
+    of its parts where these differ in size; so a part is told over how many entries the whole batch takes each mean.
+
+    Attributes
+    ----------
+    means
+        Over how many different numbers of entries the loss takes means.
+    """
+
+    means: int
 
     def loss(self, model: nn.Module, batch: Any) -> Tensor:
         """The loss of a batch, a scalar with a gradient for every parameter."""
         ...
 
+    def counts(self, batch: Any) -> Tensor:
+        """The numbers of entries of a batch, `[means]` float64, known before the model is called."""
+        ...
+
+    def share(self, model: nn.Module, batch: Any, counts: Tensor) -> Tensor:
+        """What a part adds to the loss of a batch that has `counts` entries in all.
+
+        The shares of the parts of a batch add up to its loss, up to rounding and to what the model draws at random.
+        """
+        ...
+
     def measure(self, model: nn.Module, batches: Iterable[Any]) -> dict[str, float]:
-        """Error figures over all batches; `loss` among them chooses the model."""
+        """Error figures over all batches; `loss` among them chooses the model.
+
+        Where `batches` is a :class:`~eqcli.engine.training_held_out.HeldOut`, other processes may have a part of them.
+        """
         ...
 
 
@@ -65,6 +91,10 @@ class Trainable(Protocol):
 
     def largest_batch_edges(self) -> int:
         """Edges of the largest batch of training, which tell how many threads are useful."""
+        ...
+
+    def part_that_fits(self, device: torch.device, machines: int) -> float:
+        """Share of the largest batch that the memory of each of the machines holds by estimate; 1 where not known."""
         ...
 
     def facts(self) -> dict[str, Any]:

@@ -13,6 +13,7 @@ from eqcli.data.batches import Budget
 from eqcli.data.pair_batches import PyramidSettings
 from eqcli.data.pair_set import PairLoader
 from eqcli.engine.device import PRECISIONS
+from eqcli.engine.training_held_out import HeldOut
 from eqcli.engine.training_sets import TrainableSets
 from eqcli.geometry.motions import rotation_error
 from eqcli.models.pointcloud.build import make_registration_network
@@ -35,9 +36,19 @@ TRIED = 500
 class RegistrationObjective:
     """The loss of a network of registration, and how good its matches are."""
 
+    means = 1
+
     def loss(self, model: nn.Module, batch: PairBatch) -> Tensor:
         terms: dict[str, Tensor] = model.losses(batch)  # type: ignore[operator]
         return terms["loss"]
+
+    def counts(self, batch: PairBatch) -> Tensor:
+        """Pairs."""
+        return torch.tensor([len(batch)], dtype=torch.float64)
+
+    def share(self, model: nn.Module, batch: PairBatch, counts: Tensor) -> Tensor:
+        """Every term is a mean over the pairs."""
+        return self.loss(model, batch) * (len(batch) / float(counts[0]))
 
     @torch.no_grad()
     def measure(self, model: nn.Module, batches: Iterable[PairBatch]) -> dict[str, float]:
@@ -45,13 +56,15 @@ class RegistrationObjective:
         rows: list[dict[str, float]] = []
         device = next(model.parameters()).device
         radius: Any = model.config.inlier_radius  # type: ignore[union-attr]
-        for batch in batches:
+        held_out = HeldOut.of(batches)
+        for _, batch in held_out.numbered():
             moved = batch.to(device)
             terms = {k if k == "loss" else f"{k}_loss": float(v) for k, v in model.losses(moved).items()}  # type: ignore[operator]
             assert moved.truth is not None
             truths = zip(moved.truth.rotation, moved.truth.translation, strict=True)
             for matched, truth in zip(model.matches(moved), truths, strict=True):  # type: ignore[operator]
                 rows.append(terms | match_figures(matched, *truth, float(radius)))
+        rows = held_out.every(rows)
         return {name: float(np.mean([row[name] for row in rows])) for name in rows[0]} if rows else {}
 
 

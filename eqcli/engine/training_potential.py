@@ -13,11 +13,13 @@ from eqcli.data.batches import BatchPlan, BatchStream, batch_budget, largest_bat
 from eqcli.data.graphs import CACHE_BYTES, GraphDataset, GraphLoader, graph_bytes
 from eqcli.data.split import split_hash
 from eqcli.elements import SYMBOLS
+from eqcli.engine.batching import training_budget
 from eqcli.engine.device import PRECISIONS
 from eqcli.engine.fine_tuning import SAMPLE, adopt, freeze, set_references
 from eqcli.engine.last_layer import fit_uncertainty
 from eqcli.engine.model_file import load_model, make_potential
-from eqcli.engine.training_loss import Loss, measure
+from eqcli.engine.training_figures import measure
+from eqcli.engine.training_loss import Loss
 from eqcli.files import sha256
 from eqcli.models.potentials.base import Potential, Statistics
 from eqcli.models.potentials.derive import evaluate
@@ -32,6 +34,7 @@ if TYPE_CHECKING:
     from eqcli.data.statistics import DataStatistics
     from eqcli.engine.training_objective import Objective
     from eqcli.graph.atom_graph import AtomGraph
+    from eqcli.models.prediction import Prediction
 
 
 UNITS = {"energy": "eV/atom", "forces": "eV/Å", "stress": "eV/Å^3"}
@@ -76,11 +79,21 @@ class PotentialObjective:
     def __init__(self, loss: Loss, *, stress: bool = False) -> None:
         self.terms = loss
         self.stress = stress
+        self.means = len(loss.wanted)
 
     def loss(self, model: nn.Module, batch: AtomGraph) -> Tensor:
+        return self.terms(self._evaluated(model, batch), batch)
+
+    def counts(self, batch: AtomGraph) -> Tensor:
+        return self.terms.counts(batch)
+
+    def share(self, model: nn.Module, batch: AtomGraph, counts: Tensor) -> Tensor:
+        return self.terms(self._evaluated(model, batch), batch, counts)
+
+    def _evaluated(self, model: nn.Module, batch: AtomGraph) -> Prediction:
         assert isinstance(model, Potential)
         wants = self.terms.wants
-        return self.terms(evaluate(model, batch, forces=wants("forces"), stress=wants("stress"), training=True), batch)
+        return evaluate(model, batch, forces=wants("forces"), stress=wants("stress"), training=True)
 
     def measure(self, model: nn.Module, batches: Iterable[AtomGraph]) -> dict[str, float]:
         assert isinstance(model, Potential)
@@ -166,6 +179,18 @@ class TrainablePotential:
     def largest_batch_edges(self) -> int:
         table, frames = self.prepared.table("train"), self.prepared.split["train"].indices
         return largest_batch(self.budget("train", self.recipe.training.batch)[0], table, frames)[1]
+
+    def part_that_fits(self, device: torch.device, machines: int) -> float:
+        """On a CPU, where the system ends a process that takes too much; a GPU says so and smaller parts are tried."""
+        if device.type != "cpu":
+            return 1.0
+        table, frames = self.prepared.table("train"), self.prepared.split["train"].indices
+        atoms, edges = largest_batch(self.budget("train", self.recipe.training.batch)[0], table, frames)
+        room = training_budget(self.recipe.model, device, PRECISIONS[self.recipe.training.precision])
+        part = 1.0 / machines
+        while part * atoms > 1 and not room.admits(int(part * atoms), int(part * edges)):
+            part /= 2
+        return min(1.0, part * machines)
 
     def facts(self) -> dict[str, Any]:
         tuned = self.recipe.fine_tune

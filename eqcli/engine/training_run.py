@@ -13,8 +13,14 @@ from eqcli.errors import InputError, Where
 from eqcli.files import atomic_path, sha256
 from eqcli.locks import LOCK_FILE, FolderLock
 
-FREE = ("training.workers", "training.checkpoint.every_minutes", "training.loggers", "training.valid_batch")
-"""Settings that may change on resume, since the weights do not depend on them."""
+FREE = (
+    "training.workers",
+    "training.checkpoint.every_minutes",
+    "training.loggers",
+    "training.valid_batch",
+    "training.micro_batch",
+)
+"""Settings that may change on resume, since the weights do not depend on them, or by rounding alone."""
 
 LENGTHS = ("training.max_epochs", "training.max_minutes")
 """Settings that may grow on resume."""
@@ -71,9 +77,7 @@ class RunFolder:
             The folder is in use and neither option was given; it is no run; its recipe is another one; or
             another process is training in it.
         """
-        if resume and overwrite:
-            raise InputError("--resume and --overwrite exclude each other", hint="Give one of them.")
-        self._refuse(resume or overwrite)
+        self.refuse(resume=resume, overwrite=overwrite)
         self._lock.take()
         # Another run may have begun and ended meanwhile.
         self._refuse(resume or overwrite)
@@ -91,6 +95,12 @@ class RunFolder:
     def close(self) -> None:
         """Lets other processes use the folder."""
         self._lock.release()
+
+    def refuse(self, *, resume: bool, overwrite: bool) -> None:
+        """Raises InputError where `open` would for what is in the folder; changes nothing."""
+        if resume and overwrite:
+            raise InputError("--resume and --overwrite exclude each other", hint="Give one of them.")
+        self._refuse(resume or overwrite)
 
     def _refuse(self, replace: bool) -> None:
         """Raises InputError where a run may not be, or must not be without leave to go on with it or replace it."""

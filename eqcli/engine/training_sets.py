@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from eqcli.data.batches import Budget
+from eqcli.engine.training_held_out import HeldOut
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -37,9 +38,19 @@ class ProcessObjective(ABC):
     def conditions(self, batch: Any) -> int:
         """How many conditions there are to hide."""
 
+    means = 1
+
     def loss(self, model: nn.Module, batch: Any) -> Tensor:
         terms: dict[str, Tensor] = model.losses(batch, self.state_noise(batch))  # type: ignore[operator]
         return terms["loss"]
+
+    def counts(self, batch: Any) -> Tensor:
+        """Structures."""
+        return torch.tensor([len(batch)], dtype=torch.float64)
+
+    def share(self, model: nn.Module, batch: Any, counts: Tensor) -> Tensor:
+        """Of a loss whose terms are all means over the structures."""
+        return self.loss(model, batch) * (len(batch) / float(counts[0]))
 
     @torch.no_grad()
     def measure(self, model: nn.Module, batches: Iterable[Any]) -> dict[str, float]:
@@ -47,15 +58,17 @@ class ProcessObjective(ABC):
         sums: dict[str, float] = {}
         total = 0
         device = next(model.parameters()).device
-        for batch in batches:
+        held_out = HeldOut.of(batches)
+        for first, batch in held_out.numbered():
             moved = batch.to(device)
             shown = torch.zeros(len(batch), self.conditions(moved), dtype=torch.bool, device=device)
             for draw in range(DRAWS):
-                samples = torch.arange(total, total + len(batch), device=device)
+                samples = torch.arange(first, first + len(batch), device=device)
                 noise = self.seeded_noise(draw, samples, moved)
                 for name, term in model.losses(moved, noise, shown).items():  # type: ignore[operator]
                     sums[name] = sums.get(name, 0.0) + float(term) * len(batch) / DRAWS
             total += len(batch)
+        sums, total = held_out.means(sums, total)
         return {name if name == "loss" else f"{name}_loss": value / total for name, value in sums.items()}
 
 
@@ -90,6 +103,9 @@ class TrainableSets(ABC):
         budget, sizes = self.budget("train", self.recipe.training.batch)
         structures = max(1, min(int(budget.limit // max(1.0, float(sizes.mean()))), len(sizes)))
         return int(structures * float((self.parts["train"].counts ** 2).mean()))
+
+    def part_that_fits(self, device: torch.device, machines: int) -> float:
+        return 1.0
 
     def facts(self) -> dict[str, Any]:
         sizes = {name: len(part) for name, part in self.parts.items()}

@@ -18,10 +18,11 @@ from eqcli.io.store_layout import (
     ATOM_COLUMNS,
     BLOB,
     BLOB_OFFSET,
-    COLUMNS,
     FRAME_COLUMNS,
+    KEY,
     OFFSET,
     Rows,
+    columns_of,
     decode,
     read_header,
 )
@@ -65,10 +66,35 @@ class DatasetFile:
         for start in range(0, len(self), BLOCK):
             yield from self._block(start, min(start + BLOCK, len(self)))
 
+    def frames(self, start: int, stop: int) -> Iterator[Structure | InputError]:
+        """The frames from `start` to `stop`; an error in place of one whose data are damaged."""
+        for first in range(start, stop, BLOCK):
+            last = min(first + BLOCK, stop)
+            try:
+                yield from list(self._block(first, last))
+            except InputError:
+                yield from map(self._or_error, range(first, last))
+
+    def _or_error(self, index: int) -> Structure | InputError:
+        try:
+            return self[index]
+        except InputError as error:
+            return error
+
     @property
     def n_atoms(self) -> NDArray[np.int64]:
         """Number of atoms of each frame, `[F]`."""
         return np.diff(self._ends)
+
+    @property
+    def keyed(self) -> bool:
+        """Whether each frame was given a number."""
+        return KEY in self._columns
+
+    @property
+    def keys(self) -> NDArray[np.int64] | None:
+        """The number that each frame was given, `[F]`; None in a file without such numbers."""
+        return self.column(KEY.name) if self.keyed else None
 
     @property
     def provenance(self) -> dict[str, Any]:
@@ -88,13 +114,13 @@ class DatasetFile:
     def lengths(self) -> dict[str, int]:
         """Rows of each dataset that belong to committed frames."""
         atoms, blob = int(self._ends[-1]), int(self._blob_ends[-1])
-        lengths = {column.name: len(self) for column in COLUMNS}
+        lengths = {column.name: len(self) for column in self._columns}
         return lengths | {column.name: atoms for column in ATOM_COLUMNS} | {BLOB.name: blob}
 
     def raw(self, start: int, stop: int) -> Rows:
         """The rows of every dataset for the frames from `start` to `stop`."""
         blobs = int(self._blob_ends[start]), int(self._blob_ends[stop])
-        rows = {column.name: self.column(column.name, start, stop) for column in COLUMNS if column is not BLOB}
+        rows = {column.name: self.column(column.name, start, stop) for column in self._columns if column is not BLOB}
         return {**rows, BLOB.name: self._read(BLOB.name, *blobs, start)}
 
     def close(self) -> None:
@@ -120,7 +146,8 @@ class DatasetFile:
         self._handle = open_for_reading(self.path)
         self._pid = os.getpid()
         self.attrs = read_header(self._handle, self.path)
-        self._datasets = {column.name: self._handle[column.name] for column in COLUMNS}
+        self._columns = columns_of(self._handle)
+        self._datasets = {column.name: self._handle[column.name] for column in self._columns}
         if not hasattr(self, "_ends"):
             frames = self._datasets[OFFSET.name].shape[0]
             self._ends = np.concatenate([[0], self._read(OFFSET.name, 0, frames, 0)])

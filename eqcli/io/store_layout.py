@@ -64,19 +64,27 @@ FRAME_COLUMNS = (
 COLUMNS = (*ATOM_COLUMNS, *FRAME_COLUMNS, BLOB, BLOB_OFFSET, OFFSET)
 """Every dataset; `frames/offset` last."""
 
+KEY = Column("frames/key", "<i8", chunk=4096)
+"""A number for each frame, in files that are made with it."""
+
 Rows = dict[str, NDArray[Any]]
 """Rows to add to the datasets, by name."""
 
 _VOIGT = ((0, 0), (1, 1), (2, 2), (1, 2), (0, 2), (0, 1))
 
 
-def create(path: Path, provenance: dict[str, Any] | None) -> None:
-    """Writes a dataset file without frames."""
+def columns_of(file: h5py.File) -> tuple[Column, ...]:
+    """The datasets of a file; `frames/offset` last."""
+    return (KEY, *COLUMNS) if KEY.name in file else COLUMNS
+
+
+def create(path: Path, provenance: dict[str, Any] | None, keyed: bool = False) -> None:
+    """Writes a dataset file without frames; a `keyed` one has a number for each of those to come."""
     with h5py.File(path, "w", libver="latest", locking=False) as file:
         file.attrs["format"] = FORMAT
         file.attrs["version"] = VERSION
         file.attrs["provenance"] = json.dumps(plain(provenance or {}))
-        for column in COLUMNS:
+        for column in (KEY, *COLUMNS) if keyed else COLUMNS:
             dataset = file.create_dataset(
                 column.name,
                 shape=(0, *column.tail),

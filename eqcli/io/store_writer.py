@@ -6,6 +6,7 @@ on disk after every flush. Data are flushed first, then the offsets that make th
 
 from __future__ import annotations
 
+import os
 import time
 from pathlib import Path
 from types import TracebackType
@@ -19,7 +20,7 @@ from eqcli.errors import InputError, Where
 from eqcli.files import atomic_path, refuse_existing, require_file
 from eqcli.interrupts import uninterrupted
 from eqcli.io.store import DatasetFile
-from eqcli.io.store_layout import COLUMNS, OFFSET, Rows, check, create, encode
+from eqcli.io.store_layout import OFFSET, Rows, check, columns_of, create, encode
 from eqcli.io.structure import Structure
 
 COMMIT_FRAMES = 1024
@@ -46,6 +47,8 @@ class DatasetWriter:
         Add to an existing file, where there is one; one whose writer was killed is mended first.
     provenance
         Stored in a new file.
+    keyed
+        A new file has a number for each frame; such files are written by `append_rows` alone.
 
     Raises
     ------
@@ -61,6 +64,7 @@ class DatasetWriter:
         overwrite: bool = False,
         append: bool = False,
         provenance: dict[str, Any] | None = None,
+        keyed: bool = False,
     ) -> None:
         self.path = Path(path)
         self._waiting: list[Structure] = []
@@ -73,14 +77,17 @@ class DatasetWriter:
             _mend(require_file(path))
         else:
             with atomic_path(path) as temporary:
-                create(temporary, provenance)
+                create(temporary, provenance, keyed)
         self._relock()
-        self._file = h5py.File(self.path, "r+", libver="latest", locking=False)
-        self._datasets = {column.name: self._file[column.name] for column in COLUMNS}
+        self._open()
+
+    def _open(self) -> None:
+        self._file = _open_for_writing(self.path)
+        self._columns = columns_of(self._file)
+        self._datasets = {column.name: self._file[column.name] for column in self._columns}
         self.committed = int(self._datasets[OFFSET.name].shape[0])
         self._atoms = int(self._datasets["atoms/numbers"].shape[0])
         self._blob = int(self._datasets["blob/data"].shape[0])
-        self._file.swmr_mode = True
         self._last = time.monotonic()
 
     def append(self, structure: Structure) -> None:
@@ -133,6 +140,23 @@ class DatasetWriter:
         self.commit()
         self._write(rows)
 
+    def append_rows(self, rows: Rows) -> None:
+        """Adds and commits rows of every dataset; offsets count from the first of them, as `encode` gives them."""
+        self.commit()
+        if len(rows[OFFSET.name]):
+            self._write(dict(rows))
+
+    def truncate(self, frames: int) -> None:
+        """Leaves the first `frames` committed frames alone in the file; what was not committed is dropped."""
+        self._waiting, self._waiting_atoms = [], 0
+        if frames >= self.committed:
+            return
+        with uninterrupted():
+            self._file.close()
+            pack(self.path, frames)
+            self._relock()
+            self._open()
+
     def commit(self) -> None:
         """Makes all frames added so far part of the file, whatever happens next."""
         if self._waiting:
@@ -173,7 +197,7 @@ class DatasetWriter:
     def _extend(self, rows: Rows) -> None:
         rows["frames/offset"] = rows["frames/offset"] + self._atoms
         rows["frames/blob_offset"] = rows["frames/blob_offset"] + self._blob
-        for column in COLUMNS[:-1]:
+        for column in self._columns[:-1]:
             _extend(self._datasets[column.name], rows[column.name])
         self._file.flush()
         _extend(self._datasets[OFFSET.name], rows[OFFSET.name])
@@ -195,28 +219,44 @@ class DatasetWriter:
             self._lock = None
 
 
-def pack(path: Path) -> None:
-    """Copies the committed frames to a new file that takes the name: no unused space, no mark of a killed writer."""
+def pack(path: Path, frames: int | None = None) -> None:
+    """Copies the committed frames, or the first of them, to a new file that takes the name.
+
+    It has no unused space and no mark of a killed writer.
+    """
     with DatasetFile(path) as source, atomic_path(path) as temporary:
-        create(temporary, source.provenance)
+        create(temporary, source.provenance, source.keyed)
+        last = len(source) if frames is None else min(frames, len(source))
         with h5py.File(temporary, "r+", libver="latest", locking=False) as file:
-            for start in range(0, len(source), COPY_FRAMES):
-                stop = min(start + COPY_FRAMES, len(source))
+            for start in range(0, last, COPY_FRAMES):
+                stop = min(start + COPY_FRAMES, last)
                 for name, values in source.raw(start, stop).items():
                     _extend(file[name], values)
 
 
 def _mend(path: Path) -> None:
-    """Brings an existing file to a state that can be appended to: its committed frames and nothing else."""
+    """Brings an existing file to a state that can be appended to: its committed frames and nothing else.
+
+    What needs it is copied; the file itself is not touched, so that a kill on the way does no harm.
+    """
     with DatasetFile(path) as source:
         lengths = source.lengths()
     try:
-        with h5py.File(path, "r+", libver="latest", locking=False) as file:
-            for name, length in lengths.items():
-                if file[name].shape[0] != length:
-                    file[name].resize(length, axis=0)
-    except OSError:
+        with h5py.File(path, "r", libver="latest", locking=False) as file:
+            whole = all(file[name].shape[0] == length for name, length in lengths.items())
+    except OSError:  # it bears the mark of a writer that was killed
+        whole = False
+    if not whole:
         pack(path)
+
+
+def _open_for_writing(path: Path) -> h5py.File:
+    """The file in the mode for one writer from the first moment; opened otherwise, a kill would leave it unreadable."""
+    access = h5py.h5p.create(h5py.h5p.FILE_ACCESS)
+    access.set_libver_bounds(h5py.h5f.LIBVER_LATEST, h5py.h5f.LIBVER_LATEST)
+    access.set_file_locking(False, True)
+    mode = h5py.h5f.ACC_RDWR | h5py.h5f.ACC_SWMR_WRITE
+    return h5py.File(h5py.h5f.open(os.fsencode(path), mode, fapl=access))
 
 
 def _extend(dataset: h5py.Dataset, rows: NDArray[Any]) -> None:

@@ -64,14 +64,24 @@ class Convolution(nn.Module):
 
     def forward(self, features: Tensor, radial: Tensor, harmonics: Tensor, layout: Layout) -> Tensor:
         """`[N, (l_in+1)^2, C]`, `[E, radial_width]`, `[E, (l_edge+1)^2]` -> `[N, (l_out+1)^2, C]`, in layout order."""
-        edges = MessageEdges.from_layout(layout, len(features))
-        matrix = self.radial_weight * self.radial_weight.shape[0] ** -0.5
+        matrix = self.scaled_weight()
         if len(radial) * matrix.shape[1] <= KEPT_WEIGHTS:
-            messages = self.message_pass(features, radial @ matrix, harmonics, edges)
-        else:
-            messages = self.message_pass(features, radial, harmonics, edges, matrix)
+            return self.with_weights(features, radial @ matrix, harmonics, layout)
+        edges = MessageEdges.from_layout(layout, len(features))
+        return self._mixed(self.message_pass(features, radial, harmonics, edges, matrix))
+
+    def scaled_weight(self) -> Tensor:
+        """What takes radial features to weights, `[radial_width, P C]`."""
+        return self.radial_weight * self.radial_weight.shape[0] ** -0.5
+
+    def with_weights(self, features: Tensor, weights: Tensor, harmonics: Tensor, layout: Layout) -> Tensor:
+        """The same for weights that are there already, `[E, P C]`."""
+        edges = MessageEdges.from_layout(layout, len(features))
+        return self._mixed(self.message_pass(features, weights, harmonics, edges))
+
+    def _mixed(self, messages: Tensor) -> Tensor:
         mixed = []
         for group, weight in zip(messages.split(self._rows, dim=1), self.mixing, strict=True):
             paths = group.reshape(-1, weight.shape[0])  # [N (2 l3 + 1), paths C]
-            mixed.append((paths @ (weight * weight.shape[0] ** -0.5)).view(len(features), -1, weight.shape[1]))
+            mixed.append((paths @ (weight * weight.shape[0] ** -0.5)).view(len(messages), -1, weight.shape[1]))
         return torch.cat(mixed, dim=1)

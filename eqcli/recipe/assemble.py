@@ -8,6 +8,7 @@ from pathlib import Path
 from eqcli.errors import EqcliError, InputError
 from eqcli.files import require_file
 from eqcli.names import did_you_mean
+from eqcli.recipe.cluster import ClusterRecipe
 from eqcli.recipe.fields import Model, aliases, section_under, shared_aliases
 from eqcli.recipe.overrides import apply_override
 from eqcli.recipe.schema import PipelineRecipe
@@ -15,7 +16,7 @@ from eqcli.recipe.training import TRAININGS
 from eqcli.recipe.tree import KeyPath, Node, Place, merged
 from eqcli.recipe.yaml12 import read_yaml
 
-RECIPES: dict[str, Model] = {"train": TRAININGS["potentials"], "pipeline": PipelineRecipe}
+RECIPES: dict[str, Model] = {"train": TRAININGS["potentials"], "pipeline": PipelineRecipe, "cluster": ClusterRecipe}
 """What a recipe can do, by its `task`; what is trained is told by its `family`."""
 
 
@@ -117,6 +118,8 @@ def _shorter(path: Path, place: Place) -> Path:
 
 def _model(root: Node, errors: list[EqcliError] | None = None) -> Model:
     task = root.child("task")
+    if task is None and root.child("scheduler") is not None:
+        return RECIPES["cluster"]
     if task is None or task.value == "train":
         return training_model(root, errors)
     if isinstance(task.value, str) and task.value in RECIPES:

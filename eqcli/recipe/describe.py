@@ -4,21 +4,24 @@ from __future__ import annotations
 
 from typing import Any
 
+from eqcli.recipe.cluster import ClusterRecipe
 from eqcli.recipe.docking import DockingDataSection
 from eqcli.recipe.dynamics import ParticleDataSection
 from eqcli.recipe.generators import CrystalDataSection
+from eqcli.recipe.load import Recipe
 from eqcli.recipe.molecules import MoleculeDataSection
 from eqcli.recipe.pointcloud import PairsSection
 from eqcli.recipe.schema import BatchSection, DataSection, PipelineRecipe, TrainRecipe
-from eqcli.recipe.training import TrainingRecipe
 from eqcli.tasks.pipeline_state import REFERENCE
 
 
-def describe_recipe(recipe: TrainingRecipe | PipelineRecipe) -> dict[str, Any]:
+def describe_recipe(recipe: Recipe) -> dict[str, Any]:
     """Facts as plain data, for `eqcli info`."""
     if isinstance(recipe, PipelineRecipe):
         steps = [{"id": s.id, "task": s.task, "uses": _uses(s.with_)} for s in recipe.steps]
         return {"kind": "pipeline recipe", "name": recipe.name, "steps": steps}
+    if isinstance(recipe, ClusterRecipe):
+        return {"kind": "cluster", **recipe.model_dump(mode="json", exclude={"eqcli", "task"}, exclude_none=True)}
     training, data = recipe.training, recipe.data
     return {
         "kind": "training recipe",

@@ -11,6 +11,7 @@ from pydantic import BaseModel, ValidationError
 from eqcli.errors import EqcliError, ErrorGroup, InputError, Where
 from eqcli.recipe.assemble import apply_overrides, assemble, rename_aliases, training_model
 from eqcli.recipe.base_model import lay_below
+from eqcli.recipe.cluster import ClusterRecipe
 from eqcli.recipe.fields import Model
 from eqcli.recipe.messages import explain, validate
 from eqcli.recipe.paths import Scope, resolve_paths
@@ -21,10 +22,10 @@ from eqcli.recipe.tree import KeyPath, Node, merged, planted
 from eqcli.recipe.variables import substitute
 from eqcli.recipe.yaml12 import dump_yaml
 
+Recipe = TrainingRecipe | PipelineRecipe | ClusterRecipe
 
-def load_recipe(
-    path: str | Path, overrides: Sequence[str] = (), *, files_must_exist: bool = True
-) -> TrainingRecipe | PipelineRecipe:
+
+def load_recipe(path: str | Path, overrides: Sequence[str] = (), *, files_must_exist: bool = True) -> Recipe:
     """The recipe in a file, with `key=value` overrides applied.
 
     All file names in it are absolute and exist (the data of a training may be gone
@@ -49,7 +50,7 @@ def load_recipe(
     recipe = _validated(root, model, errors)
     if errors or recipe is None:
         raise ErrorGroup(_ordered(errors))
-    assert isinstance(recipe, TrainingRecipe | PipelineRecipe)
+    assert isinstance(recipe, Recipe)
     return recipe
 
 
@@ -60,6 +61,8 @@ def load_train_recipe(
     recipe = load_recipe(path, overrides, files_must_exist=files_must_exist)
     if isinstance(recipe, TrainingRecipe):
         return recipe
+    if isinstance(recipe, ClusterRecipe):
+        raise InputError("this recipe describes a cluster", Where(path, key="task"), f"Use it with `--cluster {path}`.")
     raise InputError("this recipe is a pipeline", Where(path, key="task"), f"Run it with `eqcli run {path}`.")
 
 
@@ -68,7 +71,18 @@ def load_pipeline(path: str | Path, overrides: Sequence[str] = ()) -> PipelineRe
     recipe = load_recipe(path, overrides)
     if isinstance(recipe, PipelineRecipe):
         return recipe
+    if isinstance(recipe, ClusterRecipe):
+        raise InputError("this recipe describes a cluster", Where(path, key="task"), f"Use it with `--cluster {path}`.")
     raise InputError("this recipe is not a pipeline", Where(path, key="task"), f"Run it with `eqcli train {path}`.")
+
+
+def load_cluster(path: str | Path, overrides: Sequence[str] = ()) -> ClusterRecipe:
+    """As :func:`load_recipe`, for the file of a cluster. Raises InputError for any other."""
+    recipe = load_recipe(path, overrides)
+    if isinstance(recipe, ClusterRecipe):
+        return recipe
+    hint = "`eqcli recipe new cluster` writes one to start from."
+    raise InputError("this recipe describes no cluster", Where(path, key="task"), hint)
 
 
 def resolved_yaml(recipe: BaseModel) -> str:

@@ -49,9 +49,11 @@ class RelaxMoleculesStep(Section):
     steps: int = Field(300, ge=1, description="Largest number of steps.")
     optimizer: Literal["fire", "lbfgs"] = Field("lbfgs", description="The optimiser.")
     workers: int | None = Field(
-        None, ge=1, description="Processes; by default one per core, or one with a model file, which uses them all."
+        None,
+        ge=1,
+        description="Processes of a calculator, by default one per core; a model file takes all together.",
     )
-    timeout: float = Field(300.0, gt=0, description="Seconds that one molecule may take.")
+    timeout: float = Field(300.0, gt=0, description="Seconds that a calculator may take for one molecule.")
 
     @model_validator(mode="after")
     def _of_a_calculator(self) -> RelaxMoleculesStep:

@@ -201,6 +201,11 @@ class TrainingSection(Section):
         "and the cosine schedule ends with them. How far training gets then depends on the machine.",
     )
     batch: BatchSection = Field(default_factory=lambda: BatchSection(structures=10), description="Size of a step.")
+    micro_batch: BatchSection | None = Field(
+        None,
+        description="How much of a batch is computed at once on each device; the gradient of the whole batch is added "
+        "up from the parts and is the same up to rounding. By default as much as fits into memory.",
+    )
     valid_batch: BatchSection | None = Field(None, description="Size of a validation batch; by default that of a step.")
     optimizer: OptimizerSection = Field(default_factory=OptimizerSection, description="The optimiser.")
     schedule: ScheduleSection = Field(default_factory=ScheduleSection, description="The learning-rate schedule.")

@@ -13,6 +13,7 @@ from pydantic import Field, model_validator
 
 from eqcli.engine.guest_name import is_guest
 from eqcli.io.conventions import LabelConvention
+from eqcli.recipe.cluster import ClusterRecipe
 from eqcli.recipe.crystal_steps import EvaluateCrystalsStep, GenerateStep, RankStep, ScreenStep
 from eqcli.recipe.docking_steps import DockStep, EvaluateDockingStep
 from eqcli.recipe.molecule_design_steps import RankMoleculesStep, RelaxMoleculesStep, SanitiseStep
@@ -73,17 +74,46 @@ class RelaxStep(ModelStep):
     )
     fmax: float = Field(0.01, gt=0, description="Largest force at the end in eV/Å.")
     smax: float = Field(1e-4, gt=0, description="Largest stress component at the end in eV/Å^3, with a free cell.")
-    steps: int = Field(500, ge=1, description="Largest number of steps.")
+    steps: int = Field(500, ge=1, description="Largest number of steps; with `md` their number where no time is given.")
     cell: Literal["none", "isotropic", "full"] = Field("none", description="Which changes of the cell are allowed.")
     pressure: float = Field(0.0, description="External pressure in GPa.")
     optimizer: Literal["fire", "lbfgs"] = Field("fire", description="The optimiser.")
     keep_symmetry: bool = Field(False, description="Whether the space group is kept.")
     symprec: float = Field(1e-3, gt=0, description="Tolerance in Å with which the symmetry is found.")
+    one_by_one: bool = Field(False, description="Whether ASE relaxes one structure after the other, for comparison.")
+    md: Literal["nve", "nvt", "npt"] | None = Field(
+        None, description="Dynamics in place of a relaxation: what is kept beside the number of atoms."
+    )
+    temperature: float = Field(300.0, ge=0, description="Temperature of dynamics in K, of the first velocities too.")
+    time: str | None = Field(None, description="How long dynamics last, with a unit, e.g. `10ps`.")
+    time_step: str = Field("1fs", description="Time step of dynamics; where hydrogen moves, no more than `0.5fs`.")
+    every: int = Field(100, ge=1, description="Steps of dynamics between two frames of the trajectory.")
+    thermostat: Literal["langevin", "nose-hoover"] | None = Field(
+        None, description="What keeps the temperature; `langevin` by default."
+    )
+    friction: float | None = Field(None, gt=0, description="Of `langevin` in 1/fs, 0.01 by default.")
+    seed: int = Field(0, ge=0, description="Seed of dynamics.")
     trajectory: str | None = Field(
         None, pattern=FILE_NAME, description="Name of the trajectory.", json_schema_extra={**FILE_FORM}
     )
     precision: Precision = Field("float64", description="Precision.")
+    batch_atoms: int | None = Field(None, ge=1, description="Largest number of atoms computed at once.")
 
+    @model_validator(mode="after")
+    def _either_relaxed_or_moved(self) -> RelaxStep:
+        # A resolved recipe states the defaults too.
+        changed = {name for name, kind in type(self).model_fields.items() if getattr(self, name) != kind.default}
+        relaxing, moving = changed & RELAXATION, changed & MOTION
+        if self.md is None and moving:
+            raise ValueError(f"{sorted(moving)[0]} belongs to dynamics: add md, or leave it out")
+        if self.md is not None and relaxing:
+            raise ValueError(f"{sorted(relaxing)[0]} belongs to relaxations, and md asks for dynamics")
+        return self
+
+
+RELAXATION = {"fmax", "smax", "optimizer", "keep_symmetry", "symprec", "one_by_one"}
+MOTION = {"temperature", "time", "time_step", "every", "thermostat", "friction", "seed"}
+"""Fields of the step `relax` that mean something in relaxations and in dynamics alone."""
 
 AuditGroup = Literal["all", "equivariance", "conservation", "smoothness", "extensivity", "expressivity"]
 
@@ -181,10 +211,12 @@ def outputs(task: str, arguments: Section) -> dict[str, str]:
     return made
 
 
-def train_recipes(recipe: TrainingRecipe | PipelineRecipe) -> dict[str, TrainingRecipe]:
+def train_recipes(recipe: TrainingRecipe | PipelineRecipe | ClusterRecipe) -> dict[str, TrainingRecipe]:
     """The training recipes in a loaded recipe, by name of run or step, without those that need another step's files."""
     if isinstance(recipe, TrainingRecipe):
         return {recipe.name: recipe}
+    if isinstance(recipe, ClusterRecipe):
+        return {}
     found = {}
     for step in recipe.steps:
         if step.task == "train":

@@ -9,13 +9,14 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
+from eqcli.recipe.cluster import ClusterRecipe
 from eqcli.recipe.fields import Model, aliases, annotation_of, describe, fields, models
 from eqcli.recipe.schema import PipelineRecipe, TrainRecipe
 from eqcli.recipe.steps import ARGUMENTS, outputs
 from eqcli.recipe.training import TRAININGS
 from eqcli.recipe.yaml12 import dump_scalar
 
-Kind = Literal["train", "dynamics", "generators", "molecules", "docking", "pointcloud", "pipeline"]
+Kind = Literal["train", "dynamics", "generators", "molecules", "docking", "pointcloud", "pipeline", "cluster"]
 WIDTH = 110
 BOUND_WORDS = {"gt": "above", "ge": "at least", "lt": "below", "le": "at most"}
 
@@ -24,8 +25,11 @@ def template(kind: Kind = "train") -> str:
     """A commented recipe with every key; keys that are off by default are commented out."""
     if kind == "pipeline":
         return _pipeline_template()
-    head = "# Train a model: eqcli train FILE\n# Every key that has a default may be left out.\n\n"
-    return head + "\n".join(_section(TRAININGS.get(kind, TrainRecipe), "")) + "\n"
+    does, model = "Train a model: eqcli train FILE", TRAININGS.get(kind, TrainRecipe)
+    if kind == "cluster":
+        does, model = "A cluster: eqcli submit RECIPE --cluster FILE", ClusterRecipe
+    head = f"# {does}\n# Every key that has a default may be left out.\n\n"
+    return head + "\n".join(_section(model, "")) + "\n"
 
 
 def _section(model: Model, indent: str) -> list[str]:
@@ -117,7 +121,7 @@ def _pipeline_template() -> str:
 
 def json_schema() -> dict[str, Any]:
     """JSON Schema (draft 2020-12) of recipes, for editors that complete and check YAML."""
-    kinds: tuple[Model, ...] = (*TRAININGS.values(), PipelineRecipe)
+    kinds: tuple[Model, ...] = (*TRAININGS.values(), PipelineRecipe, ClusterRecipe)
     recipes = [model.model_json_schema(by_alias=True) for model in kinds]
     definitions: dict[str, Any] = {}
     for recipe in recipes:
@@ -145,7 +149,11 @@ def json_schema() -> dict[str, Any]:
         "title": "eqcli recipe",
         "if": {"properties": {"task": {"const": "pipeline"}}, "required": ["task"]},
         "then": {"$ref": "#/$defs/PipelineRecipe"},
-        "else": training,
+        "else": {
+            "if": {"properties": {"task": {"const": "cluster"}}, "required": ["task"]},
+            "then": {"$ref": "#/$defs/ClusterRecipe"},
+            "else": training,
+        },
         "$defs": definitions,
     }
 

@@ -237,10 +237,9 @@ def _structures(content: dict[str, Any]) -> Iterator[Structure]:
 
 
 def _batch(structures: list[Structure], potential: Potential) -> AtomGraph:
-    from eqcli.data.graphs import structure_graph
-    from eqcli.graph.atom_graph import batch_graphs
+    from eqcli.data.graphs import structure_graphs
 
-    return batch_graphs([structure_graph(structure, potential.cutoff) for structure in structures])
+    return structure_graphs(structures, potential.cutoff, [1.0] * len(structures))
 
 
 def _write(result: ComparisonResult) -> None:

@@ -148,7 +148,7 @@ def evaluate(
         raise InputError(message, Where(model), "Name a file of structures.")
     result = EvaluateResult(output, output / PAGE, output / DATA, dataset=dataset)
     stream = chain.from_iterable(read_all([s.path], s.labels, result.failures.append) for s in summaries)
-    predictor = Predictor(loaded, batch_atoms=batch_atoms)
+    predictor = Predictor(loaded, batch_atoms=batch_atoms, report=report)
     pairs = labelled_and_predicted(predictor, stream, result.failures.append)
     run = _Run(seed, predictor.properties, keep_predictions=predictions)
     if sources:

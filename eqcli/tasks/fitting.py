@@ -30,14 +30,10 @@ def fitting(
         yield from structures
         return
     found = writable_format(output)
-    spec, name = FORMATS[found], found.upper()
-    cell = spec.cell
+    name, cell = found.upper(), FORMATS[found].cell
     changed = 0
     for structure in structures:
-        if cell == "needed" and (error := _without_cell(structure, name)) is not None:
-            on_failure(Failure.of(structure.name, error))
-            continue
-        if spec.bonds and (error := _without_bonds(structure, name)) is not None:
+        if (error := misfit(output, structure)) is not None:
             on_failure(Failure.of(structure.name, error))
             continue
         changed += not structure.pbc.all() if cell == "needed" else bool(structure.pbc.any())
@@ -73,3 +69,16 @@ def _without_bonds(structure: Structure, name: str) -> InputError | None:
 
 def _structures(count: int) -> str:
     return f"{count:,} structures are" if count > 1 else "1 structure is"
+
+
+def misfit(output: str | Path | None, structure: Structure) -> InputError | None:
+    """Why a file of this name cannot hold a structure; None where it can."""
+    from eqcli.io.formats import FORMATS, writable_format
+
+    if output is None:
+        return None
+    found = writable_format(output)
+    spec, name = FORMATS[found], found.upper()
+    if spec.cell == "needed" and (error := _without_cell(structure, name)) is not None:
+        return error
+    return _without_bonds(structure, name) if spec.bonds else None

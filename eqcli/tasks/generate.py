@@ -145,7 +145,7 @@ def _crystals(
     settings = request.settings(generator, steps, sampling, batch_atoms)
     wishes = wishes_of(request, generator, result.failures, report)
     asked = request.as_dict() | {"sampling": settings.sampling.model_dump(mode="json")}
-    return CrystalSampler(generator, settings), wishes, flags_of, asked
+    return CrystalSampler(generator, settings, report=report), wishes, flags_of, asked
 
 
 def _value(model: CrystalGenerator, value: float | None, condition: Mapping[str, float] | None) -> float | None:

@@ -93,7 +93,9 @@ def prepare_molecules(
     if largest > LARGEST_FACTOR * (len(model.sizes) - 1):
         report.warning(f"molecules of {largest} atoms: the largest training molecule has {len(model.sizes) - 1}")
     sampler = MoleculeSampler(
-        model, MoleculeSettings(request.seed, settings, request.guidance, request.condition, batch_atoms)
+        model,
+        MoleculeSettings(request.seed, settings, request.guidance, request.condition, batch_atoms),
+        report=report,
     )
     return sampler, wishes, flags_of, request.as_dict() | {"sampling": settings.model_dump(mode="json")}
 

@@ -70,17 +70,29 @@ def inference_provenance(model: ModelFile) -> dict[str, Any]:
     from eqcli.engine.provenance import provenance
     from eqcli.files import sha256
 
-    precision = runs_in(model)[1]
+    device, precision = runs_in(model)
     if "guest" in model.header:
-        return provenance() | {"model": {**model.header["guest"], "name": "ase", "precision": precision}}
+        return provenance() | {
+            "device": device,
+            "model": {**model.header["guest"], "name": "ase", "precision": precision},
+        }
     return provenance() | {
+        "device": device,
         "model": {
             "path": str(model.path),
             "sha256": sha256(model.path) if model.path else None,
             "name": model.header.get("config", {}).get("name"),
             "precision": precision,
-        }
+            **_training(model.header),
+        },
     }
+
+
+def _training(header: Mapping[str, Any]) -> dict[str, Any]:
+    """Name and seed of the recipe that a model was trained by; the whole of it stands in the model file."""
+    recipe = (header.get("training") or {}).get("recipe") or {}
+    known = {"recipe": recipe.get("name"), "seed": recipe.get("seed")}
+    return {key: value for key, value in known.items() if value is not None}
 
 
 def runs_in(model: ModelFile) -> tuple[str, str]:

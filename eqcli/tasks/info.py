@@ -1,7 +1,8 @@
-"""What is in a file: a model, a dataset or structures."""
+"""What is in a file: a model, a dataset, structures or a report, and where it comes from."""
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from itertools import islice
 from pathlib import Path
@@ -19,23 +20,29 @@ FRAMES = 10_000
 FORMULAS = 10
 """Formulas listed, the most frequent ones."""
 MODEL_ENDING = ".safetensors"
+LARGEST_REPORT = 1 << 28
+"""Bytes of a JSON file that is looked into for provenance."""
 
 
 def info(path: str | Path, *, report: Reporter | None = None) -> dict[str, Any]:
-    """Facts about a file as plain data; its `kind` is `model`, `dataset` or `structures`.
+    """Facts about a file as plain data; its `kind` is `model`, `dataset`, `structures` or `report`.
+
+    Where it comes from is its `provenance`, empty where the file has no place for it.
 
     Raises InputError for a file that is none of these, and where none of its structures can be read.
     """
     source = require_file(path)
     if source.suffix == MODEL_ENDING:
         return _model(source)
+    if (told := _report(source)) is not None:
+        return told
     from eqcli.io.formats import Format, readable_format
 
     found = readable_format(source)
     facts: dict[str, Any] = {"kind": "structures", "format": str(found)}
     if found is Format.DATASET:
-        facts = {"kind": "dataset", "format": str(found), **_dataset(source)}
-    return facts | _structures(source, report or Silent()) | _labels(source)
+        facts["kind"] = "dataset"
+    return facts | _origin(source) | _structures(source, report or Silent()) | _labels(source)
 
 
 def _model(path: Path) -> dict[str, Any]:
@@ -72,11 +79,23 @@ def _properties(config: dict[str, Any]) -> dict[str, str]:
     return {name: str(Property(name, HeadConfig.model_validate(head))) for name, head in heads.items()}
 
 
-def _dataset(path: Path) -> dict[str, Any]:
-    from eqcli.io import DatasetFile
+def _origin(path: Path) -> dict[str, Any]:
+    from eqcli.io.origin import read_origin
 
-    with DatasetFile(path) as dataset:
-        return {"provenance": dataset.provenance}
+    return {"provenance": read_origin(path)}
+
+
+def _report(path: Path) -> dict[str, Any] | None:
+    """What a report or the result of a task says of where it comes from; None for a file that is neither."""
+    if path.suffix.lower() != ".json" or path.stat().st_size > LARGEST_REPORT:
+        return None
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except (ValueError, RecursionError):
+        return None
+    if not isinstance(content, dict) or not isinstance(content.get("provenance"), dict):
+        return None
+    return {"kind": "report", "entries": sorted(content), "size": _size(path), "provenance": content["provenance"]}
 
 
 def _structures(path: Path, report: Reporter) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from eqcli.engine.provenance import made_by
 from eqcli.errors import EqcliError, ErrorGroup, ExitCode, Failure, InputError
 from eqcli.locks import FolderLock
 from eqcli.names import did_you_mean
@@ -206,7 +207,10 @@ class _Run:
         outcome = StepOutcome(step.id, step.task, FAILED, exit_code=ExitCode.BAD_INPUT)
         try:
             arguments = with_files(step, self.state.folder, self.made)
-            result = call(step, arguments, self.state.folder / step.id, self.device, resume, self.report)
+            with made_by(
+                {"pipeline": self.name, "step": step.id, "task": step.task, "arguments": _plain(step.arguments)}
+            ):
+                result = call(step, arguments, self.state.folder / step.id, self.device, resume, self.report)
         except EqcliError as error:
             outcome.exit_code, outcome.message = error.exit_code, _one_line(error)
         except Exception as error:
@@ -243,6 +247,17 @@ class _Run:
     def _remember(self, step: PlannedStep, state: StepState) -> None:
         self.state.steps[step.id] = state
         self.state.write(self.name)
+
+
+def _plain(value: Any) -> Any:
+    """Arguments of a step as JSON has them; sections are those of a recipe."""
+    if isinstance(value, Mapping):
+        return {str(key): _plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]
+    if hasattr(value, "model_dump"):
+        return value.model_dump(mode="json", exclude_none=True)
+    return value if isinstance(value, str | int | float | bool | None) else str(value)
 
 
 def _one_line(error: EqcliError) -> str:

@@ -10,7 +10,7 @@ from eqcli.errors import InputError
 from eqcli.progress import Reporter
 from eqcli.tasks.pipeline_state import PlannedStep
 
-RESUMABLE = ("train", "generate", "evaluate-crystals", "relax-molecules", "dock", "register")
+RESUMABLE = ("train", "predict", "relax", "generate", "evaluate-crystals", "relax-molecules", "dock", "register")
 """Tasks that go on where a killed run stopped."""
 
 
@@ -38,7 +38,7 @@ def call(
         return _register(arguments, folder, resume, device, report)
     if step.task == "generate-pairs":
         return _generate_pairs(arguments, folder, report)
-    return _potentials(step.task, arguments, folder, common | {"device": device})
+    return _potentials(step.task, arguments, folder, resume, common | {"device": device})
 
 
 def _generate(arguments: dict[str, Any], folder: Path, resume: bool, common: dict[str, Any]) -> Any:
@@ -172,7 +172,7 @@ def _kept(result: Any) -> Any:
     return result
 
 
-def _potentials(task: str, arguments: dict[str, Any], folder: Path, common: dict[str, Any]) -> Any:
+def _potentials(task: str, arguments: dict[str, Any], folder: Path, resume: bool, common: dict[str, Any]) -> Any:
     """Steps that apply potentials, and those about any structures."""
     if task == "evaluate":
         from eqcli.tasks.evaluate import evaluate
@@ -190,15 +190,35 @@ def _potentials(task: str, arguments: dict[str, Any], folder: Path, common: dict
         common.pop("device")
         return convert(inputs, output, **arguments, **common)
     model = Path(arguments.pop("model"))
+    common["resume"] = resume
     if task == "predict":
         from eqcli.tasks.predict import predict
 
         return predict(model, inputs, output, **arguments, **common)
-    from eqcli.tasks.relax import relax
+    return _relax(model, inputs, output, arguments, folder, common)
 
+
+def _relax(
+    model: Path, inputs: list[Path], output: Path, arguments: dict[str, Any], folder: Path, common: dict[str, Any]
+) -> Any:
+    """The step that relaxes structures, or moves them through time."""
+    names = ("temperature", "time", "time_step", "every", "thermostat", "friction", "seed")
+    md, motion = arguments.pop("md"), {name: arguments.pop(name) for name in names}
     trajectory = arguments.pop("trajectory")
-    path = folder / trajectory if trajectory else None
-    return relax(model, inputs, output, trajectory=path, **arguments, **common)
+    common["trajectory"] = folder / trajectory if trajectory else None
+    if md is None:
+        from eqcli.tasks.relax import relax
+
+        return relax(model, inputs, output, **arguments, **common)
+    from eqcli.tasks.motion_request import motion_settings
+    from eqcli.tasks.move import move
+
+    moving = {name: arguments.pop(name) for name in ("steps", "cell", "pressure")}
+    if motion["time"] is not None:
+        moving.pop("steps")
+    for name in ("fmax", "smax", "optimizer", "keep_symmetry", "symprec", "one_by_one"):
+        arguments.pop(name)
+    return move(model, inputs, output, motion_settings(md, **motion, **moving), **arguments, **common)
 
 
 def _paths(files: str | Sequence[str] | None) -> list[Path]:

@@ -3,17 +3,13 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import chain
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
-
-import numpy as np
+from typing import TYPE_CHECKING
 
 from eqcli.errors import ExitCode, Failure, InputError, Where
 from eqcli.progress import Reporter, Silent
-from eqcli.tasks.fitting import fitting
 from eqcli.tasks.inference import (
     family_of,
     inference_provenance,
@@ -23,6 +19,12 @@ from eqcli.tasks.inference import (
     refuse_unwritable,
     runs_in,
 )
+from eqcli.tasks.predict_chunks import PredictProcessor
+from eqcli.tasks.predict_figures import PredictFigures
+from eqcli.tasks.stream.request import StreamRequest
+from eqcli.tasks.stream.result import StreamResult
+from eqcli.tasks.stream.run import Stream, run_stream
+from eqcli.tasks.stream.work_folder import WorkFolder
 
 if TYPE_CHECKING:
     from eqcli.engine.guest_calculator import Scalar
@@ -30,7 +32,7 @@ if TYPE_CHECKING:
     from eqcli.engine.model_file import ModelFile
     from eqcli.engine.predictor import Predictor
     from eqcli.io.conventions import LabelConvention
-    from eqcli.io.structure import Structure
+    from eqcli.recipe.cluster import ClusterRecipe
 
 
 @dataclass
@@ -44,7 +46,11 @@ class PredictResult:
     structures, atoms
         How many were predicted.
     failures
-        What could not be read or predicted.
+        What could not be read or predicted; of very many, the first.
+    failed
+        How many these are.
+    earlier
+        How many structures an earlier call had dealt with.
     seconds
         From the first structure to the last, without loading the model.
     device, precision
@@ -63,6 +69,8 @@ class PredictResult:
     structures: int = 0
     atoms: int = 0
     failures: list[Failure] = field(default_factory=list)
+    failed: int = 0
+    earlier: int = 0
     seconds: float = 0.0
     device: str = ""
     precision: str = ""
@@ -76,19 +84,11 @@ class PredictResult:
         """OK, or PARTIAL when anything failed (when everything did, no output is written)."""
         return ExitCode.PARTIAL if self.failures else ExitCode.OK
 
-    def add(self, structure: Structure) -> None:
-        """Counts one prediction."""
-        if structure.energy is not None:
-            self.energy_range = _widened(self.energy_range, structure.energy / len(structure))
-        if structure.forces is not None:
-            largest = float(np.linalg.norm(structure.forces, axis=1).max())
-            self.largest_force = max(self.largest_force or 0.0, largest)
-        for name in self.units:
-            value = structure.info.get(name, structure.arrays.get(name))
-            if value is not None:
-                self.ranges[name] = _widened(self.ranges.get(name), value)
-        self.structures += 1
-        self.atoms += len(structure)
+    def take(self, figures: PredictFigures) -> None:
+        """Takes over counts and ranges."""
+        self.structures, self.atoms = figures.structures, figures.atoms
+        self.energy_range, self.largest_force = figures.energy_range, figures.largest_force
+        self.ranges = figures.ranges
 
     def as_dict(self) -> dict[str, object]:
         """The result as plain data."""
@@ -96,9 +96,11 @@ class PredictResult:
             "output": str(self.output) if self.output else None,
             "structures": self.structures,
             "atoms": self.atoms,
+            "failed": max(self.failed, len(self.failures)),
             "failures": [failure.as_dict() for failure in self.failures],
             "seconds": self.seconds,
-            "atoms_per_second": self.atoms / self.seconds if self.seconds else None,
+            "earlier": self.earlier,
+            "atoms_per_second": self.atoms / self.seconds if self.seconds and not self.earlier else None,
             "device": self.device,
             "precision": self.precision,
             "energy_per_atom_range": list(self.energy_range) if self.energy_range else None,
@@ -114,7 +116,7 @@ class PredictResult:
         """The result for people: names and values, units included."""
         rows = [("structures", str(self.structures)), ("atoms", str(self.atoms))]
         if self.failures:
-            rows.append(("failed", str(len(self.failures))))
+            rows.append(("failed", str(max(self.failed, len(self.failures)))))
         if self.energy_range is not None:
             low, high = self.energy_range
             rows.append(("energy per atom", f"{low:.4f} eV" if low == high else f"{low:.4f} to {high:.4f} eV"))
@@ -124,18 +126,14 @@ class PredictResult:
             found = self.ranges.get(name)
             text = f"{found[0]:.4g} to {found[1]:.4g} {unit}".rstrip() if found else "not defined for these"
             rows.append((name, text))
-        if self.seconds and self.structures:
+        if self.earlier:
+            rows.append(("done earlier", str(self.earlier)))
+        elif self.seconds and self.structures:
             rate = f"{self.structures / self.seconds:.3g} structures/s, {self.atoms / self.seconds:.3g} atoms/s"
             rows.append(("throughput", rate))
         rows.append(("computed in", f"{self.seconds:.2f} s on {self.device}, {self.precision}"))
         rows.append(("output", str(self.output) if self.output else "none written"))
         return rows
-
-
-def _widened(known: tuple[float, float] | None, values: Any) -> tuple[float, float]:
-    """A range with more values in it."""
-    low, high = float(np.min(values)), float(np.max(values))
-    return (low, high) if known is None else (min(low, known[0]), max(high, known[1]))
 
 
 def predict(
@@ -151,9 +149,14 @@ def predict(
     batch_atoms: int | None = None,
     compile: bool = False,
     overwrite: bool = False,
+    resume: bool = False,
+    workers: int | None = 1,
+    cluster: ClusterRecipe | None = None,
     report: Reporter | None = None,
 ) -> PredictResult:
     """Predicts every structure of `inputs`, one batch after the other, into one file.
+
+    Results are kept in `<output>.work` until all are there; see `stream.run.run_stream`.
 
     Potentials give energies, forces, stresses and their properties; flows of given species the log-likelihood.
 
@@ -182,6 +185,12 @@ def predict(
         Compile the model with torch.compile; used only if it gives what the model gives.
     overwrite
         Whether `output` may replace a file.
+    resume
+        Go on where an earlier call with the same arguments stopped, if one did.
+    workers
+        Processes that share the work; None as many as the cluster says.
+    cluster
+        What brings them up on other machines; None for processes of this one.
     report
         Hears of the progress.
 
@@ -195,28 +204,80 @@ def predict(
     if not inputs and Path(model).is_file() and family_of(model) == "docking":
         raise _no_receptor(model)
     sources = readable_files(inputs)
-    refuse_unwritable(output, sources, overwrite)
-    loaded = load_for_inference(model, device, precision, model_arguments, report)
-    if compile:
+    resumable = output is not None and resume and WorkFolder.of(Path(output)).exists
+    refuse_unwritable(output, sources, overwrite or resumable)
+    shared = workers != 1 or cluster is not None
+    if output is None and (shared or resume):
+        what = "going on" if resume else "sharing the work"
+        raise InputError(f"{what} needs a file for the results", hint="Name one with -o.")
+    # Workers load the model for themselves; here it is only asked what it is, and no device is taken up.
+    loaded = load_for_inference(model, "cpu" if shared else device, precision, model_arguments, report)
+    if compile and not shared:
         from eqcli.engine.compiled import compile_potential
 
         compile_potential(loaded.potential)
-    predictor = _predictor(loaded, stress, batch_atoms)
-    where, precision = runs_in(loaded)
+    predictor = predictor_of(loaded, stress, batch_atoms)
+    predictor.budget.report = report
+    asked, (where, precision) = precision, runs_in(loaded)
     result = PredictResult(device=where, precision=precision, units={p.name: p.unit for p in predictor.properties})
-    report.message(f"predicting on {result.device} in {result.precision}")
+    report.message(f"predicting {'by workers' if shared else f'on {result.device}'} in {result.precision}")
+    if output is None:
+        _show(predictor, sources, labels, result, report)
+        return result
+    settings = {
+        "precision": asked,
+        "stress": stress,
+        "batch_atoms": batch_atoms,
+        "compile": compile,
+        "model_arguments": dict(model_arguments or {}),
+    }
+    request = StreamRequest("predict", tuple(sources), settings, str(model), device, labels, Path(output))
+    processor = PredictProcessor(predictor, where, precision)
+    stream = Stream(
+        Path(output),
+        inference_provenance(loaded),
+        processor,
+        workers=workers,
+        cluster=cluster,
+        resume=resume,
+        overwrite=overwrite,
+        label="predict",
+    )
+    _take_stream(run_stream(request, stream, report), predictor, result)
+    return result
+
+
+def _take_stream(found: StreamResult, predictor: Predictor | LikelihoodPredictor, result: PredictResult) -> None:
+    figures = PredictFigures([p.name for p in predictor.properties])
+    for part in found.figures:
+        figures.join(part)
+    result.take(figures)
+    result.output, result.failures, result.seconds = found.output, found.listed(), found.seconds
+    result.failed, result.earlier, result.device = found.failed, found.earlier, found.devices or result.device
+
+
+def _show(
+    predictor: Predictor | LikelihoodPredictor,
+    sources: Sequence[Path],
+    labels: LabelConvention | None,
+    result: PredictResult,
+    report: Reporter,
+) -> None:
+    """Predicts for the figures alone."""
     report.start("predict", None, "structures")
     start = time.perf_counter()
+    figures = PredictFigures([p.name for p in predictor.properties])
     try:
-        given = fitting(output, read_all(sources, labels, result.failures.append), result.failures.append, report)
-        predictions = _counted(predictor.predict(given, result.failures.append), result, report)
-        result.output = _write(output, predictions, overwrite, loaded)
+        given = read_all(sources, labels, result.failures.append)
+        for structure in predictor.predict(given, result.failures.append):
+            figures.add(structure)
+            report.advance(1)
         result.seconds = time.perf_counter() - start
     finally:
         report.finish()
+    result.take(figures)
     if not result.structures and not result.failures:
         raise InputError("there are no structures in " + ", ".join(str(path) for path in sources))
-    return result
 
 
 def _no_receptor(model: Path | None) -> InputError:
@@ -228,7 +289,7 @@ def _no_receptor(model: Path | None) -> InputError:
     )
 
 
-def _predictor(loaded: ModelFile, stress: bool | None, batch_atoms: int | None) -> Predictor | LikelihoodPredictor:
+def predictor_of(loaded: ModelFile, stress: bool | None, batch_atoms: int | None) -> Predictor | LikelihoodPredictor:
     """What a model says of given structures. Raises InputError for one that says nothing."""
     if loaded.header.get("family") == "docking":
         raise _no_receptor(loaded.path)
@@ -239,25 +300,3 @@ def _predictor(loaded: ModelFile, stress: bool | None, batch_atoms: int | None) 
     from eqcli.engine.predictor import Predictor
 
     return Predictor(loaded, stress=stress, batch_atoms=batch_atoms)
-
-
-def _counted(predictions: Iterable[Structure], result: PredictResult, report: Reporter) -> Iterator[Structure]:
-    for structure in predictions:
-        result.add(structure)
-        report.advance(1)
-        yield structure
-
-
-def _write(output: Path | None, predictions: Iterator[Structure], overwrite: bool, model: ModelFile) -> Path | None:
-    """Writes the predictions if there are any; None when nothing was written."""
-    first = next(predictions, None)
-    if first is None:
-        return None
-    if output is None:
-        for _ in predictions:
-            pass
-        return None
-    from eqcli.io import write_structures
-
-    write_structures(output, chain([first], predictions), overwrite=overwrite, provenance=inference_provenance(model))
-    return Path(output)

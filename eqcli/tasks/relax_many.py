@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
@@ -14,27 +13,22 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from eqcli.engine.guest_name import GuestName, is_guest, version_facts
-from eqcli.errors import EqcliError, Failure, InputError, Where
+from eqcli.errors import InputError, Where
 from eqcli.files import sha256
-from eqcli.metrics.work import Outcome, available_cores, measure
+from eqcli.metrics.work import Outcome, available_cores
 from eqcli.progress import Reporter
+from eqcli.tasks.relax_each import FAILURE, ROW, START, relax_each
+from eqcli.tasks.relax_together import relax_together
 
 if TYPE_CHECKING:
     from eqcli.engine.ase_calculator import PotentialCalculator
     from eqcli.engine.guest_calculator import Scalar
+    from eqcli.engine.model_file import ModelFile
     from eqcli.engine.relaxation import RelaxSettings
-    from eqcli.io.store_writer import DatasetWriter
     from eqcli.io.structure import Structure
 
 PARTS = "relaxing-"
 """Folders of what is relaxed so far begin so; what they were made from follows."""
-
-ROW = "relax_row"
-FAILURE = "relax_failure"
-"""Keys of `info` in the parts: which structure it is, and why it was not relaxed."""
-
-START = "start_energy"
-"""Key of `info`: the energy in eV before the relaxation."""
 
 REACHED = (START, "converged", "relax_steps", "fmax", "smax")
 """Keys of `info` that a relaxation adds; `smax` where the cell is free."""
@@ -64,8 +58,13 @@ class Relaxer:
     device: str = "auto"
 
     def calculator(self) -> PotentialCalculator:
-        """The calculator, loaded. Raises InputError for a model that cannot relax atoms or, if it is free, a cell."""
+        """The calculator, loaded. Raises InputError as `load` does."""
         from eqcli.engine.ase_calculator import PotentialCalculator
+
+        return PotentialCalculator(self.load())
+
+    def load(self) -> ModelFile:
+        """The model, loaded. Raises InputError for one that cannot relax atoms or, if it is free, a cell."""
         from eqcli.tasks.inference import load_for_inference
 
         precision = None if is_guest(self.model) else "float64"
@@ -75,7 +74,7 @@ class Relaxer:
             if needed not in loaded.potential.outputs:
                 what = "relaxing crystals" if free else "relaxing"
                 raise InputError(f"{what} needs the {needed}, which this model does not give", Where(self.model))
-        return PotentialCalculator(loaded)
+        return loaded
 
     def facts(self) -> dict[str, Any]:
         """What the result depends on, as plain data."""
@@ -100,20 +99,21 @@ def relax_many(
     """Each structure relaxed, or the reason why not, in order.
 
     What is relaxed is kept in `folder` until `forget` is called, so that a second call with the same structures and
-    the same relaxer does only what a killed one left.
+    the same relaxer does only what a killed one left. A model file relaxes them together, in this process, which uses
+    the cores itself.
 
     Parameters
     ----------
     workers
-        Processes; None for one per core with a calculator of another package, and for one with a model file, which
-        uses the cores itself.
+        Processes of a calculator of another package; None for one per core.
     timeout
-        Seconds that one structure may take; what takes longer is a failure, and is tried again by a later call.
+        Seconds that such a calculator may take for one structure; what takes longer is a failure, and is tried again
+        by a later call.
     earlier
         A dataset of relaxed structures whose provenance has `KEY`: what an earlier call ended with, used again
         where the key is that of this call. `info` names their rows under `ITEM`.
     """
-    relaxer.calculator()  # What is wrong with it is said once, and now.
+    loaded = relaxer.load()  # What is wrong with it is said once, and now.
     key = key_of(structures, relaxer)
     parts = folder / f"{PARTS}{key[:16]}"
     for old in folder.glob(f"{PARTS}*"):
@@ -125,12 +125,10 @@ def relax_many(
         report.message(f"{len(done)} of {len(structures)} structures are relaxed already")
     if waiting:
         parts.mkdir(parents=True, exist_ok=True)
-        count = workers or (available_cores() if is_guest(relaxer.model) else 1)
-        relax_one = _RelaxOne(relaxer, parts)
-        try:
-            found = measure(relax_one, waiting, workers=count, timeout=timeout, label="relax", report=report)
-        finally:
-            relax_one.close()
+        if is_guest(relaxer.model):
+            found = relax_each(waiting, relaxer, parts, workers or available_cores(), timeout, report)
+        else:
+            found = relax_together([structure for _, structure in waiting], loaded, relaxer.settings, parts, report)
         done |= {row: outcome for (row, _), outcome in zip(waiting, found, strict=True)}
     return [_placed(done[row], structure) for row, structure in enumerate(structures)]
 
@@ -158,68 +156,12 @@ def key_of(structures: Sequence[Structure], relaxer: Relaxer) -> str:
     return digest.hexdigest()
 
 
-class _RelaxOne:
-    """Relaxes a structure and keeps the result before giving it back; one calculator and one file in each process."""
-
-    def __init__(self, relaxer: Relaxer, parts: Path) -> None:
-        self.relaxer = relaxer
-        self.parts = parts
-        self._ready: tuple[PotentialCalculator, DatasetWriter] | None = None
-
-    def __getstate__(self) -> dict[str, Any]:
-        return {"relaxer": self.relaxer, "parts": self.parts, "_ready": None}
-
-    def __call__(self, item: tuple[int, Structure]) -> Structure:
-        row, structure = item
-        if not all(np.isfinite(values).all() for values in (structure.positions, structure.cell)):
-            raise InputError("positions or cell are not finite")
-        calculator, writer = self._opened()
-        try:
-            found = _relaxed(structure, calculator, self.relaxer.settings)
-        except EqcliError as error:
-            reason = Failure.of("", error).reason
-            writer.append(_part(structure, {ROW: row, FAILURE: reason}))
-            writer.commit()
-            raise
-        writer.append(_part(found, {ROW: row}))
-        writer.commit()
-        return found
-
-    def close(self) -> None:
-        """Closes the file, where this process has one."""
-        if self._ready is not None:
-            self._ready[1].close()
-            self._ready = None
-
-    def _opened(self) -> tuple[PotentialCalculator, DatasetWriter]:
-        if self._ready is None:
-            from eqcli.io.store_writer import DatasetWriter
-
-            writer = DatasetWriter(self.parts / f"{os.getpid()}.h5", append=True)
-            self._ready = self.relaxer.calculator(), writer
-        return self._ready
-
-
-def _relaxed(structure: Structure, calculator: PotentialCalculator, settings: RelaxSettings) -> Structure:
-    from eqcli.engine.relaxation import Relaxation
-
-    relaxation = Relaxation(structure, calculator, settings)
-    for _ in relaxation.run():
-        pass
-    found = relaxation.present()
-    return _part(found, {START: relaxation.start.energy})
-
-
 def _placed(outcome: Outcome[Structure], original: Structure) -> Outcome[Structure]:
     """The outcome with the entries and the place of the structure as it was given."""
     if outcome.value is None:
         return outcome
     info = {name: outcome.value.info[name] for name in REACHED if name in outcome.value.info}
     return Outcome(replace(outcome.value, info={**original.info, **info}, where=original.where))
-
-
-def _part(structure: Structure, info: dict[str, Any]) -> Structure:
-    return replace(structure, info={**structure.info, **info})
 
 
 def _ended(earlier: Path | None, key: str) -> dict[int, Outcome[Structure]]:

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 from eqcli.errors import Failure, InputError, Where
 from eqcli.progress import Reporter, Silent
 from eqcli.tasks.inference import read_all, readable_files, refuse_unwritable
-from eqcli.tasks.relax_many import ITEM, KEY, START, Relaxer, clear, forget, key_of, relax_many
+from eqcli.tasks.relax_each import START
+from eqcli.tasks.relax_many import ITEM, KEY, Relaxer, clear, forget, key_of, relax_many
 from eqcli.tasks.sanitise import dropped_row
 from eqcli.tasks.screen_files import TABLE, table_beside, write_screened
 from eqcli.tasks.screen_result import UNREADABLE, DroppedMolecule, ScreenResult

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from eqcli.errors import ExitCode, Failure
 
@@ -54,6 +55,46 @@ class RelaxRow:
         )
 
 
+TOLD = 1000
+"""Structures whose rows are in the result, the first of the request: the output has all, and memory is bounded."""
+
+
+@dataclass
+class RelaxFigures:
+    """Sums and extremes over relaxed structures: largest force in eV/Å, largest stress deviation in eV/Å^3."""
+
+    relaxed: int = 0
+    converged: int = 0
+    steps: int = 0
+    fmax: float | None = None
+    smax: float | None = None
+
+    def join(self, other: Mapping[str, Any]) -> None:
+        """Counts those of `other`, which has the fields of this class."""
+        self.relaxed += other["relaxed"]
+        self.converged += other["converged"]
+        self.steps += other["steps"]
+        self.fmax, self.smax = _larger(self.fmax, other["fmax"]), _larger(self.smax, other["smax"])
+
+
+def _larger(one: float | None, other: float | None) -> float | None:
+    return max((value for value in (one, other) if value is not None), default=None)
+
+
+def relax_figures(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """The fields of `RelaxFigures` of rows that have a `number`, and the first of the rows, as plain data."""
+    figures = RelaxFigures()
+    for row in rows:
+        figures.join({**row, "relaxed": 1, "converged": int(row["converged"])})
+    return {**asdict(figures), "rows": first_rows(rows)}
+
+
+def first_rows(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """The rows of the first structures of a request, in order and without their `number`."""
+    first = sorted((row for row in rows if row["number"] < TOLD), key=lambda row: row["number"])
+    return [{name: value for name, value in row.items() if name != "number"} for row in first]
+
+
 @dataclass
 class RelaxResult:
     """What was relaxed.
@@ -63,9 +104,14 @@ class RelaxResult:
     output, trajectory
         The files written; None when not asked for or when every structure failed.
     rows
-        One per structure that ended somewhere sane, converged or not; they are in the output.
+        One per structure that ended somewhere sane, converged or not; they are in the output. Of a request of many
+        structures the first `TOLD`.
+    figures
+        Of all of these.
     failures
-        What could not be read or relaxed; not in the output.
+        What could not be read or relaxed; not in the output. Of many the first.
+    failed
+        How many there were.
     device, precision
         Where and how it was computed.
     """
@@ -73,19 +119,21 @@ class RelaxResult:
     output: Path | None = None
     trajectory: Path | None = None
     rows: list[RelaxRow] = field(default_factory=list)
+    figures: RelaxFigures = field(default_factory=RelaxFigures)
     failures: list[Failure] = field(default_factory=list)
+    failed: int = 0
     device: str = ""
     precision: str = ""
 
     @property
     def not_converged(self) -> int:
         """How many structures ran out of steps."""
-        return sum(not row.converged for row in self.rows)
+        return self.figures.relaxed - self.figures.converged
 
     @property
     def exit_code(self) -> ExitCode:
         """PARTIAL when anything failed, else NOT_CONVERGED when anything did not converge, else OK."""
-        if self.failures:
+        if self.failed:
             return ExitCode.PARTIAL
         return ExitCode.NOT_CONVERGED if self.not_converged else ExitCode.OK
 
@@ -95,8 +143,10 @@ class RelaxResult:
             "output": str(self.output) if self.output else None,
             "trajectory": str(self.trajectory) if self.trajectory else None,
             "structures": [asdict(row) for row in self.rows],
-            "converged": len(self.rows) - self.not_converged,
+            "relaxed": self.figures.relaxed,
+            "converged": self.figures.converged,
             "not_converged": self.not_converged,
+            "failed": self.failed,
             "failures": [failure.as_dict() for failure in self.failures],
             "device": self.device,
             "precision": self.precision,
@@ -105,11 +155,10 @@ class RelaxResult:
 
     def summary(self) -> list[tuple[str, str]]:
         """The result for people: names and values, units included."""
-        total = len(self.rows) + len(self.failures)
-        rows = [("converged", f"{len(self.rows) - self.not_converged} of {total}")]
-        if self.failures:
-            rows.append(("failed", str(len(self.failures))))
-        rows += _figures(self.rows)
+        rows = [("converged", f"{self.figures.converged} of {self.figures.relaxed + self.failed}")]
+        if self.failed:
+            rows.append(("failed", str(self.failed)))
+        rows += _figures(self.figures, self.rows)
         rows.append(("computed on", f"{self.device}, {self.precision}"))
         rows.append(("output", str(self.output) if self.output else "none written"))
         if self.trajectory:
@@ -117,23 +166,19 @@ class RelaxResult:
         return rows
 
 
-def _figures(rows: list[RelaxRow]) -> list[tuple[str, str]]:
+def _figures(figures: RelaxFigures, rows: list[RelaxRow]) -> list[tuple[str, str]]:
     """Figures of one structure, or the worst and the sum over several."""
-    if not rows:
+    if figures.fmax is None:
         return []
-    figures = [
-        ("steps", str(sum(row.steps for row in rows))),
-        ("largest force", f"{max(row.fmax for row in rows):.3g} eV/Å"),
-    ]
-    stresses = [row.smax for row in rows if row.smax is not None]
-    if stresses:
-        figures.append(("largest stress deviation", f"{max(stresses):.3g} eV/Å^3"))
-    if len(rows) == 1:
+    found = [("steps", str(figures.steps)), ("largest force", f"{figures.fmax:.3g} eV/Å")]
+    if figures.smax is not None:
+        found.append(("largest stress deviation", f"{figures.smax:.3g} eV/Å^3"))
+    if figures.relaxed == len(rows) == 1:
         (row,) = rows
-        figures.append(("energy", f"{row.energy:.6f} eV ({row.energy - row.energy_start:+.6f})"))
+        found.append(("energy", f"{row.energy:.6f} eV ({row.energy - row.energy_start:+.6f})"))
         if row.volume is not None and row.volume_start is not None:
-            figures.append(("volume", f"{row.volume:.4f} Å^3 ({row.volume / row.volume_start - 1:+.2%})"))
+            found.append(("volume", f"{row.volume:.4f} Å^3 ({row.volume / row.volume_start - 1:+.2%})"))
         if row.space_group_before is not None:
             change = (row.space_group_before, row.space_group_after or "none found")
-            figures.append(("space group", change[0] if change[0] == change[1] else " -> ".join(change)))
-    return figures
+            found.append(("space group", change[0] if change[0] == change[1] else " -> ".join(change)))
+    return found

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
-from eqcli.engine.device import out_of_memory, usable_memory
+from eqcli.engine.device import out_of_memory
+from eqcli.engine.memory_limit import memory_limit
 from eqcli.errors import Failure
 from eqcli.geometry.products.family import PRODUCTS
 from eqcli.metrics.cost import Action, median_seconds, peak_bytes, seconds_once
@@ -126,7 +127,7 @@ class Series:
         growth = multiply_adds / work
         if seconds * growth > 3 * self.settings.budget_s:
             raise OverBudget(f"one call would take about {seconds * growth:.2g} s")
-        if memory * growth > MEMORY_SHARE * usable_memory(self.settings.device):
+        if memory * growth > MEMORY_SHARE * memory_limit(self.settings.device).bytes:
             raise OverBudget(f"it would take about {memory * growth / 1e9:.2g} GB of memory")
 
     def _drop(self, who: str, step: str, lmax: int, error: Exception) -> None:

@@ -32,6 +32,8 @@ class StandIn:
     failures: list[Failure] = field(default_factory=list)
     exit_code: ExitCode = ExitCode.OK
     value: float = 1.0
+    is_first: bool = True
+    """Of a training: whether this process speaks for all of them."""
 
     def as_dict(self) -> dict[str, Any]:
         return {"value": self.value, "exit_code": int(self.exit_code)}

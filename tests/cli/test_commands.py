@@ -31,6 +31,12 @@ def test_train_passes_recipe_and_options(eqcli: Run, task: Task, recipe: Path) -
     assert (kwargs["device"], kwargs["resume"], kwargs["overwrite"]) == ("cpu", True, False)
 
 
+def test_one_process_of_a_training_speaks_for_all(eqcli: Run, task: Task, recipe: Path) -> None:
+    task("train", lambda *args, **kwargs: StandIn(is_first=False))
+    ended = eqcli("train", "recipe.yaml", "--json")
+    assert (ended.code, ended.out) == (0, "")
+
+
 def test_train_has_a_folder_of_its_own_by_default(eqcli: Run, task: Task, recipe: Path) -> None:
     calls = task("train")
     eqcli("train", "recipe.yaml")
@@ -152,6 +158,18 @@ def test_errors_have_no_traceback(eqcli: Run, task: Task, error: EqcliError, cod
     assert json.loads(ended.out)["error"]["exit_code"] in (code, int(error.exit_code))
 
 
+@pytest.mark.parametrize(
+    "error", [MemoryError(), RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory: you tried")]
+)
+def test_short_memory_is_no_defect(eqcli: Run, task: Task, error: Exception) -> None:
+    task("relax", _raiser(error))
+    ended = eqcli("relax", "m", "a.xyz", "--json")
+    assert ended.code == 2
+    assert "Traceback" not in ended.err
+    assert "not enough memory" in ended.err
+    assert "not enough memory" in json.loads(ended.out)["error"]["message"]
+
+
 def test_a_defect_shows_its_traceback(eqcli: Run, task: Task) -> None:
     task("relax", _raiser(ZeroDivisionError("oh")))
     ended = eqcli("relax", "m", "a.xyz", "--json")
@@ -166,7 +184,9 @@ def test_a_full_disk_is_no_defect(eqcli: Run, task: Task) -> None:
     ended = eqcli("relax", "m", "a.xyz", "--json")
     assert ended.code == 2
     assert "Traceback" not in ended.err
-    assert json.loads(ended.out)["error"]["file"] == "out.h5"
+    error = json.loads(ended.out)["error"]
+    assert error["file"] == "out.h5"
+    assert "relaxations" in error["hint"]
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])

@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import numpy as np
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -35,16 +34,6 @@ def test_order_depends_on_seed_and_epoch() -> None:
     orders = {tuple(BatchPlan(ones, budget, seed=seed).batch(epoch, 0)) for seed in (0, 1) for epoch in (0, 1)}
     assert len(orders) == 4
     assert BatchPlan(ones, budget, seed=None).batch(1, 0) == list(range(50))
-
-
-@pytest.mark.parametrize("world", [2, 3, 7])
-def test_processes_share_an_epoch(world: int) -> None:
-    """Together they see every frame, and each has the same number of batches."""
-    plans = [BatchPlan(np.ones(20), Budget("structures", 3), seed=0, rank=r, world=world) for r in range(world)]
-    assert len({plan.count(0) for plan in plans}) == 1
-    seen = [i for plan in plans for b in range(plan.count(0)) for i in plan.batch(0, b)]
-    assert set(seen) == set(range(20))
-    assert len(seen) < 20 + 3 * world
 
 
 LENGTHS = st.lists(st.integers(1, 9), min_size=1, max_size=120)
@@ -95,13 +84,3 @@ def test_batches_are_of_like_length_and_come_in_any_order() -> None:
     assert abs(np.corrcoef(means[:-1], means[1:])[0, 1]) < 0.5
     again = [plan.batch(1, i) for i in range(plan.count(1))]
     assert len({frozenset(b) for b in batches} & {frozenset(b) for b in again}) < 2
-
-
-def test_processes_share_an_epoch_by_length() -> None:
-    lengths = np.random.default_rng(0).integers(1, 9, size=50)
-    plans = [
-        BatchPlan(np.ones_like(lengths), Budget("structures", 3), seed=0, rank=rank, world=3, lengths=lengths)
-        for rank in range(3)
-    ]
-    assert len({plan.count(0) for plan in plans}) == 1
-    assert {i for plan in plans for n in range(plan.count(0)) for i in plan.batch(0, n)} == set(range(50))

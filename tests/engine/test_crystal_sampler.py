@@ -15,6 +15,7 @@ from eqcli.errors import Failure, InputError
 from eqcli.io.structure import Structure
 from eqcli.models.generators.base import CrystalGenerator, Sampled
 from tests.generator_case import NETWORKS, SIZES, generator
+from tests.listener import Listener
 
 
 @pytest.fixture(scope="module")
@@ -144,3 +145,45 @@ def test_unknown_elements_are_named(model: CrystalGenerator) -> None:
     with pytest.raises(InputError, match=r"this: the model was not trained on C, Au") as caught:
         require_known(model, np.array([79, 8, 6]), "this")
     assert "Li, O, Ti, Fe" in (caught.value.hint or "")
+
+
+class Cramped:
+    """A generator whose memory ends beyond so many atoms."""
+
+    def __init__(self, model: CrystalGenerator, limit: int) -> None:
+        self.plain, self.limit, self.sizes = model.sample, limit, []  # type: ignore[var-annotated]
+
+    def __call__(self, request: Any, *args: Any, **options: Any) -> Sampled:
+        self.sizes.append(len(request.numbers))
+        if len(request.numbers) > self.limit:
+            raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB")
+        return self.plain(request, *args, **options)
+
+
+def test_batches_that_do_not_fit_are_halved_and_structures_stay_what_they_are(
+    model: CrystalGenerator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = wishes(2, 3, 1, 2, 3, 4, 2, 2)
+    whole, _ = made(sampler(model), asked)
+    cramped, listener = Cramped(model, 6), Listener()
+    monkeypatch.setattr(model, "sample", cramped)
+    options = {"update": {"steps": 3}}
+    found = CrystalSampler(model, SamplerSettings(3, model.config.sampling.model_copy(**options)), report=listener)
+    parts, failures = made(found, asked)
+    assert not failures
+    assert cramped.sizes[0] == 19
+    assert len(listener.warnings) >= 1
+    assert "19 atoms did not fit" in listener.warnings[0]
+    one, other = ([s for batch in batches for s in batch] for batches in (whole, parts))
+    assert [s.info["sample"] for s in other] == list(range(8))
+    for a, b in zip(one, other, strict=True):
+        np.testing.assert_allclose(a.positions, b.positions, atol=1e-4)
+    # What was learned holds for later batches.
+    assert max(cramped.sizes[-3:]) <= 9
+
+
+def test_a_structure_too_large_alone_is_a_failure(model: CrystalGenerator, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(model, "sample", Cramped(model, 6))
+    found, failures = made(sampler(model), wishes(2, 9, 3))
+    assert [s.info["sample"] for batch in found for s in batch] == [0, 2]
+    assert [(f.item, f.reason) for f in failures] == [("sample 1", "it needs more memory than there is")]

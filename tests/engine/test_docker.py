@@ -99,6 +99,21 @@ def test_a_ligand_that_fails_does_not_stop_the_others(receptor: Receptor) -> Non
     np.testing.assert_array_equal(alone[0].positions, poses_of(found[2])[0].positions)
 
 
+@pytest.mark.parametrize("error", [MemoryError(), torch.OutOfMemoryError("CUDA out of memory")], ids=["cpu", "cuda"])
+def test_ligands_that_do_not_fit_together_are_docked_one_by_one(receptor: Receptor, error: Exception) -> None:
+    class Cramped(StubNetwork):
+        def poses(self, prepared: Any, ligands: Any, site: Any) -> list[dict[str, Any]]:
+            if len(ligands) > 1 or len(ligands[0][1]) > 12:
+                raise error
+            return super().poses(prepared, ligands, site)
+
+    docker = Docker(Cramped(), DockSettings(poses=1, search=False, minimise="none"))
+    small, large, other = docker.dock(docker.prepare(receptor), [ligand(text) for text in ("CCO", "CCCCCCC", "CCS")])
+    assert len(poses_of(small)) == len(poses_of(other)) == 1
+    assert isinstance(large, Failure)
+    assert large.reason == "it needs more memory than there is"
+
+
 def test_a_search_starts_from_the_network_and_keeps_the_bonds(receptor: Receptor) -> None:
     docker = Docker(StubNetwork(), DockSettings(poses=2, effort=0.02, pockets=2, minimise="none", conformers=2))
     one = ligand("CCCO")

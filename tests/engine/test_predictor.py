@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 import torch
 
+from eqcli.engine.listed import batch_of
 from eqcli.engine.predictor import Predictor
 from eqcli.errors import InputError, Where
-from eqcli.graph.atom_graph import batch_graphs, build_graph
+from eqcli.graph.atom_graph import build_graph
 from eqcli.io.structure import Structure
 from eqcli.models.potentials.derive import evaluate
 from tests.toy_model import REFERENCE_ENERGIES, toy_model
@@ -59,11 +60,11 @@ def test_equal_to_one_by_one_and_in_order(batch_atoms):
 def test_a_batch_never_exceeds_its_atoms(monkeypatch):
     sizes = []
 
-    def watched(graphs):
-        sizes.append(sum(graph.num_nodes for graph in graphs))
-        return batch_graphs(graphs)
+    def watched(items):
+        sizes.append(sum(item.atoms for item in items))
+        return batch_of(items)
 
-    monkeypatch.setattr("eqcli.engine.predictor.batch_graphs", watched)
+    monkeypatch.setattr("eqcli.engine.predictor.batch_of", watched)
     predict([molecule(n=n, seed=n) for n in (3, 3, 3, 9, 1, 1, 5)], batch_atoms=6)
     assert sizes == [6, 3, 9, 2, 5]
 
@@ -78,7 +79,8 @@ def test_structures_are_read_no_further_than_needed():
 
     stream = Predictor(toy_model(), batch_atoms=10).predict(source())
     next(stream)
-    assert len(taken) <= 3
+    # A batch, and as much again whose neighbours are listed together.
+    assert len(taken) <= 5
 
 
 def test_an_isolated_atom_has_its_reference_energy():
@@ -131,7 +133,7 @@ def test_without_a_listener_the_first_failure_is_raised():
 
 
 def test_only_failures_do_not_pile_up(monkeypatch):
-    monkeypatch.setattr("eqcli.engine.batching.MAX_ATOMS", 4)
+    monkeypatch.setattr("eqcli.engine.memory_budget.MAX_ATOMS", 4)
     listed: list = []
     iron = (Structure([26], [[0.0, 0, 0]]) for _ in range(20))
     source = iter(list(iron))
@@ -205,7 +207,7 @@ OUT_OF_MEMORY = [
 @pytest.mark.parametrize("error", OUT_OF_MEMORY, ids=["cuda", "cpu", "numpy"])
 def test_batches_that_do_not_fit_are_halved(monkeypatch, error):
     cramped = Cramped(12, error)
-    monkeypatch.setattr("eqcli.engine.predictor.evaluate", cramped)
+    monkeypatch.setattr("eqcli.engine.predictor.evaluate_on_cores", cramped)
     structures = [molecule(n=5, seed=k) for k in range(16)]
     found, failures = predict(structures, batch_atoms=40)
     assert not failures
@@ -216,7 +218,7 @@ def test_batches_that_do_not_fit_are_halved(monkeypatch, error):
 
 
 def test_a_structure_too_large_alone_is_a_failure(monkeypatch):
-    monkeypatch.setattr("eqcli.engine.predictor.evaluate", Cramped(12, OUT_OF_MEMORY[0]))
+    monkeypatch.setattr("eqcli.engine.predictor.evaluate_on_cores", Cramped(12, OUT_OF_MEMORY[0]))
     found, failures = predict([molecule(n=5, seed=0), molecule(n=20, seed=1), molecule(n=5, seed=2)])
     assert [one.where.frame for one in found] == [0, 2]
     assert "20 atoms" in failures[0].reason
@@ -224,7 +226,9 @@ def test_a_structure_too_large_alone_is_a_failure(monkeypatch):
 
 
 def test_other_errors_are_not_taken_for_lack_of_memory(monkeypatch):
-    monkeypatch.setattr("eqcli.engine.predictor.evaluate", Cramped(0, RuntimeError("shapes cannot be multiplied")))
+    monkeypatch.setattr(
+        "eqcli.engine.predictor.evaluate_on_cores", Cramped(0, RuntimeError("shapes cannot be multiplied"))
+    )
     with pytest.raises(RuntimeError, match="shapes"):
         predict([molecule()])
 

@@ -18,8 +18,9 @@ from eqcli.engine.training_checkpoint import (
     write_checkpoint,
 )
 from eqcli.engine.training_ema import WeightAverage
+from eqcli.engine.training_figures import measure
 from eqcli.engine.training_log import CSVLog
-from eqcli.engine.training_loss import Loss, measure
+from eqcli.engine.training_loss import Loss
 from eqcli.engine.training_schedule import LearningRate
 from eqcli.errors import InputError
 from eqcli.graph.atom_graph import batch_graphs

@@ -13,7 +13,8 @@ from eqcli.data.frames import FrameTable, Survey
 from eqcli.data.graphs import structure_graph
 from eqcli.data.statistics import property_scales
 from eqcli.engine.model_file import make_potential
-from eqcli.engine.training_loss import ErrorFigures, Loss
+from eqcli.engine.training_figures import ErrorFigures
+from eqcli.engine.training_loss import Loss
 from eqcli.errors import ErrorGroup, InputError
 from eqcli.graph.atom_graph import batch_graphs
 from eqcli.io import read_structures

@@ -88,7 +88,8 @@ def test_shipped_recipes_are_valid(path: Path, monkeypatch: pytest.MonkeyPatch) 
     from eqcli.recipe.load import load_recipe
 
     monkeypatch.chdir(ROOT)
-    assert load_recipe(path, NEEDS_DATA.get(path.name, [])).name == path.stem
+    recipe = load_recipe(path, NEEDS_DATA.get(path.name, []))
+    assert (recipe.scheduler if recipe.task == "cluster" else recipe.name) == path.stem
 
 
 def test_makefile_has_the_two_commands_and_ci_calls_the_readmes() -> None:

@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from multiprocessing import get_context
 from pathlib import Path
 
 import numpy as np
@@ -74,3 +75,31 @@ def test_killed_at_random_moments(tmp_path: Path) -> None:
         n = last.committed
         last.append(frame(n))
     assert len(DatasetFile(path)) == n + 1
+
+
+def _opened_again_and_again(path: Path) -> None:
+    while True:
+        with DatasetWriter(path, append=True) as writer:
+            for _ in range(3):
+                writer.append(frame(writer.committed))
+                writer.commit()
+
+
+def test_killed_while_it_is_opened_or_closed(tmp_path: Path) -> None:
+    path = tmp_path / "a.h5"
+    generator = random.Random(1)
+    known, longest = 0, 0.02
+    for _ in range(40):
+        process = get_context("fork").Process(target=_opened_again_and_again, args=(path,))
+        process.start()
+        time.sleep(generator.uniform(0.001, longest))
+        process.kill()
+        process.join()
+        # A busy machine needs longer to come as far.
+        longest = 0.02 if known else min(1.0, 1.5 * longest)
+        if path.exists():
+            with DatasetFile(path) as data:
+                assert len(data) >= known
+                known = len(data)
+                assert [structure.energy for structure in data] == list(range(known))
+    assert known > 0

@@ -52,7 +52,7 @@ ONE_MISTAKE = [
     ("training: {loggers: [cvs]}", "training.loggers.0", "'csv' or 'tensorboard'; found 'cvs'", ""),
     ("loss: {config_weights: {slab: x}}", "loss.config_weights.slab", "expected a number; found 'x'", ""),
     ("loss: {energy: 0, forces: 0}", "loss", "positive weight", ""),
-    ("task: trian", "task", "one of train, pipeline; found 'trian'", "train"),
+    ("task: trian", "task", "one of train, pipeline, cluster; found 'trian'", "train"),
     ("eqcli: 2", "eqcli", "expected 1; found 2", ""),
     ("seed: -1", "seed", "at least 0; found -1", ""),
 ]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -138,6 +139,29 @@ def test_missing_data_is_said_before_any_work(model: Path, tmp_path: Path) -> No
     with pytest.raises(InputError, match="no such file"):
         evaluate(model, [data, tmp_path / "tset.extxyz"], tmp_path / "report")
     assert not (tmp_path / "report").exists()
+
+
+def test_structures_too_large_for_the_memory_are_failures_and_the_others_count(
+    model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from eqcli.engine import predictor
+
+    plain = predictor.evaluate_on_cores
+
+    def cramped(potential: Any, graph: Any, **options: Any) -> Any:
+        if graph.num_nodes > 20:
+            raise MemoryError
+        return plain(potential, graph, **options)
+
+    monkeypatch.setattr(predictor, "evaluate_on_cores", cramped)
+    chain = np.arange(25.0)[:, None] * np.array([1.5, 0.0, 0.0])
+    large = Structure(np.full(25, 6), chain, energy=-1.0)
+    data = save(tmp_path / "d.extxyz", [*labelled(3), large])
+    result = evaluate(model, [data], tmp_path / "report", audit=False)
+    assert result.exit_code is ExitCode.PARTIAL
+    (failure,) = result.failures
+    assert "needs more memory" in failure.reason
+    assert result.figures["structures"] == 3
 
 
 def test_failures_are_listed_and_the_others_go_on(model: Path, tmp_path: Path) -> None:

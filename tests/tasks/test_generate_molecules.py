@@ -380,6 +380,29 @@ def test_batches_hold_as_much_as_they_may() -> None:
             assert len(batch) == 1 or len(batch) * max(w.atoms for w in batch) <= limit
 
 
+def test_molecules_are_made_in_halves_where_memory_is_short(monkeypatch: pytest.MonkeyPatch) -> None:
+    """And one too large alone is a failure, with exit code 3 in the end."""
+    model = generator({"name": "edm", "timesteps": 10, "denoiser": NETWORKS["egnn"]})
+    wishes = [MoleculeWish(n, size) for n, size in enumerate([3, 4, 2, 9, 3, 4])]
+    settings = MoleculeSettings(0, model.config.sampling)
+    whole = [s for found in MoleculeSampler(model, settings).sample(wishes, lambda _: None) for s in found]
+    plain = type(model).sample
+
+    def cramped(self: Any, request: Any, *args: Any, **options: Any) -> Any:
+        if len(request.counts) * request.width > 8:
+            raise MemoryError
+        return plain(self, request, *args, **options)
+
+    monkeypatch.setattr(model, "sample", cramped.__get__(model))
+    failures: list[Any] = []
+    made = [s for found in MoleculeSampler(model, settings).sample(wishes, failures.append) for s in found]
+    assert [s.info["sample"] for s in made] == [0, 1, 2, 4, 5]
+    assert [(f.item, f.reason) for f in failures] == [("sample 3", "it needs more memory than there is")]
+    for one in made:
+        (same,) = (s for s in whole if s.info["sample"] == one.info["sample"])
+        np.testing.assert_allclose(one.positions, same.positions, atol=1e-4)
+
+
 def test_aromatic_rings_of_a_scaffold_take_the_form_of_the_model() -> None:
     from eqcli.io.smiles import embed
 

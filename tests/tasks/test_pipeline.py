@@ -22,10 +22,13 @@ import pytest
 
 from eqcli.errors import ExitCode, Failure, InputError
 from eqcli.locks import FolderLock
+from eqcli.progress import Silent
 from eqcli.recipe.load import load_pipeline
 from eqcli.recipe.plan import plan
+from eqcli.recipe.steps import RelaxStep
 from eqcli.tasks.pipeline import PipelineResult, run_pipeline
-from eqcli.tasks.pipeline_state import worst
+from eqcli.tasks.pipeline_call import call
+from eqcli.tasks.pipeline_state import PlannedStep, worst
 
 RECIPE = """
 task: pipeline
@@ -362,3 +365,21 @@ def test_a_killed_pipeline_goes_on_where_it_was(world: World, number: int, code:
     steps = json.loads(second.stdout)["steps"]
     assert [(step["id"], step["unchanged"]) for step in steps] == [("one", True), ("two", False)]
     assert "two: resuming train" in second.stderr
+
+
+def test_a_step_may_move_structures_through_time(tmp_path):
+    arguments = RelaxStep(model="m", inputs=("a.h5",), md="nvt", time="2ps", time_step="0.5fs", seed=3).model_dump()
+    calls: list[Any] = []
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("eqcli.tasks.move.move", lambda *args, **options: calls.append((args, options)))
+        call(PlannedStep("x", "relax", arguments, (), {}), arguments, tmp_path, "cpu", False, Silent())
+    (((model, inputs, output, settings), options),) = calls
+    assert (model, inputs, output) == (Path("m"), [Path("a.h5")], tmp_path / "relaxed.extxyz")
+    assert (settings.ensemble, settings.steps, settings.seed) == ("nvt", 4000, 3)
+    assert (options["trajectory"], options["resume"], options["batch_atoms"]) == (None, False, None)
+
+
+@pytest.mark.parametrize("wrong", [{"md": "nve", "fmax": 0.1}, {"temperature": 400.0}])
+def test_a_step_that_relaxes_and_moves_is_refused(wrong):
+    with pytest.raises(ValueError, match="belongs to"):
+        RelaxStep(model="m", inputs=("a.h5",), **wrong)

@@ -11,7 +11,9 @@ import torch
 
 from eqcli.errors import ExitCode, InputError
 from eqcli.io import read_structures
+from eqcli.io.store import DatasetFile
 from eqcli.progress import Silent
+from eqcli.tasks import snapshot_clock
 from eqcli.tasks.relax import relax
 from tests.toy import ToyPotential
 from tests.toy_model import register_toy, save_toy
@@ -149,30 +151,56 @@ def test_the_trajectory_holds_every_step(here, trajectory):
 
 
 class Stop(Silent):
-    """Interrupts after some progress."""
+    """Interrupts when so many steps were reported."""
 
     def __init__(self, after: int) -> None:
         self.left = after
 
     def advance(self, n=1, **figures):
-        self.left -= n
+        self.left -= 1
         if self.left == 0:
             raise KeyboardInterrupt
 
 
-def test_a_killed_run_leaves_a_trajectory_that_opens(here):
-    with pytest.raises(KeyboardInterrupt):
-        run(here, ["pair.xyz"], "out.extxyz", trajectory="t.h5", report=Stop(5))
-    assert not (here / "out.extxyz").exists()
-    frames = list(read_structures(here / "t.h5"))
-    assert [frame.info["relax_steps"] for frame in frames] == list(range(6))
+@pytest.fixture
+def often(monkeypatch) -> None:
+    """A snapshot at every step."""
+    monkeypatch.setattr(snapshot_clock, "SHORTEST", 0.0)
+    monkeypatch.setattr(snapshot_clock, "SHARE", 1e9)
 
 
-def test_an_interrupted_batch_keeps_what_is_done(here):
+@pytest.mark.parametrize("one_by_one", [False, True])
+@pytest.mark.parametrize("after", [1, 5, 23])
+def test_an_interrupted_run_goes_on_to_the_same_end(here, often, one_by_one, after):
+    options = {"one_by_one": one_by_one, "batch_atoms": 4}
+    whole = run(here, ["pairs.xyz"], "whole.h5", trajectory="all.h5", **options)
     with pytest.raises(KeyboardInterrupt):
-        run(here, ["pairs.xyz"], "out.extxyz", report=Stop(2))
-    found = list(read_structures(here / "out.extxyz"))
-    assert [one.info["converged"] for one in found] == [True, True]
+        run(here, ["pairs.xyz"], "out.h5", trajectory="t.h5", report=Stop(after), **options)
+    assert not (here / "out.h5").exists()
+    if after > 5:
+        with pytest.raises(InputError, match="unfinished"):
+            run(here, ["pairs.xyz"], "out.h5", trajectory="t.h5", **options)
+    found = run(here, ["pairs.xyz"], "out.h5", trajectory="t.h5", resume=True, **options)
+    assert found.rows == whole.rows
+    assert_same_file(here / "out.h5", here / "whole.h5")
+    assert_same_file(here / "t.h5", here / "all.h5")
+    assert not (here / "out.h5.work").exists()
+
+
+def assert_same_file(one: Path, other: Path) -> None:
+    """The same frames, to the last bit."""
+    with DatasetFile(one) as a, DatasetFile(other) as b:
+        found, expected = a.raw(0, len(a)), b.raw(0, len(b))
+    assert found.keys() == expected.keys()
+    for name, values in expected.items():
+        np.testing.assert_array_equal(found[name], values, name)
+
+
+def test_other_options_do_not_go_on_with_the_same_work(here, often):
+    with pytest.raises(KeyboardInterrupt):
+        run(here, ["pairs.xyz"], "out.h5", report=Stop(9))
+    with pytest.raises(InputError, match="relax"):
+        run(here, ["pairs.xyz"], "out.h5", fmax=0.02, resume=True)
 
 
 @pytest.mark.parametrize(

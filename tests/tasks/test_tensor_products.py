@@ -11,6 +11,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from eqcli.engine.memory_limit import Limit
 from eqcli.errors import ExitCode, InputError
 from eqcli.geometry.irreps import natural, to_e3nn
 from eqcli.geometry.products.base import Explanation, Product
@@ -166,7 +167,7 @@ def test_what_would_surely_take_too_long_is_not_begun(
 def test_what_needs_too_much_memory_is_not_begun(
     tmp_path: Path, stand_ins: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(tensor_product_cells, "usable_memory", lambda device: 1000)
+    monkeypatch.setattr(tensor_product_cells, "memory_limit", lambda device: Limit(1000, "a test"))
     result = tensor_products(tmp_path / "report", products=["scaled"], peer=False, **SMALL)
     assert not result.measurements
     assert "GB of memory" in result.failures[0].reason

@@ -89,7 +89,9 @@ def test_what_a_run_leaves_behind(data: Path, tmp_path: Path) -> None:
     assert training["recipe"] == yaml.safe_load((run / "recipe.yaml").read_text())
     assert len(training["data"][0]["sha256"]) == 64
     assert len(list_checkpoints(run / "checkpoints")) == 1
-    assert json.loads((run / "result.json").read_text())["steps"] == result.steps
+    written = json.loads((run / "result.json").read_text())
+    assert written["steps"] == result.steps
+    assert written["provenance"]["machine"]["threads"] >= 1
 
 
 def test_nothing_is_overwritten_without_leave(data: Path, tmp_path: Path) -> None:

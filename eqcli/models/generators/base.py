@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -87,6 +87,10 @@ class CrystalGenerator(nn.Module, ABC):
 
         `withheld` `[B, 2]` hides conditions; drawn from `noise` with the rate of the recipe where None.
         """
+
+    @abstractmethod
+    def term_weights(self, names: Iterable[str]) -> dict[str, float]:
+        """Weight of each of these terms in the loss, which is their weighted sum."""
 
     @abstractmethod
     def sample(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from itertools import pairwise
 from typing import Any
 
@@ -71,12 +71,17 @@ class DiffCSP(CrystalGenerator):
         }
         if target is not None:
             terms["species"] = self.species.loss(out.species, species, target)
+        weights = self.term_weights(terms)
+        return {"loss": torch.stack([weights[name] * term for name, term in terms.items()]).sum(), **terms}
+
+    def term_weights(self, names: Iterable[str]) -> dict[str, float]:
+        config = self.config
         weights = {
             "lattice": config.lattice_weight,
             "coordinates": config.coordinates_weight,
             "species": config.species_weight,
         }
-        return {"loss": torch.stack([weights[name] * term for name, term in terms.items()]).sum(), **terms}
+        return {name: weights[name] for name in names}
 
     def sample(
         self,

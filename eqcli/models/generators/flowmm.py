@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import torch
@@ -149,8 +149,7 @@ class FlowMM(CrystalGenerator):
             return {"lattice": errors.mean()}
         return {"lengths": errors[:, :3].mean(), "angles": errors[:, 3:].mean()}
 
-    def _weighted(self, terms: dict[str, Tensor]) -> dict[str, Tensor]:
-        """The terms and their weighted mean."""
+    def term_weights(self, names: Iterable[str]) -> dict[str, float]:
         config = self.config
         weights = {
             "coordinates": config.coordinates_weight,
@@ -159,8 +158,14 @@ class FlowMM(CrystalGenerator):
             "angles": config.angles_weight,
             "species": config.species_weight,
         }
-        total = sum(weights[name] for name in terms)
-        return {"loss": torch.stack([weights[name] / total * term for name, term in terms.items()]).sum(), **terms}
+        names = list(names)
+        total = sum(weights[name] for name in names)
+        return {name: weights[name] / total for name in names}
+
+    def _weighted(self, terms: dict[str, Tensor]) -> dict[str, Tensor]:
+        """The terms and their weighted mean."""
+        weights = self.term_weights(terms)
+        return {"loss": torch.stack([weights[name] * term for name, term in terms.items()]).sum(), **terms}
 
 
 class _Flow:

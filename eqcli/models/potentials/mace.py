@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from copy import deepcopy
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import torch
@@ -21,6 +23,7 @@ from eqcli.nn.radial import (
     polynomial_cutoff,
     scaled_silu,
 )
+from eqcli.nn.radial_tables import RadialTables
 from eqcli.nn.symmetric_contraction import SymmetricContraction
 from eqcli.nn.zbl import ZBL
 
@@ -82,6 +85,7 @@ class MACE(Potential):
         self.quantities = self.heads.quantities
         self.outputs = (*(("energy", "forces", "stress") if config.energy else ()), *self.quantities)
         self.zbl = ZBL(config.zbl.num_cutoff_basis) if config.zbl else None
+        self.tables: RadialTables | None = None
         self.register_buffer("scale", torch.tensor(1.0, dtype=torch.float64))
         self.register_buffer("shift", torch.tensor(0.0, dtype=torch.float64))
         self.register_buffer("avg_num_neighbors", torch.tensor(config.avg_num_neighbors or 1.0, dtype=torch.float64))
@@ -121,6 +125,29 @@ class MACE(Potential):
         alone = [readout.activations(h) for readout, h in zip(self.readouts, self._isolated_features(), strict=True)]
         return (torch.cat(each, dim=1) - torch.cat(alone, dim=1).index_select(0, species)).double()
 
+    def tabulate(self) -> bool:
+        """Reads radial weights from tables from now on; False, and nothing changes, where they cannot be.
+
+        For inference: later changes of the weights are not seen. Forces are the gradient of what the tables give; for
+        their error and the distances that they cover see :mod:`eqcli.nn.radial_tables`.
+        """
+        known = self.transform is None and all(layer.density is None for layer in self.layers)
+        self.tables = RadialTables.of([self._radial_weights(layer) for layer in self.layers], self.cutoff, self.dtype,
+                                      self.embedding.device) if known else None  # fmt: skip
+        return self.tables is not None
+
+    def _radial_weights(self, layer: Layer) -> Callable[[Tensor], Tensor]:
+        """The weights of a layer by the distance, `[E] -> [E, P C]`, in float64."""
+        basis, network = deepcopy(self.basis).double(), deepcopy(layer.radial).double()
+        matrix = layer.convolution.scaled_weight().detach().double()
+        n = self.config.num_cutoff_basis
+
+        def weights(r: Tensor) -> Tensor:
+            found: Tensor = network(basis(r) * polynomial_cutoff(r / self.cutoff, n).unsqueeze(1)) @ matrix
+            return found
+
+        return weights
+
     def _run(self, graph: AtomGraph, vectors: Tensor) -> tuple[Tensor, list[Tensor]]:
         """Interaction energies `[N]` and the features `[N, (L+1)^2, C]` of each layer."""
         species = self.species(graph)
@@ -132,12 +159,14 @@ class MACE(Potential):
         numbers = self.elements[species]
         harmonics = self.harmonics(vectors / r.unsqueeze(1))
         envelope = polynomial_cutoff(r / self.cutoff, self.config.num_cutoff_basis)
-        radial = self._radial_features(r, numbers, layout) * envelope.unsqueeze(1)
+        tables = self.tables if self.tables is not None and self.tables.hold(r) else None
+        radial = self._radial_features(r, numbers, layout) * envelope.unsqueeze(1) if tables is None else None
         h = (self.embedding * len(self.elements) ** -0.5).index_select(0, species).unsqueeze(1)  # [N, 1, C]
         learned = h.new_zeros(len(species))
         features = []
-        for layer, readout in zip(self.layers, self.readouts, strict=True):
-            h = layer(h, radial, harmonics, layout, self.avg_num_neighbors)
+        for number, (layer, readout) in enumerate(zip(self.layers, self.readouts, strict=True)):
+            weights = None if tables is None else tables(number, r)
+            h = layer(h, radial, harmonics, layout, self.avg_num_neighbors, weights)
             features.append(h)
             learned = learned + readout(h.narrow(1, 0, 1).squeeze(1))
         learned = learned - self.isolated_energies().index_select(0, species)
@@ -199,8 +228,21 @@ class Layer(nn.Module):
         self.message_skip = None if residual else ElementLinear(n_elements, c, c, config.max_ell)
         self.density = Density(config.num_radial_basis) if "density" in kind else None
 
-    def forward(self, h: Tensor, radial: Tensor, harmonics: Tensor, layout: Layout, neighbors: Tensor) -> Tensor:
-        message = self.convolution(self.linear_up(h), self.radial(radial), harmonics, layout)
+    def forward(
+        self,
+        h: Tensor,
+        radial: Tensor | None,
+        harmonics: Tensor,
+        layout: Layout,
+        neighbors: Tensor,
+        weights: Tensor | None = None,
+    ) -> Tensor:
+        """`radial` are the features of the edges, or `weights` what would be made of them."""
+        up = self.linear_up(h)
+        if weights is None:
+            message = self.convolution(up, self.radial(radial), harmonics, layout)
+        else:
+            message = self.convolution.with_weights(up, weights, harmonics, layout)
         divisor = self.density(radial, layout, len(h)) if self.density is not None else neighbors.to(h.dtype)
         message = message / divisor
         if self.message_skip is not None:
