@@ -13,6 +13,8 @@ DAEMONS = ("munged", "slurmctld", "slurmd")
 CLIENTS = ("sbatch", "squeue", "scancel", "scontrol", "srun", "sinfo")
 PATH = f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin"
 WAIT = 30.0
+PATIENCE = 300.0
+"""Seconds for a job to come to where it should be, on a machine that does other things besides."""
 
 CONFIGURATION = """
 ClusterName=test
@@ -44,6 +46,7 @@ SlurmdParameters=config_overrides
 ReturnToService=2
 JobRequeue=1
 KillWait=5
+UnkillableStepTimeout=600
 InactiveLimit=0
 NodeName={host} NodeAddr=127.0.0.1 CPUs=4 RealMemory=4000 State=UNKNOWN
 PartitionName=main Nodes=ALL Default=YES MaxTime=INFINITE State=UP
@@ -103,6 +106,28 @@ class Slurm:
         """What a command says; nothing where it fails."""
         run = subprocess.run(command, env=os.environ | self.environment, capture_output=True, text=True, check=False)
         return run.stdout.strip() if run.returncode == 0 else ""
+
+    def facts(self, job: str) -> dict[str, str]:
+        """What `scontrol` says of a job."""
+        words = self.say("scontrol", "show", "job", "-o", job).split()
+        return dict(word.split("=", 1) for word in words if "=" in word)
+
+    def wait(self, job: str, state: str | tuple[str, ...], restarts: int = 0, *, now: bool = False) -> None:
+        """Until a job is in one of the states, followed by its exit code where that matters, and was put back so often.
+
+        Slurm lets jobs that were put back wait for two minutes; with `now` they are told to start, again and again,
+        for it may set that time after it has been told.
+        """
+        deadline = time.monotonic() + PATIENCE
+        while True:
+            facts = self.facts(job)
+            if f"{facts['JobState']} {facts['ExitCode']}".startswith(state) and facts["Restarts"] == str(restarts):
+                return
+            if time.monotonic() > deadline:
+                raise AssertionError(f"not {state}, restarts {restarts}: {facts} {self.say('sinfo', '-N', '-l', '-R')}")
+            if now and facts["JobState"] == "PENDING":
+                self.say("scontrol", "update", f"JobId={job}", "StartTime=now")
+            time.sleep(0.2)
 
     def _start_munge(self) -> None:
         key = self.folder / "munge.key"

@@ -12,13 +12,12 @@ from typing import Any
 
 import pytest
 
-from tests.cluster.slurm_here import Slurm
+from tests.cluster.slurm_here import PATIENCE, Slurm
 from tests.engine.cluster import work
 from tests.stopping import assert_same_end
 
 pytestmark = [pytest.mark.slurm, pytest.mark.slow]
 ROOT = Path(__file__).parents[2]
-WAIT = 120.0
 
 TINY = ("max_epochs=20", "batch={structures: 8}", "valid_batch={structures: 20}")
 CLUSTER = {
@@ -62,16 +61,10 @@ def _submit_training(home: Path, output: str) -> str:
 
 
 def _wait(happened: Callable[[], Any], why: str) -> None:
-    deadline = time.monotonic() + WAIT
+    deadline = time.monotonic() + PATIENCE
     while not happened():
         assert time.monotonic() < deadline, why
         time.sleep(0.1)
-
-
-def _state(slurm: Slurm, job: str) -> str:
-    words = slurm.say("scontrol", "show", "job", "-o", job).split()
-    facts = dict(word.split("=", 1) for word in words if "=" in word)
-    return f"{facts['JobState']} {facts['ExitCode']} restarts {facts['Restarts']}"
 
 
 def _epochs(output: Path) -> int:
@@ -85,16 +78,11 @@ def test_a_training_that_is_stopped_goes_back_and_ends_as_one_that_was_not(slurm
         _wait(lambda epochs=epochs: _epochs(home / "run") >= epochs, "the training does not get on")
         assert _eqcli("status", "run")["state"] == "running"
         subprocess.run(["scancel", f"--signal={name}", job], check=True)
-        expected = f"PENDING 0:0 restarts {number}"
-        _wait(
-            lambda expected=expected: _state(slurm, job) == expected, f"not put back after {name}: {_state(slurm, job)}"
-        )
+        slurm.wait(job, "PENDING 0:0", number)
         assert _eqcli("status", "run")["state"] == "waiting"
-        # Slurm lets jobs that were put back wait for two minutes.
-        subprocess.run(["scontrol", "update", f"JobId={job}", "StartTime=now"], check=True)
-    for one, restarts in ((whole, 0), (job, 2)):
-        ended = f"COMPLETED 0:0 restarts {restarts}"
-        _wait(lambda one=one, ended=ended: _state(slurm, one) == ended, f"{one}: {_state(slurm, one)}")
+        slurm.wait(job, ("RUNNING", "COMPL"), number, now=True)
+    slurm.wait(whole, "COMPLETED 0:0")
+    slurm.wait(job, "COMPLETED 0:0", 2)
     assert_same_end(home / "run", home / "whole")
     assert _eqcli("status", "run")["state"] == "done"
     log = next((home / "run.jobs").glob("*.log")).read_text()
@@ -116,7 +104,7 @@ def test_a_second_job_for_the_same_output_is_refused(slurm: Slurm, home: Path) -
 
 def test_a_mistake_is_not_put_back(slurm: Slurm, home: Path) -> None:
     found = _eqcli("submit", "--cluster", str(_cluster(home)), "--", "convert", "absent.extxyz", "out.h5")
-    _wait(lambda: _state(slurm, found["job"]) == "FAILED 2:0 restarts 0", _state(slurm, found["job"]))
+    slurm.wait(found["job"], "FAILED 2:0")
     assert "no such file" in Path(found["log"]).read_text()
 
 
