@@ -1,4 +1,4 @@
-"""One structure of a request."""
+"""One structure, or number, of a request."""
 
 from __future__ import annotations
 
@@ -24,11 +24,15 @@ class Item:
     number
         From 0 in the order of the inputs; frames that cannot be read are counted.
     structure
-        What was read, its labels interpreted; or the error that stands in its place.
+        What was read, its labels interpreted, or the error that stands in its place; without atoms where the number
+        is everything that is given.
+    label
+        How messages name it where it was not read from a file.
     """
 
     number: int
     structure: Structure | InputError
+    label: str = ""
 
     @property
     def where(self) -> Where:
@@ -38,6 +42,8 @@ class Item:
     @property
     def name(self) -> str:
         """How messages name it."""
+        if self.label:
+            return self.label
         return str(self.where) if isinstance(self.structure, InputError) else self.structure.name
 
     @property

@@ -1,4 +1,4 @@
-"""The items of a request, chunk by chunk: at random from datasets, in order from other files."""
+"""The items of a request, chunk by chunk: at random from datasets, in order from other files, or numbers alone."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from eqcli.errors import InputError
 from eqcli.io.conventions import LabelConvention
 from eqcli.tasks.fitting import misfit
-from eqcli.tasks.stream.item import Item
+from eqcli.tasks.stream.item import Item, no_structure
 from eqcli.tasks.stream.request import StreamRequest
 
 if TYPE_CHECKING:
@@ -40,18 +40,57 @@ class ItemSource(Protocol):
         ...
 
 
+class IndexedItems(ItemSource, Protocol):
+    """Items of which any chunk can be had without those before it."""
+
+    def __len__(self) -> int:
+        """Number of chunks."""
+        ...
+
+    def chunk(self, number: int) -> Chunk:
+        """One chunk."""
+        ...
+
+
 def open_items(request: StreamRequest) -> ItemSource:
-    """The items of a request as its files give them."""
+    """The items of a request as its files give them, or as it counts them."""
     if is_random_access(request):
-        return StoredItems(request)
+        return indexed_items(request)
     return ReadItems(request)
+
+
+def indexed_items(request: StreamRequest) -> IndexedItems:
+    """The items of a request that allows random access."""
+    return StoredItems(request) if request.count is None else NumberedItems(request)
 
 
 def is_random_access(request: StreamRequest) -> bool:
     """Whether any chunk can be read without those before it."""
     from eqcli.io.formats import Format, readable_format
 
-    return all(readable_format(path) is Format.DATASET for path in request.inputs)
+    return request.count is not None or all(readable_format(path) is Format.DATASET for path in request.inputs)
+
+
+class NumberedItems:
+    """Items that are numbers alone: what becomes of each depends on the request and on its number."""
+
+    def __init__(self, request: StreamRequest) -> None:
+        assert request.count is not None
+        self.total: int | None = request.count
+        self._bounds = [*range(0, request.count, request.max_items), request.count]
+
+    def __len__(self) -> int:
+        """Number of chunks."""
+        return len(self._bounds) - 1
+
+    def chunks(self) -> Iterator[Chunk]:
+        """All chunks, in order."""
+        return (self.chunk(number) for number in range(len(self)))
+
+    def chunk(self, number: int) -> Chunk:
+        """One chunk."""
+        start, stop = self._bounds[number : number + 2]
+        return Chunk(number, start, stop, lambda: [_numbered(item) for item in range(start, stop)])
 
 
 class StoredItems:
@@ -163,6 +202,10 @@ def _fitting(structure: Structure, fits: Path | None) -> Structure | InputError:
         return structure
     error.where = structure.where
     return error
+
+
+def _numbered(number: int) -> Item:
+    return Item(number, no_structure({}), f"sample {number}")
 
 
 def _read_chunk(number: int, items: list[Item]) -> Chunk:

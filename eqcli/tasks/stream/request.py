@@ -17,14 +17,14 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class StreamRequest:
-    """A task and the structures that it is done with.
+    """A task and the structures, or numbers, that it is done with.
 
     Attributes
     ----------
     task
         A name in `processor.PROCESSORS`.
     inputs
-        Files of any format that io reads, in this order.
+        Files of any format that io reads, in this order; with `count` what else the results depend on.
     settings
         Everything else that the results depend on, as JSON-able values.
     model
@@ -35,6 +35,8 @@ class StreamRequest:
         How labels of the inputs are named; the defaults when None.
     fits
         The output, whose format each structure has to fit; None for any.
+    count
+        Items, where these are no structures of the inputs but numbers from 0, of which something is made each.
     max_items, max_atoms
         A chunk ends before it holds more; one that exceeds the atoms alone is a chunk of its own.
     """
@@ -46,6 +48,7 @@ class StreamRequest:
     device: str = "auto"
     labels: LabelConvention | None = None
     fits: Path | None = None
+    count: int | None = None
     max_items: int = 1024
     max_atoms: int = 50_000
 
@@ -72,6 +75,7 @@ class StreamRequest:
             "device": self.device,
             "labels": None if self.labels is None else self.labels.model_dump(),
             "fits": None if self.fits is None else str(self.fits),
+            "count": self.count,
             "max_items": self.max_items,
             "max_atoms": self.max_atoms,
             "folder": str(Path.cwd()),

@@ -14,7 +14,7 @@ from eqcli.progress import Reporter, Silent
 from eqcli.tasks.stream.chunk_file import ChunkFile
 from eqcli.tasks.stream.heartbeat import Heartbeat
 from eqcli.tasks.stream.item import Item
-from eqcli.tasks.stream.items import StoredItems
+from eqcli.tasks.stream.items import IndexedItems
 from eqcli.tasks.stream.processor import Processor, open_processor
 from eqcli.tasks.stream.work_folder import REQUEST, WorkFolder
 
@@ -144,11 +144,11 @@ def run_chunk(folder: Path, number: int) -> ChunkResult:
     return worker.do(number, items.chunk(number).load(), Silent())
 
 
-_OPENED: dict[str, tuple[Worker, StoredItems]] = {}
+_OPENED: dict[str, tuple[Worker, IndexedItems]] = {}
 """What this process has open: one request at a time."""
 
 
-def _opened(work: WorkFolder) -> tuple[Worker, StoredItems]:
+def _opened(work: WorkFolder) -> tuple[Worker, IndexedItems]:
     key = hashlib.sha256(str(work.path.resolve()).encode() + (work.path / REQUEST).read_bytes()).hexdigest()
     if key not in _OPENED:
         _OPENED.clear()
@@ -157,9 +157,9 @@ def _opened(work: WorkFolder) -> tuple[Worker, StoredItems]:
     return _OPENED[key]
 
 
-def stored_items(work: WorkFolder, request: StreamRequest) -> StoredItems:
+def stored_items(work: WorkFolder, request: StreamRequest) -> IndexedItems:
     """The items of a request for random access: from its own files, or from where they were spooled."""
-    from eqcli.tasks.stream.items import is_random_access
+    from eqcli.tasks.stream.items import indexed_items, is_random_access
     from eqcli.tasks.stream.spool import SpooledItems
 
-    return StoredItems(request) if is_random_access(request) else SpooledItems(request, work.path)
+    return indexed_items(request) if is_random_access(request) else SpooledItems(request, work.path)

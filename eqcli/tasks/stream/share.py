@@ -13,7 +13,7 @@ from eqcli.errors import Failure, InputError
 from eqcli.progress import Reporter, Silent
 from eqcli.tasks.stream.chunk_file import ChunkFile, ChunkFiles
 from eqcli.tasks.stream.heartbeat import read_beats
-from eqcli.tasks.stream.items import StoredItems, is_random_access
+from eqcli.tasks.stream.items import IndexedItems, is_random_access
 from eqcli.tasks.stream.processor import Processor, open_processor
 from eqcli.tasks.stream.run_chunk import run_chunk, stored_items
 from eqcli.tasks.stream.spool import spool
@@ -30,7 +30,7 @@ LOOK_SECONDS = 1.0
 def share(
     folder: WorkFolder,
     request: StreamRequest,
-    items: StoredItems,
+    items: IndexedItems,
     *,
     workers: int | None,
     cluster: ClusterRecipe | None,
@@ -53,7 +53,7 @@ def share(
                 _give_up(folder, items, number, outcome, opened)
 
 
-def items_for_all(folder: WorkFolder, request: StreamRequest, report: Reporter) -> StoredItems:
+def items_for_all(folder: WorkFolder, request: StreamRequest, report: Reporter) -> IndexedItems:
     """The items where every worker can reach them; inputs that are read in order alone are copied into the folder."""
     if not is_random_access(request):
         report.message("reading the inputs for the workers")
@@ -61,7 +61,7 @@ def items_for_all(folder: WorkFolder, request: StreamRequest, report: Reporter) 
     return stored_items(folder, request)
 
 
-def _give_up(folder: WorkFolder, items: StoredItems, number: int, lost: Lost, processor: Processor) -> None:
+def _give_up(folder: WorkFolder, items: IndexedItems, number: int, lost: Lost, processor: Processor) -> None:
     """Ends a chunk with what it has."""
     with ChunkFile(folder.path, number) as chunk:
         for item in items.chunk(number).load():
