@@ -32,6 +32,19 @@ def parts_of(graph: AtomGraph, count: int) -> list[AtomGraph]:
     ]
 
 
+def single(graph: AtomGraph, k: int) -> AtomGraph:
+    """The structure k of a batch on its own; as of :func:`parts_of`, only what :class:`AtomGraph` names is kept."""
+    atoms, edges = (graph.batch == k).nonzero().squeeze(1), graph.edge_index[1]
+    own = (graph.batch[edges] == k).nonzero().squeeze(1)
+    return _part(graph, slice(k, k + 1), _range(atoms), _range(own))
+
+
+def _range(places: torch.Tensor) -> slice:
+    """The range that consecutive places fill."""
+    start = int(places[0]) if len(places) else 0
+    return slice(start, start + len(places))
+
+
 def _part(graph: AtomGraph, structures: slice, atoms: slice, edges: slice) -> AtomGraph:
     there = graph.to_dict()
     return AtomGraph(

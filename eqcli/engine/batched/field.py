@@ -14,6 +14,7 @@ from eqcli.engine.predictor import require_evaluable
 from eqcli.errors import InputError
 from eqcli.graph.atom_graph import AtomGraph
 from eqcli.graph.dense_pairs import squared_distances
+from eqcli.graph.parts import single
 from eqcli.models.potentials.derive import edge_vectors
 
 if TYPE_CHECKING:
@@ -75,9 +76,8 @@ class Field:
         when its memory does not suffice is passed on.
         """
         graph, _ = self._graph(state)
-        device = next(self.potential.parameters()).device
-        found = evaluate_on_cores(self.potential, graph.to(device), stress=self.stress)
-        found_here = {name: found[name].to(state.batch.device) for name in (*PER_ATOM, *PER_STRUCTURE) if name in found}
+        found = self._unharmed(graph.to(next(self.potential.parameters()).device))
+        found_here = {name: value.to(state.batch.device) for name, value in found.items()}
         if self.faults:
             self._blank(state, found_here)
         return state.with_(
@@ -136,11 +136,39 @@ class Field:
         self._last = (geometry, graph, table)
         return graph, table
 
+    def _unharmed(self, graph: AtomGraph) -> dict[str, Tensor]:
+        """What the potential gives. Structures whose values are not finite are evaluated alone once more: within a
+        batch, what is not finite in one spreads to others, by sums over padded rows for instance.
+        """
+        found = self._evaluated(graph)
+        lost = _broken(graph, found)
+        if graph.n_structures == 1 or not bool(lost.any()):
+            return found
+        for k in lost.nonzero().squeeze(1).tolist():
+            alone = self._evaluated(single(graph, k))
+            atoms = graph.batch == k
+            for name, value in alone.items():
+                found[name][atoms if name in PER_ATOM else [k]] = value
+        return found
+
+    def _evaluated(self, graph: AtomGraph) -> dict[str, Tensor]:
+        found = evaluate_on_cores(self.potential, graph, stress=self.stress)
+        return {name: found[name] for name in (*PER_ATOM, *PER_STRUCTURE) if name in found}
+
     def _blank(self, state: BatchState, found: dict[str, Tensor]) -> None:
         lost = torch.tensor([item in self.faults for item in state.item.tolist()], device=state.batch.device)
         for name, value in found.items():
             rows = lost[state.batch] if name in PER_ATOM else lost
             found[name] = value.masked_fill(rows.view(-1, *[1] * (value.dim() - 1)), torch.nan)
+
+
+def _broken(graph: AtomGraph, found: dict[str, Tensor]) -> Tensor:
+    """Whether energy, forces or a stress that is defined of each structure are not finite, `[B]` bool."""
+    forces = found["energy"].new_zeros(graph.n_structures).index_add(0, graph.batch, found["forces"].abs().sum(1))
+    broken = ~torch.isfinite(found["energy"] + forces)
+    if "stress" in found:
+        broken = broken | (graph.pbc.all(1) & ~torch.isfinite(found["stress"]).all(2).all(1))
+    return broken
 
 
 def admit(potential: Potential, structure: Structure) -> None:

@@ -9,12 +9,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from eqcli.engine.batched.field import Field, admit
+from eqcli.engine.batched.in_flight_parts import finite
 from eqcli.engine.batched.skin_lists import SkinLists
 from eqcli.engine.batched.state import BatchState, from_structure, join
 from eqcli.errors import InputError
 from eqcli.graph.atom_graph import AtomGraph, batch_graphs, build_graph
 from eqcli.graph.distances import closest_contact
 from eqcli.io.structure import Structure
+from eqcli.models.potentials.build import make_potential
+from eqcli.models.potentials.config import MACEConfig
 from eqcli.models.potentials.derive import evaluate
 from tests.toy import ToyPotential
 
@@ -237,3 +240,17 @@ def test_what_is_admitted():
         admit(model, molecule(3, 0))
     with pytest.raises(InputError, match="skin"):
         Field(model, skin=-1.0, stress=False)
+
+
+def test_values_that_are_not_finite_stay_with_the_structure_that_has_them():
+    torch.manual_seed(0)
+    config = MACEConfig(channels=4, max_ell=1, max_L=1, correlation=2, num_interactions=2, cutoff=CUTOFF)
+    mace = make_potential(config, [1, 6, 8]).double().requires_grad_(False)
+    apart = [crystal(5, 0), crystal(6, 1), crystal(6, 2), molecule(7, 3)]
+    apart[1].positions[1] = apart[1].positions[0]
+    found = Field(mace, stress=True).evaluate(join([from_structure(s, k) for k, s in enumerate(apart)]))
+    assert finite(found).tolist() == [True, False, True, True]
+    assert found.stress.isfinite().all(dim=(1, 2)).tolist() == [True, False, True, False]  # A molecule has none.
+    for k in (0, 2, 3):
+        alone = Field(mace, stress=True).evaluate(from_structure(apart[k], k))
+        torch.testing.assert_close(found.forces[found.batch == k], alone.forces, rtol=0, atol=1e-12)
