@@ -1,4 +1,4 @@
-"""What is found out about an output before any work is done for it."""
+"""What is found out about an output before any work is done for it, and how files come to their place."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from eqcli.errors import InputError
-from eqcli.files import file_stem, refuse_existing
+from eqcli.files import file_stem, move_whole, refuse_existing
 from eqcli.report.write import refuse_report
 
 
@@ -43,6 +43,22 @@ def test_a_folder_that_cannot_be_written_into(tmp_path: Path, refuse, monkeypatc
     monkeypatch.setattr("tempfile.mkdtemp", read_only)
     with pytest.raises(InputError, match="nothing can be written into this folder: Read-only file system"):
         refuse(tmp_path / "new" / "x.extxyz", False)
+
+
+def test_a_file_moves_to_another_file_system(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    source, target = tmp_path / "a.h5", tmp_path / "new" / "b.h5"
+    source.write_text("content")
+    rename = Path.replace
+
+    def across(self: Path, to: Path) -> Path:
+        if self == source:
+            raise OSError(errno.EXDEV, "Invalid cross-device link")
+        return rename(self, to)
+
+    monkeypatch.setattr(Path, "replace", across)
+    move_whole(source, target)
+    assert target.read_text() == "content"
+    assert [path.name for path in tmp_path.rglob("*")] == ["new", "b.h5"]
 
 
 def test_any_name_becomes_that_of_a_file_of_its_own() -> None:

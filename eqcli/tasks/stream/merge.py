@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from eqcli.errors import Failure
-from eqcli.files import atomic_path
+from eqcli.files import atomic_path, move_whole
 from eqcli.io.formats import Format, writable_format
 from eqcli.io.store import DatasetFile
 from eqcli.io.store_rows import take
@@ -99,7 +99,7 @@ def _merge_files(files: Sequence[Path], output: Path, provenance: dict[str, Any]
         # What does not fit has failed before the work; here the warnings are given of what is lost.
         kept = fitting(output, _structures(files), result_of_nothing, report)
         write_structures(merged, kept, overwrite=True, provenance=provenance)
-    merged.replace(output)
+    move_whole(merged, output)
 
 
 def result_of_nothing(failure: Failure) -> None:
