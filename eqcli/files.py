@@ -81,6 +81,10 @@ def refuse_existing(path: str | Path, overwrite: bool) -> None:
     refuse_unwritable_folder(Path(path).parent)
 
 
+PROBE = ".eqcli-"
+"""How the names of folders begin that are made to see whether that can be done; a kill may leave one."""
+
+
 def refuse_unwritable_folder(folder: Path) -> None:
     """Raises InputError when nothing can be written into `folder`, or it cannot be made; hours of work may depend."""
     there = folder.absolute()
@@ -90,7 +94,7 @@ def refuse_unwritable_folder(folder: Path) -> None:
         raise InputError("this is a file, and a folder is to be made of this name", Where(there))
     try:
         # Permissions do not tell of read-only disks and of folders that are no storage, nor do they bind root.
-        with TemporaryDirectory(prefix=".eqcli-", dir=there):
+        with TemporaryDirectory(prefix=PROBE, dir=there):
             pass
     except OSError as error:
         raise InputError(
