@@ -123,6 +123,8 @@ def test_a_table(here):
     lines = [line for line in lines if not line.startswith("#")]
     assert len(lines) == 1 + result.structures == 7
     assert "energy" in lines[0]
+    places = [[Path(line.split(",")[0]).name, line.split(",")[1]] for line in lines[1:]]
+    assert places == [["water.sdf", "0"], *(["traj.extxyz", str(k)] for k in range(5))]
 
 
 def test_the_output_says_where_it_comes_from(here):

@@ -17,7 +17,7 @@ from eqcli.io.store import DatasetFile
 from eqcli.io.store_rows import keyed
 from eqcli.io.store_writer import DatasetWriter
 from eqcli.io.structure import Structure
-from eqcli.tasks.stream.item import Item, no_structure
+from eqcli.tasks.stream.item import Item, no_structure, with_place
 from eqcli.tasks.stream.snapshot import Restored, read_snapshot, write_snapshot
 
 if TYPE_CHECKING:
@@ -77,6 +77,8 @@ class ChunkFile:
         Called after each commit that added results.
     figures
         What the result of the request tells of this chunk, as plain data; the task sets it before it ends.
+    keep_places
+        Whether results say where their structures were read from.
 
     Raises
     ------
@@ -87,6 +89,7 @@ class ChunkFile:
     def __init__(self, folder: Path, number: int) -> None:
         self.files = ChunkFiles(folder, number)
         self.figures: dict[str, Any] = {}
+        self.keep_places = False
         self.on_commit: Callable[[], None] | None = None
         self.failed = 0
         self._structures: list[Structure] = []
@@ -106,7 +109,7 @@ class ChunkFile:
         from eqcli.io.store_layout import check
 
         check(structure)
-        self._put(item, structure, item)
+        self._put(item, with_place(structure) if self.keep_places else structure, item)
 
     def fail(self, item: int | Item, reason: str, where: Where | None = None, name: str = "") -> None:
         """An item that gives no result, and why."""

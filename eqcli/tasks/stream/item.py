@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -50,6 +51,26 @@ class Item:
     def size(self) -> int:
         """What it counts among the atoms of a chunk: one at least, so that no number of bad frames piles up."""
         return 1 if isinstance(self.structure, InputError) else max(1, len(self.structure))
+
+
+PLACE = "eqcli_place"
+"""Key of `info` under which a stored result says where its structure was read from."""
+
+
+def with_place(structure: Structure) -> Structure:
+    """The structure with its place among its entries, for files that know no places of other files."""
+    where = structure.where
+    place = [None if where.file is None else str(where.file), where.frame, where.line]
+    return replace(structure, info={**structure.info, PLACE: place})
+
+
+def put_back(structure: Structure) -> Structure:
+    """The structure as it was before :func:`with_place`; one without that entry as it is."""
+    if PLACE not in structure.info:
+        return structure
+    info = dict(structure.info)
+    file, frame, line = info.pop(PLACE)
+    return replace(structure, info=info, where=Where(None if file is None else Path(file), frame, line))
 
 
 def no_structure(info: dict[str, Any]) -> Structure:

@@ -18,6 +18,7 @@ from eqcli.io.store_writer import DatasetWriter
 from eqcli.progress import Reporter
 from eqcli.tasks.fitting import fitting
 from eqcli.tasks.stream.chunk_file import ChunkFiles, failures_of
+from eqcli.tasks.stream.item import put_back
 from eqcli.tasks.stream.result import LISTED, StreamResult
 
 if TYPE_CHECKING:
@@ -122,4 +123,4 @@ def _structures(files: Sequence[Path]) -> Iterator[Structure]:
         with DatasetFile(path) as file:
             for frames in _ordered(file):
                 for frame in frames:
-                    yield file[int(frame)]
+                    yield put_back(file[int(frame)])

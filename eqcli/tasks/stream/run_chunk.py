@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from eqcli.errors import Failure, InputError
+from eqcli.io.formats import Format, writable_format
 from eqcli.progress import Reporter, Silent
 from eqcli.tasks.stream.chunk_file import ChunkFile
 from eqcli.tasks.stream.heartbeat import Heartbeat
@@ -56,6 +57,8 @@ class Worker:
         self.processor = processor
         self.heart = Heartbeat(folder.path, processor.device, processor.precision)
         self._kind = kind_of(processor.device)
+        fits = folder.request().fits
+        self._keep_places = fits is not None and writable_format(fits) is Format.CSV
         self._budget = folder.budget(self._kind)
         if self._budget is not None:
             processor.budget = self._budget
@@ -67,7 +70,7 @@ class Worker:
         beat.chunk = number
         self.heart.say(at_once=True)
         with ChunkFile(self.folder.path, number) as chunk:
-            chunk.on_commit = self._keep_budget
+            chunk.on_commit, chunk.keep_places = self._keep_budget, self._keep_places
             before = len(chunk.done)
             if before:
                 report.advance(before - chunk.failed)
