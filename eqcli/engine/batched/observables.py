@@ -35,9 +35,15 @@ def volume(state: BatchState) -> Tensor:
 
 
 def pressure(state: BatchState) -> Tensor:
-    """GPa, `[B]`: two thirds of the kinetic energy over the volume, less the mean stress. NaN without a stress."""
+    """GPa, `[B]`: N kT over the volume with the instantaneous temperature, less the mean stress. NaN without a stress.
+
+    N are the atoms that move. A net momentum that was taken out lacks in the kinetic energy, not in the pressure:
+    without its share a cell of 8 atoms would seem to have an eighth of its kinetic pressure too little.
+    """
     virial = -state.stress.diagonal(dim1=1, dim2=2).mean(dim=1)
-    return (2 / 3 * kinetic_energy(state) / volume(state) + virial) / STRESS["GPa"]
+    freedom = state.systems[FREEDOM]
+    share = sums(state, state.free.sum(dim=1).to(freedom.dtype)) / freedom.clamp(min=1.0)
+    return (2 / 3 * share * kinetic_energy(state) / volume(state) + virial) / STRESS["GPa"]
 
 
 def conserved(state: BatchState) -> Tensor:

@@ -98,6 +98,33 @@ def test_every_strain_of_a_stiff_cell_has_half_kt() -> None:
         require_mean(found[:, :, k], expected * HEAT, 0.025, bias=0.02 * expected * HEAT)
 
 
+def test_a_gas_without_momentum_has_the_pressure_of_all_its_atoms() -> None:
+    """Three of the directions of three atoms are at rest under a Nose-Hoover chain; the cell is as large as ever."""
+    atoms, press = 3, 2.0
+    share = HEAT / (press * GPA)
+    chosen = settings(
+        pressure=press, bulk_modulus=press, steps=600, tau_cell=40.0, thermostat="nose-hoover", tau_thermostat=30.0
+    )
+    start = atoms_state([atoms] * 500, edge=((atoms + 1) * share) ** (1 / 3))
+    _, found = sampled(IdealGas(), start, chosen, lambda s: torch.stack([volume(s), pressure(s)], dim=1), burn=200)
+    require_mean(found[:, :, 0], (atoms + 1) * share, 0.02, bias=0.01 * (atoms + 1) * share)
+    require_mean(found[:, :, 1], press, 0.02, bias=0.01 * press)
+
+
+def test_held_atoms_are_no_gas() -> None:
+    """They go along with the cell and do not push: V^N with the N that move, a third of an atom where one direction may."""
+    atoms, press, moving = 5, 2.0, 3 + 1 / 3
+    free = torch.ones(atoms, 3, dtype=torch.bool)
+    free[0] = False
+    free[3, :2] = False
+    share = HEAT / (press * GPA)
+    chosen = settings(pressure=press, bulk_modulus=press, steps=700, tau_cell=40.0)
+    start = atoms_state([atoms] * 500, edge=((moving + 1) * share) ** (1 / 3), free=free.repeat(500, 1))
+    _, found = sampled(IdealGas(), start, chosen, lambda s: torch.stack([volume(s), pressure(s)], dim=1), burn=200)
+    require_mean(found[:, :, 0], (moving + 1) * share, 0.015, bias=0.01 * (moving + 1) * share)
+    require_mean(found[:, :, 1], press, 0.015, bias=0.01 * press)
+
+
 def test_pressure_is_what_was_asked_for() -> None:
     """With forces, cell and atoms coupled: the mean of the inner pressure is the outer one."""
     atoms, press = 3, 4.0

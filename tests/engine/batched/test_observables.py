@@ -7,7 +7,8 @@ import torch
 
 from eqcli.engine.batched.moving import MotionSettings, make_moving
 from eqcli.engine.batched.observables import conserved, kinetic_energy, pressure, shadow_energy, temperature, volume
-from eqcli.engine.batched.state import join
+from eqcli.engine.batched.state import join, sums
+from eqcli.engine.batched.thermal import FREEDOM
 from eqcli.units import BOLTZMANN, STRESS
 from tests.engine.batched.analytic import Chain, ElasticCell, IdealGas, Sines, atoms_state
 from tests.engine.batched.averages import displacements
@@ -18,6 +19,17 @@ def test_an_ideal_gas_has_the_pressure_of_its_temperature() -> None:
     expected = state.counts * BOLTZMANN * temperature(state) / 64 / STRESS["GPa"]
     torch.testing.assert_close(pressure(state), expected)
     torch.testing.assert_close(volume(state), torch.full((2,), 64.0, dtype=torch.float64))
+
+
+def test_momentum_that_was_taken_out_is_pressure_all_the_same() -> None:
+    """An ideal gas has PV = NkT, of however many directions its temperature is the mean."""
+    held = torch.ones(14, 3, dtype=torch.bool)
+    held[0] = False
+    for start in (atoms_state([5, 9], edge=4.0), atoms_state([5, 9], edge=4.0, free=held)):
+        state = make_moving(MotionSettings()).begin(IdealGas().evaluate(start))
+        moving = sums(state, state.free.sum(dim=1).to(torch.float64)) / 3
+        assert (state.systems[FREEDOM] < 3 * state.counts).all()
+        torch.testing.assert_close(pressure(state), moving * BOLTZMANN * temperature(state) / 64 / STRESS["GPa"])
 
 
 def test_energy_of_one_atom_in_joules() -> None:
@@ -31,7 +43,7 @@ def test_pressure_is_minus_the_slope_of_the_energy() -> None:
     """With momenta that scale as the cell does: -dH/dV of atoms that keep their places in it."""
     field = Sines(0.05, 30.0, 2.0)
     start = atoms_state([3], edge=3.2).with_(positions=displacements(0.4, 1, 3))
-    state = make_moving(MotionSettings()).begin(field.evaluate(start))
+    state = make_moving(MotionSettings(remove_drift=False)).begin(field.evaluate(start))
 
     def energy(scale: float) -> float:
         moved = state.with_(
