@@ -36,7 +36,8 @@ _VOIGT = ((0, 0), (1, 1), (2, 2), (1, 2), (0, 2), (0, 1))
 def write(path: Path, structures: Iterable[Structure], provenance: dict[str, Any] | None) -> int:
     """Writes the rows; absent labels are empty fields. A table has no place for provenance.
 
-    Numbers among the entries of the first structure get columns of their own, those of vectors and tensors one each.
+    Numbers and truth values among the entries of the first structure get columns of their own, those of vectors and
+    tensors one each.
     """
     count = 0
     extra: dict[str, int] = {}
@@ -54,9 +55,9 @@ def write(path: Path, structures: Iterable[Structure], provenance: dict[str, Any
 
 
 def _numbers(value: Any) -> list[str]:
-    """The numbers of an entry as text; none where it is something else or too long."""
+    """The numbers of an entry as text, `True` and `False` among them; none where it is something else or too long."""
     listed = value if isinstance(value, list) else [value]
-    if len(listed) > LARGEST or not all(isinstance(v, int | float) and not isinstance(v, bool) for v in listed):
+    if len(listed) > LARGEST or not all(isinstance(v, int | float) for v in listed):
         return []
     return [repr(v) for v in listed]
 

@@ -122,12 +122,15 @@ def test_formats_that_are_read_only(tmp_path: Path, name: str) -> None:
 
 
 def test_tables_are_write_only(tmp_path: Path) -> None:
-    write_structures(tmp_path / "a.csv", [WATER, SALT])
+    relaxed = replace(WATER, info={"relax_steps": 3, "converged": False, "name": "water"})
+    write_structures(tmp_path / "a.csv", [relaxed, SALT])
     with pytest.raises(InputError, match="not read"):
         list(read_structures(tmp_path / "a.csv"))
     with (tmp_path / "a.csv").open() as file:
         water, salt = list(csv.DictReader(file))
     assert water["formula"] == "H2O"
+    assert (water["relax_steps"], water["converged"], salt["converged"]) == ("3", "False", "")
+    assert "name" not in water
     assert float(water["energy_per_atom_eV"]) == -2 / 3
     assert float(water["max_force_eV_per_A"]) == 1
     assert water["stress_xx_eV_per_A3"] == ""
