@@ -1,4 +1,4 @@
-"""What the control groups of Linux leave a process of memory, version 1 and 2."""
+"""What the control groups of Linux leave a process of memory and of cores, version 1 and 2."""
 
 from __future__ import annotations
 
@@ -19,16 +19,18 @@ class Group(NamedTuple):
     version: int
 
 
-def groups(root: Path) -> Iterator[Group]:
-    """All memory groups of this process, its own first, up to the top of what is mounted.
+def groups(root: Path, controller: str = "memory") -> Iterator[Group]:
+    """All groups of this process that bound its memory, its own first, up to the top of what is mounted.
 
     Parameters
     ----------
     root
         Where `/proc` and `/sys` are; `/` except in tests.
+    controller
+        What version 1 calls what they bound: `memory` or `cpu`.
     """
-    paths = _paths(root)
-    for point, top, version in _mounts(root):
+    paths = _paths(root, controller)
+    for point, top, version in _mounts(root, controller):
         if (path := paths.get(version)) is None:
             continue
         below = PurePosixPath(path)
@@ -55,19 +57,30 @@ def room(group: Group) -> tuple[int, int] | None:
     return min(limits), max(0, min(limits) - max(0, used))
 
 
-def _paths(root: Path) -> dict[int, str]:
+def cores(group: Group) -> float | None:
+    """How many cores' worth of time the processes of a group of `cpu` may take; None without a limit."""
+    if group.version == 2:
+        quota, _, period = "".join(_lines(group.folder / "cpu.max")[:1]).partition(" ")
+    else:
+        quota, period = ("".join(_lines(group.folder / f"cpu.cfs_{name}_us")[:1]) for name in ("quota", "period"))
+    if not (quota.strip().isdigit() and period.strip().isdigit() and int(period)):  # `max`, and -1 in version 1
+        return None
+    return int(quota) / int(period)
+
+
+def _paths(root: Path, controller: str) -> dict[int, str]:
     """Version -> path of this process within its hierarchy."""
     found = {}
     for line in _lines(root / "proc/self/cgroup"):
         number, controllers, path = (*line.split(":", 2), "", "")[:3]
         if number == "0" and not controllers:
             found[2] = path
-        elif "memory" in controllers.split(","):
+        elif controller in controllers.split(","):
             found[1] = path
     return found
 
 
-def _mounts(root: Path) -> Iterator[tuple[str, str, int]]:
+def _mounts(root: Path, controller: str) -> Iterator[tuple[str, str, int]]:
     """Where hierarchies are mounted, which part of them, and the version."""
     for line in _lines(root / "proc/self/mountinfo"):
         first, _, second = line.partition(" - ")
@@ -76,7 +89,7 @@ def _mounts(root: Path) -> Iterator[tuple[str, str, int]]:
             continue
         if kind[0] == "cgroup2":
             yield fields[4], fields[3], 2
-        elif kind[0] == "cgroup" and "memory" in kind[2].split(","):
+        elif kind[0] == "cgroup" and controller in kind[2].split(","):
             yield fields[4], fields[3], 1
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
@@ -10,6 +9,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
+from eqcli.engine.usable_cores import usable_cores
 from eqcli.errors import MissingDependency
 from eqcli.progress import Reporter, Silent
 
@@ -86,15 +86,7 @@ def open_workers(
 
 
 def threads_each(count: int, cluster: ClusterRecipe | None = None) -> int:
-    """Threads of each worker: its cores, or an even share of those of this machine."""
+    """Threads of each worker: its cores, or an even share of those that this command may use."""
     if cluster is not None and (cluster.cores or cluster.is_batch):
         return cluster.cores or 1
-    return max(1, available_cores() // max(1, count))
-
-
-def available_cores() -> int:
-    """Cores that this process may use."""
-    try:
-        return len(os.sched_getaffinity(0))
-    except AttributeError:
-        return os.cpu_count() or 1
+    return max(1, usable_cores() // max(1, count))

@@ -12,7 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from eqcli.engine.cluster.workers import Lost, Workers, available_cores, open_workers, threads_each
+from eqcli.engine.cluster.workers import Lost, Workers, open_workers, threads_each
+from eqcli.engine.usable_cores import usable_cores
 from eqcli.errors import InputError
 from eqcli.recipe.cluster import ClusterRecipe
 from tests.engine.cluster import work
@@ -64,7 +65,7 @@ def test_several_processes_share_the_threads(two: Workers) -> None:
     found = [result for _, result in two.map(work.threads, range(6))]
     assert len({process for _, process in found}) == 2
     assert str(os.getpid()) not in {process for _, process in found}
-    assert {count for count, _ in found} == {max(1, available_cores() // 2)}
+    assert {count for count, _ in found} == {max(1, usable_cores() // 2)}
 
 
 def test_a_dead_workers_number_is_done_by_another(two: Workers, tmp_path: Path) -> None:
