@@ -3,19 +3,36 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 if TYPE_CHECKING:
     from eqcli.recipe.cluster import ClusterRecipe
+    from eqcli.tasks.stream.division import Workers
 
 ON_INTERRUPT = "The same command with --resume goes on."
 
 Resume = Annotated[bool, typer.Option("--resume", help="Go on with unfinished work of the same command.")]
+
+
+def _count(text: str) -> Workers:
+    """A number of workers, or `auto`."""
+    if text == "auto":
+        return "auto"
+    if not (text.isascii() and text.isdigit() and int(text) > 0):
+        raise typer.BadParameter(f"'{text}' is neither a whole number above 0 nor auto")
+    return int(text)
+
+
 WorkerCount = Annotated[
-    int | None,
-    typer.Option("--workers", min=1, help="Processes that share the work; 1 by default, or as --cluster says."),
+    Any,
+    typer.Option(
+        "--workers",
+        parser=_count,
+        metavar="N|auto",
+        help="Processes that share the work; auto (default): as --cluster says, or one for each core where it pays.",
+    ),
 ]
 ClusterFile = Annotated[
     Path | None,
@@ -23,10 +40,10 @@ ClusterFile = Annotated[
 ]
 
 
-def workers_of(count: int | None, cluster: Path | None) -> tuple[int | None, ClusterRecipe | None]:
+def workers_of(count: Workers | None, cluster: Path | None) -> tuple[Workers, ClusterRecipe | None]:
     """Number of workers and what brings them up. Raises InputError for a recipe that cannot be read."""
     if cluster is None:
-        return count or 1, None
+        return count or "auto", None
     from eqcli.recipe.load import load_cluster
 
-    return count, load_cluster(cluster)
+    return count or "auto", load_cluster(cluster)

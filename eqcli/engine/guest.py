@@ -33,6 +33,9 @@ OWN_PRECISION = "its own precision"
 OWN_DEVICE = "its own device"
 """Where the calculator decides."""
 
+PROGRAMS = ("command", "profile", "write_input")
+"""Attributes of ASE calculators that run other programs."""
+
 
 class GuestConfig(BaseModel):
     """What a guest was made from."""
@@ -89,6 +92,11 @@ class GuestPotential(Potential):
     def label(self) -> str:
         """How messages call it."""
         return self.config.attribute
+
+    @property
+    def runs_programs(self) -> bool:
+        """Whether the calculator runs other programs, whose files lie in one folder for all processes."""
+        return any(hasattr(self._calculator[0], name) for name in PROGRAMS)
 
     def initialise(self, statistics: Statistics) -> None:
         raise InputError("a calculator of another package cannot be trained here")

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from eqcli.progress import Reporter, Silent
 from eqcli.tasks.move_result import MoveResult, MoveRow
 from eqcli.tasks.moving_request import MovingRequest, check_only, first_structures
+from eqcli.tasks.stream.division import AUTO, Workers
 
 if TYPE_CHECKING:
     from eqcli.engine.batched.motion_settings import MotionSettings
@@ -37,7 +38,7 @@ def move(
     batch_atoms: int | None = None,
     overwrite: bool = False,
     resume: bool = False,
-    workers: int | None = 1,
+    workers: Workers = AUTO,
     cluster: ClusterRecipe | None = None,
     report: Reporter | None = None,
 ) -> MoveResult:
@@ -81,7 +82,7 @@ def move(
     _warn(processor, settings, first, report)
     result = MoveResult(device=processor.device, precision=processor.precision, settings=asdict(settings))
     report.message(f"{settings.ensemble} dynamics of {settings.steps} steps on {result.device} in {result.precision}")
-    _take(moving.run(request, processor, report), result)
+    _take(moving.run(request, processor, report, steps=settings.steps), result)
     return result
 
 

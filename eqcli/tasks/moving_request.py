@@ -11,6 +11,9 @@ from typing import TYPE_CHECKING, Any
 from eqcli.engine.guest_name import is_guest
 from eqcli.errors import InputError, Where
 from eqcli.tasks.inference import inference_provenance, readable_files, refuse_unwritable
+from eqcli.tasks.pilot import ModelPilot
+from eqcli.tasks.stream.chunk_sizes import chunk_limits
+from eqcli.tasks.stream.division import AUTO, Workers
 from eqcli.tasks.stream.items import open_items
 from eqcli.tasks.stream.request import StreamRequest
 from eqcli.tasks.stream.run import Stream, run_stream
@@ -22,9 +25,6 @@ if TYPE_CHECKING:
     from eqcli.progress import Reporter
     from eqcli.recipe.cluster import ClusterRecipe
     from eqcli.tasks.stream.result import StreamResult
-
-CHUNKS = {"cpu": (100, 8_192), "cuda": (8_192, 200_000)}
-"""Items and atoms of a chunk by kind of device: several of the batches that keep it busy, in chunks to share."""
 
 
 @dataclass(frozen=True)
@@ -49,17 +49,14 @@ class MovingRequest:
     batch_atoms: int | None = None
     overwrite: bool = False
     resume: bool = False
-    workers: int | None = 1
+    workers: Workers = AUTO
     cluster: ClusterRecipe | None = None
 
     def stream_request(self, settings: Mapping[str, Any]) -> StreamRequest:
         """The request in chunks of a size that suits the device. Raises InputError for files that cannot be used."""
-        from eqcli.engine.device import choose_device
-
         sources = readable_files(self.inputs)
         self._refuse_existing_files(sources)
-        kind = "cpu" if is_guest(self.model) else choose_device(self.device).type
-        items, atoms = CHUNKS.get(kind, CHUNKS["cpu"])
+        items, atoms = chunk_limits(self.task, self.model, self.device, self.cluster)
         # The default is no wish that a calculator of another package would have to be told of.
         precision = None if is_guest(self.model) and self.precision == "float64" else self.precision
         given = {
@@ -75,8 +72,9 @@ class MovingRequest:
             self.task, tuple(sources), given, str(self.model), self.device, fits=fits, max_items=items, max_atoms=atoms
         )
 
-    def run(self, request: StreamRequest, processor: Any, report: Reporter) -> StreamResult:
-        """Does the request, whose output goes nowhere where that is None."""
+    def run(self, request: StreamRequest, processor: Any, report: Reporter, *, steps: int) -> StreamResult:
+        """Does the request, of about so many steps of each structure; the output goes nowhere where that is None."""
+        stress = "stress" in processor.loaded.potential.outputs
         stream = Stream(
             Path(self.output or ""),
             inference_provenance(processor.loaded),
@@ -84,6 +82,7 @@ class MovingRequest:
             trajectory=self.trajectory,
             workers=self.workers,
             cluster=self.cluster,
+            pilot=ModelPilot(processor.loaded, steps, stress=stress, moving=True),
             resume=self.resume,
             overwrite=self.overwrite,
             label=self.task,

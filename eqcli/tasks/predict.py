@@ -19,8 +19,11 @@ from eqcli.tasks.inference import (
     refuse_unwritable,
     runs_in,
 )
+from eqcli.tasks.pilot import ModelPilot
 from eqcli.tasks.predict_chunks import PredictProcessor
 from eqcli.tasks.predict_figures import PredictFigures
+from eqcli.tasks.stream.chunk_sizes import chunk_limits
+from eqcli.tasks.stream.division import AUTO, Workers
 from eqcli.tasks.stream.request import StreamRequest
 from eqcli.tasks.stream.result import StreamResult
 from eqcli.tasks.stream.run import Stream, run_stream
@@ -150,7 +153,7 @@ def predict(
     compile: bool = False,
     overwrite: bool = False,
     resume: bool = False,
-    workers: int | None = 1,
+    workers: Workers = AUTO,
     cluster: ClusterRecipe | None = None,
     report: Reporter | None = None,
 ) -> PredictResult:
@@ -188,7 +191,7 @@ def predict(
     resume
         Go on where an earlier call with the same arguments stopped, if one did.
     workers
-        Processes that share the work; None as many as the cluster says.
+        Processes that share the work. `auto`: as the cluster says, or else as many as pay; see `stream.dividing`.
     cluster
         What brings them up on other machines; None for processes of this one.
     report
@@ -206,7 +209,7 @@ def predict(
     sources = readable_files(inputs)
     resumable = output is not None and resume and WorkFolder.of(Path(output)).exists
     refuse_unwritable(output, sources, overwrite or resumable)
-    shared = workers != 1 or cluster is not None
+    shared = cluster is not None or workers not in (1, AUTO)
     if output is None and (shared or resume):
         what = "going on" if resume else "sharing the work"
         raise InputError(f"{what} needs a file for the results", hint="Name one with -o.")
@@ -231,7 +234,10 @@ def predict(
         "compile": compile,
         "model_arguments": dict(model_arguments or {}),
     }
-    request = StreamRequest("predict", tuple(sources), settings, str(model), device, labels, Path(output))
+    items, atoms = chunk_limits("predict", model, device, cluster)
+    request = StreamRequest(
+        "predict", tuple(sources), settings, str(model), device, labels, Path(output), max_items=items, max_atoms=atoms
+    )
     processor = PredictProcessor(predictor, where, precision)
     stream = Stream(
         Path(output),
@@ -239,6 +245,7 @@ def predict(
         processor,
         workers=workers,
         cluster=cluster,
+        pilot=ModelPilot(loaded, stress=stress is not False),
         resume=resume,
         overwrite=overwrite,
         label="predict",

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Literal
 from eqcli.progress import Reporter, Silent
 from eqcli.tasks.moving_request import MovingRequest, check_only, first_structures
 from eqcli.tasks.relax_result import RelaxResult, RelaxRow
+from eqcli.tasks.stream.division import AUTO, Workers
 
 if TYPE_CHECKING:
     from eqcli.engine.guest_calculator import Scalar
@@ -17,6 +18,9 @@ if TYPE_CHECKING:
     from eqcli.tasks.relax_chunks import RelaxInBatches
     from eqcli.tasks.relax_singly import RelaxSingly
     from eqcli.tasks.stream.result import StreamResult
+
+USUAL_STEPS = 100
+"""Of a relaxation, for the estimate of how much work there is."""
 
 
 def relax(
@@ -41,7 +45,7 @@ def relax(
     one_by_one: bool = False,
     overwrite: bool = False,
     resume: bool = False,
-    workers: int | None = 1,
+    workers: Workers = AUTO,
     cluster: ClusterRecipe | None = None,
     report: Reporter | None = None,
 ) -> RelaxResult:
@@ -91,7 +95,7 @@ def relax(
     if alone:
         check_only(first[0], processor)
     report.message(f"relaxing on {result.device} in {result.precision}")
-    _take(moving.run(request, processor, report), result)
+    _take(moving.run(request, processor, report, steps=min(settings.steps, USUAL_STEPS)), result)
     return result
 
 

@@ -21,7 +21,7 @@ def test_options_become_settings(eqcli: Run, task: Task) -> None:
     assert (settings.temperature, settings.friction, settings.seed) == (250, 0.02, 7)
     assert (settings.pressure, settings.cell, settings.thermostat) == (3, "full", "langevin")
     assert kwargs["trajectory"] == Path("x/last-trajectory.h5")
-    assert (kwargs["resume"], kwargs["batch_atoms"], kwargs["workers"]) == (True, 99, 1)
+    assert (kwargs["resume"], kwargs["batch_atoms"], kwargs["workers"]) == (True, 99, "auto")
     assert not relaxed
 
 

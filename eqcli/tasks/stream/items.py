@@ -41,7 +41,13 @@ class ItemSource(Protocol):
 
 
 class IndexedItems(ItemSource, Protocol):
-    """Items of which any chunk can be had without those before it."""
+    """Items of which any chunk can be had without those before it.
+
+    `sizes` are the atoms of each; 1 for a number.
+    """
+
+    @property
+    def sizes(self) -> NDArray[np.int64]: ...
 
     def __len__(self) -> int:
         """Number of chunks."""
@@ -77,6 +83,7 @@ class NumberedItems:
     def __init__(self, request: StreamRequest) -> None:
         assert request.count is not None
         self.total: int | None = request.count
+        self.sizes: NDArray[np.int64] = np.ones(request.count, dtype=np.int64)
         self._bounds = [*range(0, request.count, request.max_items), request.count]
 
     def __len__(self) -> int:
@@ -94,7 +101,10 @@ class NumberedItems:
 
 
 class StoredItems:
-    """Items of dataset files, one after the other. Memory is 16 bytes per frame."""
+    """Items of dataset files, one after the other. Memory is 16 bytes per frame.
+
+    `sizes` are the atoms of each.
+    """
 
     def __init__(self, request: StreamRequest) -> None:
         from eqcli.io.store import DatasetFile
@@ -103,6 +113,7 @@ class StoredItems:
         self._files = [DatasetFile(path) for path in request.inputs]
         sizes = np.concatenate([file.n_atoms for file in self._files])
         self._firsts = np.cumsum([0, *(len(file) for file in self._files)])
+        self.sizes: NDArray[np.int64] = sizes
         self._bounds = bounds(sizes, request.max_items, request.max_atoms)
         self.total: int | None = len(sizes)
 

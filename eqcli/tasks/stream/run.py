@@ -17,14 +17,17 @@ from eqcli.io.formats import FORMATS, writable_format
 from eqcli.locks import FolderLock
 from eqcli.progress import Reporter
 from eqcli.tasks.stream.chunk_file import ChunkFiles
+from eqcli.tasks.stream.dividing import ChunksAhead, Pilot, settle
+from eqcli.tasks.stream.division import Division, Workers
 from eqcli.tasks.stream.heartbeat import read_beats
 from eqcli.tasks.stream.item import Item
-from eqcli.tasks.stream.items import open_items, readable
+from eqcli.tasks.stream.items import Chunk, readable
 from eqcli.tasks.stream.merge import failed_table, merge, merge_trajectory
 from eqcli.tasks.stream.processor import Processor
 from eqcli.tasks.stream.result import StreamResult
 from eqcli.tasks.stream.run_chunk import Worker
 from eqcli.tasks.stream.share import items_for_all, share
+from eqcli.tasks.stream.threads import threads_of_this_process
 from eqcli.tasks.stream.work_folder import WorkFolder
 
 if TYPE_CHECKING:
@@ -47,9 +50,12 @@ class Stream:
     trajectory
         Where the frames go that the task gives; None for nowhere.
     workers
-        Processes; None as the cluster says. With 1 and no `cluster` the work is done in this one.
+        Processes; `auto` as the cluster says, or else as suits the work. With 1 and no `cluster` the work is done in
+        this one.
     cluster
         What brings workers up on other machines; None for processes of this one.
+    pilot
+        Tells how much work there is, for `auto`; without it one process does it.
     label
         What the reporter calls the work.
     """
@@ -58,8 +64,9 @@ class Stream:
     provenance: dict[str, Any]
     processor: Processor | None = None
     trajectory: Path | None = None
-    workers: int | None = 1
+    workers: Workers = 1
     cluster: ClusterRecipe | None = None
+    pilot: Pilot | None = None
     resume: bool = False
     overwrite: bool = False
     label: str = "work"
@@ -88,7 +95,7 @@ def run_stream(request: StreamRequest, stream: Stream, report: Reporter) -> Stre
             "Add --resume to go on with it, or --overwrite to start again.",
         )
     with _locked(folder):
-        _prepare(folder, request, stream, report)
+        request = _prepared(folder, request, stream, report)
         result = StreamResult()
         begin = time.perf_counter()
         try:
@@ -117,38 +124,32 @@ def _locked(folder: WorkFolder) -> Iterator[None]:
         folder.remove_empty()
 
 
-def _prepare(folder: WorkFolder, request: StreamRequest, stream: Stream, report: Reporter) -> None:
+def _prepared(folder: WorkFolder, request: StreamRequest, stream: Stream, report: Reporter) -> StreamRequest:
+    """The request as it is in the folder, which is made where it is not there."""
     if folder.exists and stream.resume:
-        folder.require_same(request)
+        request = folder.begun(request)
         if (before := folder.version) != eqcli.__version__:
             report.warning(f"this work was begun by eqcli {before}; later results may differ in their last digits")
         report.message(f"going on with the work in {folder.path}")
-        return
+        return request
     folder.clear()
     asked = {"task": request.task, "settings": dict(request.settings), "inputs": [path.name for path in request.inputs]}
     folder.create(request, {**stream.provenance, "request": asked})
+    return request
 
 
 def _work(
     folder: WorkFolder, request: StreamRequest, stream: Stream, result: StreamResult, report: Reporter
 ) -> list[ChunkFiles]:
     """Does what is not done, here or by workers; all chunks are done then."""
-    if stream.workers == 1 and stream.cluster is None:
-        report.start(stream.label, open_items(request).total, "structures")
-        numbers = list(_alone(folder, request, stream, result, report))
+    ahead = ChunksAhead(request)
+    division = settle(folder, request, stream, ahead, report)
+    if division.workers == 1 and stream.cluster is None:
+        report.start(stream.label, ahead.total, "structures")
+        with threads_of_this_process(division.threads):
+            numbers = list(_alone(folder, request, stream, ahead.chunks(), result, report))
     else:
-        items = items_for_all(folder, request, report)
-        report.start(stream.label, items.total, "structures")
-        if not FORMATS[writable_format(stream.output)].many and len(items):
-            _refuse_several(stream.output, items.chunk(0).load(), len(items) - 1)
-        for number in range(len(items)):
-            if folder.is_done(number):
-                _skip(folder, number, result, report)
-        share(
-            folder, request, items,
-            workers=stream.workers, cluster=stream.cluster, processor=stream.processor, report=report,
-        )  # fmt: skip
-        numbers = list(range(len(items)))
+        numbers = list(_shared(folder, request, stream, division, result, report))
     for number in numbers:
         ended = folder.ended(number)
         result.items += ended["items"]
@@ -157,15 +158,40 @@ def _work(
     return [ChunkFiles(folder.path, number) for number in numbers]
 
 
+def _shared(
+    folder: WorkFolder,
+    request: StreamRequest,
+    stream: Stream,
+    division: Division,
+    result: StreamResult,
+    report: Reporter,
+) -> range:
+    """Has all chunks be done by workers; gives their numbers."""
+    items = items_for_all(folder, request, report)
+    report.start(stream.label, items.total, "structures")
+    if not FORMATS[writable_format(stream.output)].many and len(items):
+        _refuse_several(stream.output, items.chunk(0).load(), len(items) - 1)
+    for number in range(len(items)):
+        if folder.is_done(number):
+            _skip(folder, number, result, report)
+    share(folder, request, items, division=division, cluster=stream.cluster, processor=stream.processor, report=report)
+    return range(len(items))
+
+
 def _alone(
-    folder: WorkFolder, request: StreamRequest, stream: Stream, result: StreamResult, report: Reporter
+    folder: WorkFolder,
+    request: StreamRequest,
+    stream: Stream,
+    waiting: Iterator[Chunk],
+    result: StreamResult,
+    report: Reporter,
 ) -> Iterator[int]:
     """Does chunk after chunk in this process; gives the numbers of all."""
     from eqcli.tasks.stream.processor import open_processor
 
     worker = Worker(folder, stream.processor or open_processor(request))
     single = not FORMATS[writable_format(stream.output)].many
-    with closing(read_ahead(_loaded(folder, request), depth=1)) as chunks:
+    with closing(read_ahead(_loaded(folder, waiting), depth=1)) as chunks:
         for number, items in chunks:
             if items is None:
                 _skip(folder, number, result, report)
@@ -177,9 +203,9 @@ def _alone(
             yield number
 
 
-def _loaded(folder: WorkFolder, request: StreamRequest) -> Iterator[tuple[int, list[Item] | None]]:
+def _loaded(folder: WorkFolder, chunks: Iterator[Chunk]) -> Iterator[tuple[int, list[Item] | None]]:
     """The items of each chunk; None of one that is done."""
-    for chunk in open_items(request).chunks():
+    for chunk in chunks:
         yield chunk.number, None if folder.is_done(chunk.number) else chunk.load()
 
 

@@ -15,12 +15,14 @@ from eqcli.tasks.stream.chunk_file import ChunkFile, ChunkFiles
 from eqcli.tasks.stream.heartbeat import read_beats
 from eqcli.tasks.stream.items import IndexedItems, is_random_access
 from eqcli.tasks.stream.processor import Processor, open_processor
-from eqcli.tasks.stream.run_chunk import run_chunk, stored_items
+from eqcli.tasks.stream.run_chunk import ChunkResult, run_chunk, stored_items
 from eqcli.tasks.stream.spool import spool
+from eqcli.tasks.stream.threads import set_threads
 from eqcli.tasks.stream.work_folder import LOGS, WorkFolder
 
 if TYPE_CHECKING:
     from eqcli.recipe.cluster import ClusterRecipe
+    from eqcli.tasks.stream.division import Division
     from eqcli.tasks.stream.request import StreamRequest
 
 LOOK_SECONDS = 1.0
@@ -32,7 +34,7 @@ def share(
     request: StreamRequest,
     items: IndexedItems,
     *,
-    workers: int | None,
+    division: Division,
     cluster: ClusterRecipe | None,
     processor: Processor | None,
     report: Reporter,
@@ -41,16 +43,23 @@ def share(
     waiting = [number for number in range(len(items)) if not folder.is_done(number)]
     if not waiting:
         return
-    count = workers or (cluster.workers if cluster is not None else 1)
+    count = min(division.workers, len(waiting))
     with (
-        open_workers(min(count, len(waiting)), cluster, folder=folder.path / LOGS, report=report) as pool,
+        open_workers(count, cluster, folder=folder.path / LOGS, report=report) as pool,
         _watched(folder.path, report),
     ):
-        ended = pool.map(run_chunk, waiting, folder.path.resolve(), progress=_Progress(folder.path))
+        given = division.threads, folder.path.resolve()
+        ended = pool.map(run_with_threads, waiting, *given, progress=_Progress(folder.path))
         for number, outcome in ended:
             if isinstance(outcome, Lost):
                 opened = processor or open_processor(request)
                 _give_up(folder, items, number, outcome, opened)
+
+
+def run_with_threads(threads: int, folder: Path, number: int) -> ChunkResult:
+    """See `run_chunk`. Whatever brought this process up, it has the threads that the work was begun with."""
+    set_threads(threads)
+    return run_chunk(folder, number)
 
 
 def items_for_all(folder: WorkFolder, request: StreamRequest, report: Reporter) -> IndexedItems:

@@ -4,19 +4,21 @@ from __future__ import annotations
 
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import eqcli
 from eqcli.errors import InputError, Where
-from eqcli.files import write_json
+from eqcli.files import PROBE, write_json
 from eqcli.locks import LOCK_FILE
 from eqcli.tasks.stream.chunk_file import ChunkFiles
+from eqcli.tasks.stream.division import Division
 from eqcli.tasks.stream.heartbeat import FOLDER
 from eqcli.tasks.stream.request import StreamRequest, changes
 
 REQUEST, BUDGET, SPOOL, PLACES = "request.json", "budget.json", "input.h5", "input.places.npz"
-LOGS = "logs"
+DIVISION, LOGS = "division.json", "logs"
 
 
 class WorkFolder:
@@ -54,8 +56,17 @@ class WorkFolder:
         """Of the eqcli that began the work."""
         return str(self._content().get("eqcli"))
 
-    def require_same(self, request: StreamRequest) -> None:
-        """Raises InputError that lists what is not as in the call that began the work."""
+    def begun(self, request: StreamRequest) -> StreamRequest:
+        """The request in the chunks that it was begun in, whatever would suit this machine.
+
+        Raises InputError that lists what is not as in the call that began the work.
+        """
+        before = self.request()
+        request = replace(request, max_items=before.max_items, max_atoms=before.max_atoms)
+        self._require_same(request)
+        return request
+
+    def _require_same(self, request: StreamRequest) -> None:
         if changed := changes(self._content()["facts"], request.facts()):
             raise InputError(
                 f"the work that stopped here was asked for with another {', '.join(changed)}",
@@ -91,6 +102,17 @@ class WorkFolder:
         known = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
         write_json(path, {**known, device: facts})
 
+    def division(self) -> Division | None:
+        """How the work was divided the last time; None where nobody has said."""
+        try:
+            return Division(**json.loads((self.path / DIVISION).read_text(encoding="utf-8")))
+        except (OSError, ValueError, TypeError):
+            return None
+
+    def keep_division(self, division: Division) -> None:
+        """Writes down how the work is divided, for who goes on with it."""
+        write_json(self.path / DIVISION, division.as_dict())
+
     def clear(self) -> None:
         """Removes what is in the folder except the lock; `request.json` first, without which it counts for nothing."""
         (self.path / REQUEST).unlink(missing_ok=True)
@@ -123,5 +145,6 @@ class WorkFolder:
 
 
 def _ours(name: str) -> bool:
-    known = (REQUEST, BUDGET, SPOOL, PLACES, FOLDER, LOGS)
-    return name in known or name.startswith(("chunk-", "merged", ".chunk-", ".request", ".budget", ".input", ".merged"))
+    known = (REQUEST, BUDGET, SPOOL, PLACES, DIVISION, FOLDER, LOGS)
+    parts = "chunk-", "merged", ".chunk-", ".request", ".budget", ".division", ".input", ".merged", PROBE
+    return name in known or name.startswith(parts)

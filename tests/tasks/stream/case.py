@@ -5,8 +5,7 @@ from __future__ import annotations
 import multiprocessing
 import signal
 import time
-from collections.abc import Callable
-from functools import partial
+from collections.abc import Callable, Iterator
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any
@@ -17,9 +16,8 @@ import torch
 
 from eqcli.engine.predictor import Predictor
 from eqcli.io import DatasetFile, DatasetWriter, Structure
-from eqcli.tasks import predict as predicting
 from eqcli.tasks.predict import predict
-from eqcli.tasks.stream.request import StreamRequest
+from eqcli.tasks.stream.chunk_sizes import CHUNKS
 from tests.killing import send_when
 from tests.toy_model import register_toy, save_toy
 
@@ -45,13 +43,14 @@ def write_store(path: Path, numbers: range) -> Path:
 
 
 @pytest.fixture
-def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A folder with a model; chunks of predictions are small."""
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """A folder with a model; chunks of predictions are small, and threads are at the end as they were."""
+    before = torch.get_num_threads()
     register_toy(monkeypatch)
     save_toy(tmp_path / "model.safetensors")
-    small = partial(StreamRequest, max_items=CHUNK_ITEMS, max_atoms=CHUNK_ATOMS)
-    monkeypatch.setattr(predicting, "StreamRequest", small)
-    return tmp_path
+    monkeypatch.setitem(CHUNKS["predict"], "cpu", (CHUNK_ITEMS, CHUNK_ATOMS))
+    yield tmp_path
+    torch.set_num_threads(before)
 
 
 def run(here: Path, inputs: list[str], output: str, **options: Any) -> Any:
