@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Annotated, Literal
+
+from pydantic import Field
 
 from eqcli.recipe.schema import InputFile, IsFile
 
@@ -18,3 +20,6 @@ FILE_NAME = r"^[A-Za-z0-9_][A-Za-z0-9._-]*$"
 
 Precision = Literal["float32", "float64"]
 Files = InputFile | tuple[InputFile, ...]
+
+WorkerCount = Annotated[int, Field(ge=1)] | Literal["auto"]
+WORKERS = "Processes that share the work; `auto`: one for each core, where it pays."

@@ -20,7 +20,7 @@ from eqcli.recipe.molecule_design_steps import RankMoleculesStep, RelaxMolecules
 from eqcli.recipe.molecule_steps import EvaluateMoleculesStep
 from eqcli.recipe.registration_steps import GeneratePairsStep, RegisterStep, register_outputs
 from eqcli.recipe.schema import InputFile, PipelineRecipe, Section
-from eqcli.recipe.step_fields import FILE_FORM, FILE_NAME, Files, IsModel, Precision
+from eqcli.recipe.step_fields import FILE_FORM, FILE_NAME, WORKERS, Files, IsModel, Precision, WorkerCount
 from eqcli.recipe.training import TrainingRecipe, training_recipe
 from eqcli.tasks.pipeline_state import REFERENCE
 
@@ -63,6 +63,7 @@ class PredictStep(ModelStep):
     stress: bool | None = Field(None, description="Whether to compute the stress; by default where there is a cell.")
     labels: LabelConvention = Field(default_factory=LabelConvention, description="Labels of the inputs.")
     batch_atoms: int | None = Field(None, ge=1, description="Largest number of atoms computed at once.")
+    workers: WorkerCount = Field("auto", description=WORKERS)
 
 
 class RelaxStep(ModelStep):
@@ -98,6 +99,7 @@ class RelaxStep(ModelStep):
     )
     precision: Precision = Field("float64", description="Precision.")
     batch_atoms: int | None = Field(None, ge=1, description="Largest number of atoms computed at once.")
+    workers: WorkerCount = Field("auto", description=WORKERS)
 
     @model_validator(mode="after")
     def _either_relaxed_or_moved(self) -> RelaxStep:
