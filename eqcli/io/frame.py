@@ -114,6 +114,8 @@ def first_bad_row(values: Iterable[Any]) -> int | None:
 
 def plain(value: Any) -> Any:
     """`value` as JSON-able Python data: arrays become lists, numpy scalars Python numbers."""
+    if value is None or type(value) in _PLAIN:
+        return value
     if isinstance(value, np.ndarray):
         return plain(value.tolist())
     if isinstance(value, np.generic):
@@ -124,6 +126,10 @@ def plain(value: Any) -> Any:
         return [plain(v) for v in value]
     if isinstance(value, bytes):
         return value.decode("utf-8", "replace")
-    if value is None or isinstance(value, bool | int | float | str):
+    if isinstance(value, bool | int | float | str):
         return value
     return str(value)
+
+
+_PLAIN = frozenset((bool, int, float, str))
+"""What most entries are."""

@@ -85,7 +85,10 @@ def choose_stored(structure: Structure, labels: LabelConvention) -> tuple[Struct
     """A structure from a dataset, with the entries that the convention names in place of the stored labels.
 
     A dataset has its labels apart, in the tool's units; an entry that is not there leaves them as they are.
+    Where nothing is changed it is the structure itself.
     """
+    if labels.energy is None and labels.forces is None and labels.stress is None and labels.pbc == "auto":
+        return structure, _stored(structure)
     info, arrays = dict(structure.info), dict(structure.arrays)
     names: dict[str, str | None] = {}
     chosen: dict[str, Any] = {}
@@ -105,6 +108,14 @@ def choose_stored(structure: Structure, labels: LabelConvention) -> tuple[Struct
         structure.stress = structure.stress if structure.pbc.all() else None
     taken = Taken(names["energy"], names["forces"], names["stress"], None, reason, _unused(structure))
     return structure, taken
+
+
+def _stored(structure: Structure) -> Taken:
+    """What there is of labels that are stored as such."""
+    energy, forces, stress = (
+        name if getattr(structure, name) is not None else None for name in ("energy", "forces", "stress")
+    )
+    return Taken(energy, forces, stress, None, "stored in the dataset", _unused(structure))
 
 
 def _unused(structure: Structure) -> tuple[str, ...]:

@@ -60,7 +60,7 @@ class DatasetFile:
         i = as_index(index)
         if not -len(self) <= i < len(self):
             raise IndexError(f"frame {index} of {len(self)}")
-        return next(self._block(i % len(self), i % len(self) + 1))
+        return self._block(i % len(self), i % len(self) + 1)[0]
 
     def __iter__(self) -> Iterator[Structure]:
         for start in range(0, len(self), BLOCK):
@@ -71,7 +71,7 @@ class DatasetFile:
         for first in range(start, stop, BLOCK):
             last = min(first + BLOCK, stop)
             try:
-                yield from list(self._block(first, last))
+                yield from self._block(first, last)
             except InputError:
                 yield from map(self._or_error, range(first, last))
 
@@ -153,21 +153,15 @@ class DatasetFile:
             self._ends = np.concatenate([[0], self._read(OFFSET.name, 0, frames, 0)])
             self._blob_ends = np.concatenate([[0], self._read(BLOB_OFFSET.name, 0, frames, 0)])
 
-    def _block(self, start: int, stop: int) -> Iterator[Structure]:
+    def _block(self, start: int, stop: int) -> list[Structure]:
         """The frames from `start` to `stop`, each dataset read once."""
         atoms = slice(int(self._ends[start]), int(self._ends[stop]))
         blobs = slice(int(self._blob_ends[start]), int(self._blob_ends[stop]))
         flat: Rows = {c.name: self._read(c.name, atoms.start, atoms.stop, start) for c in ATOM_COLUMNS}
         each: Rows = {c.name: self._read(c.name, start, stop, start) for c in FRAME_COLUMNS}
         blob = self._read(BLOB.name, blobs.start, blobs.stop, start) if blobs.stop > blobs.start else _NO_BLOB
-        for i in range(start, stop):
-            rows = slice(int(self._ends[i]) - atoms.start, int(self._ends[i + 1]) - atoms.start)
-            piece = slice(int(self._blob_ends[i]) - blobs.start, int(self._blob_ends[i + 1]) - blobs.start)
-            frame = {name: values[rows] for name, values in flat.items()}
-            frame |= {name: values[i - start] for name, values in each.items()}
-            if stop - start > 1:
-                frame = {name: np.array(values) for name, values in frame.items()}
-            yield decode({**frame, BLOB.name: blob[piece]}, Where(self.path, i))
+        starts, pieces = self._ends[start : stop + 1] - atoms.start, self._blob_ends[start : stop + 1] - blobs.start
+        return decode({**flat, **each, BLOB.name: blob}, starts, pieces, self.path, start)
 
     def _read(self, name: str, start: int, stop: int, frame: int) -> NDArray[Any]:
         if self._handle is None or self._pid != os.getpid():

@@ -12,6 +12,7 @@ import base64
 import json
 from collections.abc import Callable
 from dataclasses import dataclass
+from math import isnan
 from pathlib import Path
 from typing import Any
 
@@ -79,7 +80,11 @@ def columns_of(file: h5py.File) -> tuple[Column, ...]:
 
 
 def create(path: Path, provenance: dict[str, Any] | None, keyed: bool = False) -> None:
-    """Writes a dataset file without frames; a `keyed` one has a number for each of those to come."""
+    """Writes a dataset file without frames; a `keyed` one has a number for each of those to come.
+
+    Keyed files hold what is on its way to another file, soon and once: they are not compressed.
+    """
+    packing = {} if keyed else {"compression": "gzip", "compression_opts": 1, "shuffle": True}
     with h5py.File(path, "w", libver="latest", locking=False) as file:
         file.attrs["format"] = FORMAT
         file.attrs["version"] = VERSION
@@ -91,10 +96,8 @@ def create(path: Path, provenance: dict[str, Any] | None, keyed: bool = False) -
                 maxshape=(None, *column.tail),
                 dtype=column.dtype,
                 chunks=(column.chunk, *column.tail),
-                compression="gzip",
-                compression_opts=1,
-                shuffle=True,
                 fletcher32=True,
+                **packing,
             )
             dataset.attrs["units"] = column.units
 
@@ -170,26 +173,48 @@ def check(structure: Structure) -> None:
         raise InputError("a structure without atoms", structure.where)
 
 
-def decode(rows: Rows, where: Where) -> Structure:
-    """One structure from its rows: `atoms/*` arrays `[N, ...]`, `frames/*` values and the blob."""
-    forces, fixed = rows["atoms/forces"], rows["atoms/fixed"]
-    energy, charge = float(rows["frames/energy"]), float(rows["frames/charge"])
-    stress = rows["frames/stress"]
-    info, arrays = decode_blob(rows["blob/data"])
-    return Structure(
-        numbers=rows["atoms/numbers"].astype(np.int64),
-        positions=rows["atoms/positions"],
-        cell=rows["frames/cell"],
-        pbc=rows["frames/pbc"].astype(bool),
-        energy=None if np.isnan(energy) else energy,
-        forces=None if np.isnan(forces).any() else forces,
-        stress=None if np.isnan(stress).any() else from_voigt(stress),
-        charge=None if np.isnan(charge) else charge,
-        fixed=None if (fixed < 0).any() else fixed.astype(bool),
-        info=info,
-        arrays=arrays,
-        where=where,
-    )
+def decode(rows: Rows, atoms: NDArray[np.int64], blobs: NDArray[np.int64], path: Path, first: int) -> list[Structure]:
+    """Structures from their rows, each with memory of its own.
+
+    `atoms [F + 1]` and `blobs [F + 1]` say where the rows of each begin in the datasets of atoms and in the blob;
+    `first` is the number of the first of them in the file.
+    """
+    forces, stress, fixed = rows["atoms/forces"], rows["frames/stress"], rows["atoms/fixed"]
+    numbers, positions = rows["atoms/numbers"].astype(np.int64), rows["atoms/positions"]
+    no_forces = _any(np.isnan(forces).any(axis=1), atoms)
+    not_fixed = _any(fixed < 0, atoms)
+    no_stress = np.isnan(stress).any(axis=1).tolist()
+    energies, charges = rows["frames/energy"].tolist(), rows["frames/charge"].tolist()
+    pbc: NDArray[np.bool_]
+    cells, pbc, blob = rows["frames/cell"], rows["frames/pbc"] != 0, rows["blob/data"]
+    bounds, pieces = atoms.tolist(), blobs.tolist()
+    found = []
+    for k in range(len(energies)):
+        own = slice(bounds[k], bounds[k + 1])
+        info, arrays = decode_blob(blob[pieces[k] : pieces[k + 1]])
+        found.append(
+            Structure(
+                numbers=numbers[own].copy(),
+                positions=positions[own].copy(),
+                cell=cells[k].copy(),
+                pbc=pbc[k],
+                energy=None if isnan(energies[k]) else energies[k],
+                forces=None if no_forces[k] else forces[own].copy(),
+                stress=None if no_stress[k] else from_voigt(stress[k]),
+                charge=None if isnan(charges[k]) else charges[k],
+                fixed=None if not_fixed[k] else fixed[own].astype(bool),
+                info=info,
+                arrays=arrays,
+                where=Where(path, first + k),
+            )
+        )
+    return found
+
+
+def _any(marked: NDArray[np.bool_], starts: NDArray[np.int64]) -> list[bool]:
+    """Whether a row of each frame is marked."""
+    before = np.concatenate([[0], np.cumsum(marked)])
+    return [bool(count) for count in (before[starts[1:]] - before[starts[:-1]]).tolist()]
 
 
 def to_voigt(stress: FloatArray | None) -> FloatArray:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import time
+from collections.abc import Iterable
 from pathlib import Path
 from types import TracebackType
 from typing import IO, Any
@@ -20,7 +21,7 @@ from eqcli.errors import InputError, Where
 from eqcli.files import atomic_path, refuse_existing, require_file
 from eqcli.interrupts import uninterrupted
 from eqcli.io.store import DatasetFile
-from eqcli.io.store_layout import OFFSET, Rows, check, columns_of, create, encode
+from eqcli.io.store_layout import BLOB, BLOB_OFFSET, OFFSET, Rows, check, columns_of, create, encode
 from eqcli.io.structure import Structure
 
 COMMIT_FRAMES = 1024
@@ -217,6 +218,23 @@ class DatasetWriter:
         if self._lock is not None:
             self._lock.close()
             self._lock = None
+
+
+def write_whole(path: Path, blocks: Iterable[Rows], provenance: dict[str, Any] | None = None) -> None:
+    """A new file of rows in blocks, in each of which offsets count from its first frame, as `encode` gives them.
+
+    It is there when it is complete. Nothing is flushed on the way, so that each piece of a column is packed once.
+    """
+    atoms = blob = 0
+    with atomic_path(path) as temporary:
+        create(temporary, provenance)
+        with h5py.File(temporary, "r+", libver="latest", locking=False) as file:
+            datasets = {column.name: file[column.name] for column in columns_of(file)}
+            for rows in blocks:
+                shifted = {OFFSET.name: rows[OFFSET.name] + atoms, BLOB_OFFSET.name: rows[BLOB_OFFSET.name] + blob}
+                for name, values in (rows | shifted).items():
+                    _extend(datasets[name], values)
+                atoms, blob = atoms + len(rows["atoms/numbers"]), blob + len(rows[BLOB.name])
 
 
 def pack(path: Path, frames: int | None = None) -> None:

@@ -65,7 +65,8 @@ class Structure:
         self.numbers = np.asarray(self.numbers, dtype=np.int64)
         self.positions = np.asarray(self.positions, dtype=np.float64).reshape(-1, 3)
         self.cell = np.asarray(self.cell, dtype=np.float64).reshape(3, 3)
-        self.pbc = np.broadcast_to(np.asarray(self.pbc, dtype=bool), (3,)).copy()
+        pbc = np.asarray(self.pbc, dtype=bool)
+        self.pbc = pbc.copy() if pbc.shape == (3,) else np.broadcast_to(pbc, (3,)).copy()
         if len(self.numbers) != len(self.positions):
             raise ValueError(f"{len(self.numbers)} atomic numbers but {len(self.positions)} positions")
 

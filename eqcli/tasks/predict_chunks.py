@@ -62,7 +62,8 @@ class PredictProcessor:
                     else:
                         done += 1
                 report.advance(done)
-                chunk.commit()
+                chunk.commit_in_time()
+        chunk.commit()
         chunk.figures = figures.as_dict()
 
 

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from eqcli.io import DatasetFile, DatasetWriter, Structure
+from eqcli.io.store_layout import Rows
 from eqcli.io.store_rows import keyed, take
+from eqcli.io.store_writer import write_whole
 
 
 def frame(i: int) -> Structure:
@@ -69,3 +72,26 @@ def test_truncating_keeps_the_first_frames_and_takes_more(tmp_path: Path, source
         assert found.keys.tolist() == [*(100 + i for i in range(left)), 50]
         assert_frame(found[left], 50)
         assert_frame(found[left - 1], 50 if left == 0 else left - 1)
+
+
+def test_blocks_make_a_whole_file(tmp_path: Path) -> None:
+    """With the columns of one that was written at once; and none where they end early."""
+    with DatasetWriter(tmp_path / "a.h5") as writer:
+        for number in (0, 1, 2, 3, 4, 5, 7, 8, 9):
+            writer.append(frame(number))
+    with DatasetFile(tmp_path / "a.h5") as source:
+        write_whole(tmp_path / "b.h5", (take(source, np.arange(k, k + 3)) for k in (0, 3, 6)), {"by": "me"})
+        expected = source.raw(0, 9)
+
+        def broken() -> Iterator[Rows]:
+            yield take(source, np.arange(3))
+            raise RuntimeError
+
+        with pytest.raises(RuntimeError):
+            write_whole(tmp_path / "c.h5", broken())
+    with DatasetFile(tmp_path / "b.h5") as found:
+        assert found.provenance == {"by": "me"}
+        assert {name: values.tobytes() for name, values in found.raw(0, 9).items()} == {
+            name: values.tobytes() for name, values in expected.items()
+        }
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["a.h5", "b.h5"]

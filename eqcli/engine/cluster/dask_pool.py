@@ -15,6 +15,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Protocol
 
 from eqcli.engine.cluster.credentials import have_openssl, make_credentials
+from eqcli.engine.cluster.dask_settings import COORDINATOR
 from eqcli.engine.cluster.local_processes import NO_PAGES, LocalProcesses
 from eqcli.engine.cluster.workers import Lost, threads_each
 
@@ -30,19 +31,6 @@ DEATHS = 3
 TEND_SECONDS = 0.5
 AHEAD = 2
 """Chunks that are handed over for each worker, so that none waits for the coordinator."""
-
-SETTINGS = {
-    # The coordinator counts itself who dies of what.
-    "distributed.scheduler.allowed-failures": 0,
-    # One chunk for one worker; others wait with the scheduler, and a death is no fault of theirs.
-    "distributed.scheduler.worker-saturation": 1.0,
-    "distributed.scheduler.work-stealing": False,
-    "distributed.comm.timeouts.connect": "60s",
-    "distributed.comm.timeouts.tcp": "60s",
-    "distributed.admin.log-length": 100,
-    "distributed.scheduler.http.routes": [],
-    "distributed.worker.http.routes": [],
-}
 
 
 class Processes(Protocol):
@@ -110,7 +98,7 @@ class DaskPool:
 
         for name in ("distributed", "dask_jobqueue", "tornado", "asyncio"):
             self._silence(name)
-        self._stack.enter_context(dask.config.set(SETTINGS | self._patience()))
+        self._stack.enter_context(dask.config.set(COORDINATOR | self._patience()))
         batch = self.cluster is not None and self.cluster.is_batch
         self.folder = self._folder(batch)
         secure = self.cluster is None or self.cluster.security == "tls"

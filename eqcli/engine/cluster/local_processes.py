@@ -24,7 +24,7 @@ NO_PAGES = "127.0.0.1:0"
 
 OPTIONS = (
     *("--nthreads", "1", "--memory-limit", "0", "--no-dashboard", "--dashboard-address", NO_PAGES),
-    *("--preload", "eqcli.engine.cluster.worker"),
+    *("--preload", "eqcli.engine.cluster.worker_settings", "--preload", "eqcli.engine.cluster.worker"),
 )
 """Of every worker: one chunk at a time, and memory is left to the batch system."""
 

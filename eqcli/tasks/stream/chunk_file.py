@@ -26,6 +26,9 @@ if TYPE_CHECKING:
 WAIT = 60.0
 """Seconds to wait for a worker that lost its coordinator and still writes this chunk."""
 
+COMMIT_SECONDS = 1.0
+"""Results wait for so long, together: a commit costs as much as the structures of a small batch."""
+
 FRAMES_WAITING = 256
 """Frames of trajectories that wait in memory."""
 
@@ -97,7 +100,10 @@ class ChunkFile:
         self._frames: list[Structure] = []
         self._frame_keys: list[int] = []
         self._frame_writer: DatasetWriter | None = None
+        # Who comes after one that died commits all that it can: if it dies too, what it did is not in question.
+        self._patience = 0.0 if self.files.results.exists() else COMMIT_SECONDS
         self._writer = _open_writer(self.files.results)
+        self._committed = time.monotonic()
         try:
             self.done, self.restored = self._recover()
         except BaseException:
@@ -142,6 +148,12 @@ class ChunkFile:
             self._structures, self._keys = [], []
             if self.on_commit is not None:
                 self.on_commit()
+        self._committed = time.monotonic()
+
+    def commit_in_time(self) -> None:
+        """Commits where the last commit is long enough ago, for tasks that could do it often."""
+        if time.monotonic() - self._committed >= self._patience:
+            self.commit()
 
     def snapshot(self, tensors: dict[str, Tensor], facts: dict[str, Any]) -> None:
         """Commits, and makes this the state to go on from: what comes after it is dropped by the next to open this.

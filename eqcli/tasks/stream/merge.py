@@ -13,8 +13,9 @@ from eqcli.errors import Failure
 from eqcli.files import atomic_path, move_whole
 from eqcli.io.formats import Format, writable_format
 from eqcli.io.store import DatasetFile
+from eqcli.io.store_layout import Rows
 from eqcli.io.store_rows import take
-from eqcli.io.store_writer import DatasetWriter
+from eqcli.io.store_writer import write_whole
 from eqcli.progress import Reporter
 from eqcli.tasks.fitting import fitting
 from eqcli.tasks.stream.chunk_file import ChunkFiles, failures_of
@@ -91,16 +92,19 @@ def _merge_files(files: Sequence[Path], output: Path, provenance: dict[str, Any]
     merged = files[0].parent / "merged" / output.name
     merged.parent.mkdir(exist_ok=True)
     if writable_format(output) is Format.DATASET:
-        with DatasetWriter(merged, overwrite=True, provenance=provenance) as writer:
-            for path in files:
-                with DatasetFile(path) as file:
-                    for frames in _ordered(file):
-                        writer.append_rows(take(file, frames))
+        write_whole(merged, _rows(files), provenance)
     else:
         # What does not fit has failed before the work; here the warnings are given of what is lost.
         kept = fitting(output, _structures(files), result_of_nothing, report)
         write_structures(merged, kept, overwrite=True, provenance=provenance)
     move_whole(merged, output)
+
+
+def _rows(files: Sequence[Path]) -> Iterator[Rows]:
+    for path in files:
+        with DatasetFile(path) as file:
+            for frames in _ordered(file):
+                yield take(file, frames)
 
 
 def result_of_nothing(failure: Failure) -> None:
