@@ -94,13 +94,18 @@ class ModelPilot:
         return MeasuredPace(self.evaluations * seconds / atoms, budget.model.estimate(atoms, edges) / atoms, fixed)
 
     def _seconds(self, graph: object) -> float:
-        """Of one evaluation after a first one, with one thread."""
+        """Of one evaluation after a first one, with one thread.
+
+        On a CPU it is processor time, which does not depend on what else the machine does.
+        """
+        on_gpu = next(self.loaded.potential.parameters()).is_cuda
+        clock = time.perf_counter if on_gpu else time.process_time
         taken = []
         with threads_of_this_process(1):
             for _ in range(3):
-                begin = time.perf_counter()
+                begin = clock()
                 self._evaluate(graph)
-                taken.append(time.perf_counter() - begin)
+                taken.append(clock() - begin)
                 # The first evaluation prepares things; one that is long all the same tells enough.
                 if taken[-1] > SHORT_SECONDS and (len(taken) > 1 or taken[0] > 100 * SHORT_SECONDS):
                     break

@@ -56,3 +56,21 @@ def test_bad_combinations_start_nothing(eqcli: Run, task: Task, words: tuple[str
     assert ended.code == 2
     assert said in ended.err
     assert calls == [[], []]
+
+
+@pytest.mark.parametrize(("words", "expected"), [((), "auto"), (("auto",), "auto"), (("1",), 1), (("3",), 3)])
+def test_workers_are_a_number_or_auto(eqcli: Run, task: Task, words: tuple[str, ...], expected: int | str) -> None:
+    calls = [task("predict"), task("relax")]
+    given = ("--workers", *words) if words else ()
+    assert eqcli("predict", "m", "a.cif", "-o", "o.h5", *given).code == 0
+    assert eqcli("relax", "m", "a.cif", *given).code == 0
+    assert [kwargs["workers"] for ((_, kwargs),) in calls] == [expected, expected]
+
+
+@pytest.mark.parametrize("word", ["0", "-1", "many", "1.5", "²"])
+def test_other_numbers_of_workers_are_refused(eqcli: Run, task: Task, word: str) -> None:
+    calls = task("relax")
+    ended = eqcli("relax", "m", "a.cif", "--workers", word)
+    assert ended.code == 2
+    assert "--workers" in ended.err
+    assert not calls

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from eqcli.recipe.cluster import ClusterRecipe
 
 CHUNKS = {
-    "predict": {"cpu": (256, 8_192), "cuda": (1024, 50_000)},
+    "predict": {"cpu": (1024, 8_192), "cuda": (1024, 50_000)},
     "relax": {"cpu": (25, 2_048), "cuda": (8_192, 200_000)},
     "move": {"cpu": (25, 2_048), "cuda": (8_192, 200_000)},
 }
@@ -22,9 +22,14 @@ that cores end together; a GPU takes many at once."""
 
 def chunk_limits(task: str, model: Path, device: str, cluster: ClusterRecipe | None) -> tuple[int, int]:
     """Items and atoms of a chunk, as suits those who do the work."""
+    kind = "cpu" if is_guest(model) else device_kind(device, cluster)
+    return CHUNKS[task].get(kind, CHUNKS[task]["cpu"])
+
+
+def device_kind(device: str, cluster: ClusterRecipe | None) -> str:
+    """The kind of device, `cpu` or `cuda`, of those who do the work."""
     from eqcli.engine.device import choose_device
 
-    kind = "cpu" if is_guest(model) else choose_device(device).type
     if cluster is not None and cluster.gpus and device == "auto":  # which this machine may not have
-        kind = "cuda"
-    return CHUNKS[task].get(kind, CHUNKS[task]["cpu"])
+        return "cuda"
+    return choose_device(device).type

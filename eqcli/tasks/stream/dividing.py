@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING, Protocol
 from eqcli.engine.cluster.workers import threads_each
 from eqcli.engine.usable_cores import usable_cores
 from eqcli.tasks.stream.division import AUTO, WORTH_SECONDS, Division, Load, Place, divide, taken_up
-from eqcli.tasks.stream.items import is_random_access, open_items, readable
-from eqcli.tasks.stream.run_chunk import stored_items
+from eqcli.tasks.stream.items import indexed_items, is_random_access, open_items, readable
 from eqcli.tasks.stream.share import items_for_all
 
 if TYPE_CHECKING:
@@ -135,7 +134,7 @@ def _chosen(
         return alone
     first = [item.structure for item in readable(ahead.seen[0].load())]
     pace = stream.pilot([one for one in first if not isinstance(one, Exception)])
-    if pace is None or not _worth(folder, request, ahead, pace.seconds, place):
+    if pace is None or not _worth(request, ahead, pace.seconds, place):
         return alone
     if find_spec("distributed") is None:
         report.message("several processes would take less time: pip install 'eqcli[cluster]'")
@@ -146,12 +145,11 @@ def _chosen(
     return divide(Load(waiting, seconds, pace.worker_bytes(int(items.sizes.max()))), place)
 
 
-def _worth(folder: WorkFolder, request: StreamRequest, ahead: ChunksAhead, seconds: float, place: Place) -> bool:
+def _worth(request: StreamRequest, ahead: ChunksAhead, seconds: float, place: Place) -> bool:
     """Whether there is enough to do, at so many seconds for an atom."""
     if not is_random_access(request):
         return _looks_worth(ahead, seconds, place)
-    seen = stored_items(folder, request).sizes
-    return seconds * float(seen.sum()) >= WORTH_SECONDS[place.device]
+    return seconds * float(indexed_items(request).sizes.sum()) >= WORTH_SECONDS[place.device]
 
 
 def _looks_worth(ahead: ChunksAhead, seconds: float, place: Place) -> bool:
