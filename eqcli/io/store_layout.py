@@ -12,6 +12,7 @@ import base64
 import json
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import lru_cache
 from math import isnan
 from pathlib import Path
 from typing import Any
@@ -84,11 +85,17 @@ def create(path: Path, provenance: dict[str, Any] | None, keyed: bool = False) -
 
     Keyed files hold what is on its way to another file, soon and once: they are not compressed.
     """
+    path.write_bytes(_empty(json.dumps(plain(provenance or {})), keyed))
+
+
+@lru_cache(maxsize=2)
+def _empty(provenance: str, keyed: bool) -> bytes:
+    """A file without frames: what a worker begins one chunk after the other with."""
     packing = {} if keyed else {"compression": "gzip", "compression_opts": 1, "shuffle": True}
-    with h5py.File(path, "w", libver="latest", locking=False) as file:
+    with h5py.File("empty", "w", libver="latest", driver="core", backing_store=False) as file:
         file.attrs["format"] = FORMAT
         file.attrs["version"] = VERSION
-        file.attrs["provenance"] = json.dumps(plain(provenance or {}))
+        file.attrs["provenance"] = provenance
         for column in (KEY, *COLUMNS) if keyed else COLUMNS:
             dataset = file.create_dataset(
                 column.name,
@@ -100,6 +107,8 @@ def create(path: Path, provenance: dict[str, Any] | None, keyed: bool = False) -
                 **packing,
             )
             dataset.attrs["units"] = column.units
+        file.flush()
+        return bytes(file.id.get_file_image())
 
 
 def read_header(file: h5py.File, path: str | Path) -> dict[str, Any]:
@@ -181,12 +190,11 @@ def decode(rows: Rows, atoms: NDArray[np.int64], blobs: NDArray[np.int64], path:
     """
     forces, stress, fixed = rows["atoms/forces"], rows["frames/stress"], rows["atoms/fixed"]
     numbers, positions = rows["atoms/numbers"].astype(np.int64), rows["atoms/positions"]
-    no_forces = _any(np.isnan(forces).any(axis=1), atoms)
+    no_forces = _any(_absent(forces), atoms)
     not_fixed = _any(fixed < 0, atoms)
-    no_stress = np.isnan(stress).any(axis=1).tolist()
+    no_stress = _absent(stress).tolist()
     energies, charges = rows["frames/energy"].tolist(), rows["frames/charge"].tolist()
-    pbc: NDArray[np.bool_]
-    cells, pbc, blob = rows["frames/cell"], rows["frames/pbc"] != 0, rows["blob/data"]
+    cells, pbc, blob = rows["frames/cell"], rows["frames/pbc"].astype(bool), rows["blob/data"]
     bounds, pieces = atoms.tolist(), blobs.tolist()
     found = []
     for k in range(len(energies)):
@@ -209,6 +217,11 @@ def decode(rows: Rows, atoms: NDArray[np.int64], blobs: NDArray[np.int64], path:
             )
         )
     return found
+
+
+def _absent(values: NDArray[np.float64]) -> NDArray[np.bool_]:
+    """Whether each row has NaN, which stands for no label."""
+    return np.asarray(np.isnan(values).any(axis=1))
 
 
 def _any(marked: NDArray[np.bool_], starts: NDArray[np.int64]) -> list[bool]:

@@ -101,11 +101,13 @@ class ChunkFile:
         self._frame_keys: list[int] = []
         self._frame_writer: DatasetWriter | None = None
         # Who comes after one that died commits all that it can: if it dies too, what it did is not in question.
-        self._patience = 0.0 if self.files.results.exists() else COMMIT_SECONDS
+        begun = self.files.results.exists()
+        self._patience = 0.0 if begun else COMMIT_SECONDS
         self._writer = _open_writer(self.files.results)
         self._committed = time.monotonic()
         try:
-            self.done, self.restored = self._recover()
+            self.done: set[int]
+            self.done, self.restored = self._recover() if begun else (set(), None)
         except BaseException:
             self._close()
             raise
