@@ -2,8 +2,8 @@
 
     python tests/benchmarks/relaxation.py MODEL --count 200 --threads 2
 
-The same command is run three times on the same file, as a process of its own: as it is, with `--workers` of one thread
-each, and with `--one-by-one`. Times are those of whole processes, loading included. MODEL is a potential for Al, Ni,
+The same command is run three times on the same file, as a process of its own: by one process, by `--workers` of one
+thread each, and with `--one-by-one`. Times are those of whole processes, loading included. MODEL is a potential for Al, Ni,
 Cu, Pd, Ag, Pt and Au, such as `alloy_model.py` makes.
 """
 
@@ -77,7 +77,7 @@ def main() -> None:
             structure.info["number"] = number
         source = Path(folder) / "crystals.h5"
         write_structures(source, crystals)
-        batched = run(options.model, source, Path(folder) / "batched.h5", options)
+        batched = run(options.model, source, Path(folder) / "batched.h5", options, "--workers", "1")
         print(json.dumps({k: v for k, v in batched.items() if k != "energies"}), flush=True)
         shared = run(options.model, source, Path(folder) / "shared.h5", options, "--workers", str(options.threads))
         print(json.dumps({k: v for k, v in shared.items() if k != "energies"}), flush=True)

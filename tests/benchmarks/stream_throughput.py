@@ -1,6 +1,6 @@
 """Speed and memory of `eqcli predict` from a store to a store, against the model alone.
 
-    python -m tests.benchmarks.stream_throughput MODEL [--structures 100000] [--folder FOLDER]
+    python -m tests.benchmarks.stream_throughput MODEL [--structures 100000] [--workers 1] [--folder FOLDER]
 
 Crystals of 20 atoms are written to a store and predicted in a process of its own. The model alone is the same model in
 this process on the same batches, whose graphs are built beforehand. Bars: memory under 2 GB above that of a prediction
@@ -54,9 +54,10 @@ def write_store(path: Path, count: int) -> None:
             )
 
 
-def predict(model: Path, source: Path, output: Path) -> tuple[dict[str, object], float, int]:
-    """What `eqcli predict` says, its wall time in seconds and its peak memory in bytes."""
+def predict(model: Path, source: Path, output: Path, workers: str) -> tuple[dict[str, object], float, int]:
+    """What `eqcli predict` says, its wall time in seconds and its peak memory in bytes, without that of workers."""
     command = [sys.executable, "-m", "eqcli", "predict", str(model), str(source), "-o", str(output), "--json", "-q"]
+    command += ["--workers", workers]
     begin = time.perf_counter()
     with subprocess.Popen(command, stdout=subprocess.PIPE) as process:
         assert process.stdout is not None
@@ -111,6 +112,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
     parser.add_argument("model", type=Path)
     parser.add_argument("--structures", type=int, default=100_000)
+    parser.add_argument("--workers", default="1", help="a number, or auto")
     parser.add_argument("--folder", type=Path)
     given = parser.parse_args()
     with tempfile.TemporaryDirectory(dir=given.folder) as name:
@@ -118,15 +120,15 @@ def main() -> None:
         write_store(folder / "few.h5", 100)
         write_store(folder / "many.h5", given.structures)
         alone, building, together = bare(given.model, folder / "many.h5")
-        _, _, least = predict(given.model, folder / "few.h5", folder / "few-out.h5")
-        told, wall, most = predict(given.model, folder / "many.h5", folder / "many-out.h5")
+        _, _, least = predict(given.model, folder / "few.h5", folder / "few-out.h5", given.workers)
+        told, wall, most = predict(given.model, folder / "many.h5", folder / "many-out.h5", given.workers)
         again = bare(given.model, folder / "many.h5")[0]
         rate = given.structures / float(str(told["seconds"]))
         assert len(DatasetFile(folder / "many-out.h5")) == given.structures
     print(f"structures            {given.structures} of {ATOMS} atoms, {together:.0f} in a batch")
     print(f"model alone           {alone:.1f} structures/s before, {again:.1f} after")
     print(f"graphs                {1e3 * building:.3f} ms per structure, read from the store")
-    print(f"eqcli predict         {rate:.1f} structures/s, {wall:.1f} s in all")
+    print(f"eqcli predict         {rate:.1f} structures/s, {wall:.1f} s in all, on {told['device']}")
     print(f"of the model alone    {200 * rate / (alone + again):.1f} %")
     print(f"memory                {most / 1e6:.0f} MB, {(most - least) / 1e6:.0f} MB above that of 100 structures")
 

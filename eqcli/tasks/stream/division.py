@@ -10,7 +10,7 @@ AUTO: Literal["auto"] = "auto"
 
 Workers = int | Literal["auto"]
 
-WORTH_SECONDS = {"cpu": 20.0, "cuda": 60.0}
+WORTH_SECONDS = {"cpu": 30.0, "cuda": 60.0}
 """Work of one process with one thread, by kind of device, from which on starting others pays."""
 
 PROCESS_BYTES = {"cpu": 500_000_000, "cuda": 3_000_000_000}

@@ -55,8 +55,8 @@ predict(here / "model.safetensors", [here / "in.h5"], here / "out.h5", batch_ato
     [
         (LARGE, EIGHT, 8, 1),
         (LARGE, replace(EIGHT, cores=1), 1, 1),
-        (replace(LARGE, seconds=19.0), EIGHT, 1, 8),
-        (replace(LARGE, seconds=21.0), EIGHT, 8, 1),
+        (replace(LARGE, seconds=29.0), EIGHT, 1, 8),
+        (replace(LARGE, seconds=31.0), EIGHT, 8, 1),
         (replace(LARGE, chunks=1), EIGHT, 1, 8),
         (replace(LARGE, chunks=3), EIGHT, 3, 2),
         (LARGE, replace(EIGHT, memory=4 * GB), 4, 2),
