@@ -29,12 +29,16 @@ STRUCTURES = 400
 
 @dataclass(frozen=True)
 class Load:
-    """What is done: `in cache`, `in memory`, or a model with a store of structures; `atoms` fill a batch."""
+    """What is done: `in cache`, `in memory`, or a model with a store of structures.
+
+    `atoms` fill a batch; `relaxing` computes as relaxations do, in float64 with tables.
+    """
 
     kind: str
     model: Path | None = None
     store: Path | None = None
     atoms: int | None = None
+    relaxing: bool = False
 
 
 def piece(load: Load) -> Callable[[], object]:
@@ -51,13 +55,17 @@ def piece(load: Load) -> Callable[[], object]:
 def _evaluations(load: Load) -> Callable[[], object]:
     from eqcli.engine.model_file import load_model
     from eqcli.engine.predictor import Predictor
+    from eqcli.engine.tabulated import tabulate
     from eqcli.graph.atom_graph import batch_graphs
     from eqcli.models.potentials.derive import evaluate
     from tests.benchmarks.stream_throughput import batches
 
     assert load.model is not None
     assert load.store is not None
-    predictor = Predictor(load_model(load.model), batch_atoms=load.atoms)
+    model = load_model(load.model, dtype=torch.float64 if load.relaxing else None)
+    if load.relaxing:
+        tabulate(model.potential)
+    predictor = Predictor(model, batch_atoms=load.atoms)
     ready = [batch_graphs(graphs) for graphs in batches(predictor, load.store, STRUCTURES)]
     return lambda: [evaluate(predictor.potential, batch, stress=bool(batch.pbc.all())) for batch in ready]
 
@@ -79,7 +87,7 @@ def _serve(load: Load, core: int, pipe: Connection) -> None:
 
 
 def measured(load: Load, seconds: float = 2.0, rounds: int = 4) -> dict[str, float]:
-    """Two ratios, of all cores to one; see the module."""
+    """What all cores do over what one does, by the clock and by processor time; pieces per second of one and of all."""
     context = multiprocessing.get_context("spawn")
     cores = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else list(range(os.cpu_count() or 1))
     pipes, processes = [], []
@@ -100,7 +108,12 @@ def measured(load: Load, seconds: float = 2.0, rounds: int = 4) -> dict[str, flo
         process.join()
     one, every = max(rate for rate, _ in alone), max(rate for rate, _ in together)
     cost, costs = min(cost for _, cost in alone), min(cost for _, cost in together)
-    return {"ratio": round(every / one, 3), "ratio by processor time": round(len(cores) * cost / costs, 3)}
+    return {
+        "ratio": round(every / one, 3),
+        "ratio by processor time": round(len(cores) * cost / costs, 3),
+        "one": one,
+        "all": every,
+    }
 
 
 def _turn(pipes: list[Connection], seconds: float) -> tuple[float, float]:
@@ -121,7 +134,10 @@ def main() -> None:
     given = parser.parse_args()
     loads = [Load("in cache"), Load("in memory")]
     if given.model is not None and given.structures is not None:
-        loads.append(Load("model", given.model, given.structures, given.batch_atoms))
+        loads += [
+            Load(kind, given.model, given.structures, given.batch_atoms, relaxing=kind == "relaxing")
+            for kind in ("model", "relaxing")
+        ]
     for load in loads:
         print(json.dumps({"load": load.kind, **measured(load, given.seconds, given.rounds)}), flush=True)
 
