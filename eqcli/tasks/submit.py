@@ -97,11 +97,13 @@ def submit(
     result = SubmitResult(script, jobs_folder(output))
     if dry_run:
         return result
-    if command.resumes and any(Path(mark).exists() for mark in job.marks):
-        report.message(f"{output} was begun before: the job goes on with it")
-    elif read_submitted(output) is not None:
-        report.message(f"an earlier job for {output} has ended; this one begins anew")
+    begun = command.resumes and any(Path(mark).exists() for mark in job.marks)
+    earlier = read_submitted(output)
     result.submitted = submit_job(job, cluster, output)
+    if begun:
+        report.message(f"{output} was begun before: the job goes on with it")
+    elif earlier is not None:
+        report.message(f"an earlier job for {output} has ended; this one begins anew")
     return result
 
 

@@ -63,6 +63,7 @@ def test_a_job_that_has_not_ended_keeps_a_second_one_out(
     ended = eqcli("submit", "recipe.yaml", "--cluster", cluster, "-q")
     assert ended.code == 2
     assert "job 4711 for this output has not ended (running node1)" in ended.err
+    assert "begins anew" not in ended.err
 
 
 def test_a_refusal_is_told_in_the_words_of_the_batch_system(

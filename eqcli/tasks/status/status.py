@@ -27,6 +27,8 @@ def status(path: str | Path) -> Status:
     found.job = job
     if job is not None and found.state in ("stopped", "unknown"):
         if job.state == "waiting":
+            going = ["its job is in the queue and goes on from here"] if found.state == "stopped" else []
+            found.notes = [*going, *found.notes[1:]]
             found.state = "waiting"
         elif job.state == "running":
             found.notes = ["its job runs and has not begun to work, or works on another machine", *found.notes[1:]]

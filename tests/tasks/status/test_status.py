@@ -146,6 +146,7 @@ def test_a_request_that_stopped_waits_for_its_job(
     work: WorkFolder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert status(tmp_path / "out.h5").state == "stopped"
+    notes = {"waiting": "goes on from here", "running": "its job runs", "stopped": "with --resume"}
     record = {"scheduler": "slurm", "job": "7", "command": [], "folder": "", "script": "", "log": "l", "submitted": ""}
     write_json(tmp_path / "out.h5.jobs" / RECORD, record)
     programs = tmp_path / "bin"
@@ -158,6 +159,8 @@ def test_a_request_that_stopped_waits_for_its_job(
         assert found.state == state
         assert found.job is not None
         assert found.job.said == f"{word.lower()} (Resources)"
+        (note,) = found.notes
+        assert notes[state] in note
 
 
 @pytest.mark.parametrize("damage", ["request.json", "chunk-000000.done", "chunk-000001.h5", "workers/node-1.json"])
