@@ -49,7 +49,7 @@ def _main(
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version and exit.")
     ] = False,
 ) -> None:
-    """An equivariant workbench for molecules and materials: potentials, and generators of crystals."""
+    """An equivariant workbench for molecules and materials: potentials, generators, docking, registration."""
 
 
 for module in (train, predict, register, generate, relax, evaluate, run, submit, status, info, convert):

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from eqcli.cli import options, pairs_options
+from eqcli.cli import options, pairs_options, stream_options
 from eqcli.cli.options import examples
 from eqcli.cli.session import finish, session
 
@@ -111,7 +111,9 @@ def generate(
     device: options.Device = "auto",
     precision: options.PrecisionOption = None,
     batch_atoms: options.BatchAtoms = None,
-    resume: Annotated[bool, typer.Option("--resume", help="Go on with an unfinished generation.")] = False,
+    workers: stream_options.WorkerCount = None,
+    cluster: stream_options.ClusterFile = None,
+    resume: stream_options.Resume = False,
     overwrite: options.Overwrite = False,
     quiet: options.Quiet = False,
     json: options.Json = False,
@@ -124,7 +126,7 @@ def generate(
     positions are listed (exit code 3).
     """
     of_pairs = pairs_options.is_pairs(model)
-    hint = "`--overwrite` begins anew." if of_pairs else "`--resume` goes on with it."
+    hint = "`--overwrite` begins anew." if of_pairs else stream_options.ON_INTERRUPT
     with session(quiet=quiet, as_json=json, on_interrupt=hint) as console:
         if of_pairs:
             others: dict[str, object] = {
@@ -145,6 +147,8 @@ def generate(
                 "--device": device not in ("auto", "cpu"),
                 "--precision": precision,
                 "--batch-atoms": batch_atoms,
+                "--workers": workers,
+                "--cluster": cluster,
                 "--resume": resume,
             }
             made = pairs_options.run_pairs(
@@ -154,6 +158,7 @@ def generate(
             return
         pairs_options.refuse_without_pairs(pairs, more or [])
         settings = options.named_values("--sampling", sampling)
+        count, brought_up = stream_options.workers_of(workers, cluster)
         from eqcli.tasks.generate import generate as run
 
         result = run(
@@ -178,6 +183,8 @@ def generate(
             device=device,
             precision=precision.value if precision else None,
             batch_atoms=batch_atoms,
+            workers=count,
+            cluster=brought_up,
             resume=resume,
             overwrite=overwrite,
             report=console.report,
@@ -191,6 +198,7 @@ def add_to(app: typer.Typer) -> None:
         "eqcli generate csp.safetensors --formula CaTiO3 --n 20 -o candidates.cif.zip --seed 1",
         "eqcli generate csp.safetensors --composition-of test.csv --n 20 -o predictions.h5",
         "eqcli generate gen.safetensors --n 10000 -o gen.h5 --resume",
+        "eqcli generate gen.safetensors --n 100000 -o gen.h5 --cluster cluster.yaml",
         "eqcli generate mol.safetensors --n 1000 -o molecules.sdf --steps 100",
         "eqcli generate mol.safetensors --n 50 --scaffold core.sdf -o completed.sdf",
         "eqcli generate gen.safetensors --n 100 --system Li-Fe-O --value -0.5 --guidance 2 -o new.cif.zip",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -14,7 +14,7 @@ from eqcli.diffusion.noise import SeededNoise
 from eqcli.elements import SYMBOLS
 from eqcli.engine.batching import sampling_budget
 from eqcli.engine.halving import TOO_LARGE, in_halves
-from eqcli.errors import Failure, InputError
+from eqcli.errors import InputError
 from eqcli.graph.crystal_batch import CrystalBatch
 from eqcli.io.periodicity import is_flat
 from eqcli.io.structure import Structure
@@ -105,24 +105,37 @@ class CrystalSampler:
         self.budget = sampling_budget(model, settings.batch_atoms, report=report)
         self.calls: int | None = None
 
-    def sample(
-        self, wishes: Sequence[Wish], on_failure: Callable[[Failure], None], *, after: int = -1
-    ) -> Iterator[list[Structure]]:
-        """The structures, a list for each batch. Those without a finite cell of some volume are failures.
+    @property
+    def steps(self) -> int:
+        """Of the sampling."""
+        return int(self.settings.sampling.steps)
 
-        Samples up to the number `after` are not wanted any more. Batches are what they would be with them, so that
-        the others come out the same to the last bit.
+    @property
+    def batch_bytes(self) -> int:
+        """Memory of a full batch, by estimate."""
+        kind = self.device.type
+        return int(self.budget.model.estimate(ATOMS.get(kind, 4_096), PAIRS.get(kind, 65_536)))
+
+    def with_steps(self, steps: int) -> CrystalSampler:
+        """The same with another number of steps."""
+        sampling = self.settings.sampling.model_copy(update={"steps": steps})
+        return CrystalSampler(self.model, replace(self.settings, sampling=sampling))
+
+    def sample(self, wishes: Sequence[Wish], on_failure: Callable[[int, str], None]) -> Iterator[list[Structure]]:
+        """The structures, a list for each batch.
+
+        `on_failure` hears number and reason of those without a finite cell of some volume, before their batch comes.
+        Without the wishes of its first batches the rest is made in the batches that it would have had, and comes out
+        the same to the last bit.
         """
         for batch in self.batches(wishes):
-            if all(wish.sample <= after for wish in batch):
-                continue
             made: list[Structure] = []
             for part, sampled in in_halves(batch, self._sampled, _size, self.budget):
                 if sampled is None:
-                    on_failure(Failure(f"sample {part[0].sample}", TOO_LARGE))
+                    on_failure(part[0].sample, TOO_LARGE)
                     continue
                 self.calls = sampled.calls
-                made += self._structures(part, sampled, on_failure, after)
+                made += self._structures(part, sampled, on_failure)
             yield made
 
     def batches(self, wishes: Sequence[Wish]) -> Iterator[list[Wish]]:
@@ -187,7 +200,7 @@ class CrystalSampler:
         return Start(fractional, cells, self.settings.strength)
 
     def _structures(
-        self, wishes: Sequence[Wish], sampled: Sampled, on_failure: Callable[[Failure], None], after: int
+        self, wishes: Sequence[Wish], sampled: Sampled, on_failure: Callable[[int, str], None]
     ) -> Iterator[Structure]:
         crystals = sampled.crystals.to("cpu")
         cells, fractional = crystals.cell.double().numpy(), crystals.fractional.double().numpy()
@@ -195,10 +208,8 @@ class CrystalSampler:
         last = 0
         for wish, cell in zip(wishes, cells, strict=True):
             first, last = last, last + len(wish.numbers)
-            if wish.sample <= after:
-                continue
             if fault := _fault(cell, fractional[first:last]):
-                on_failure(Failure(f"sample {wish.sample}", fault))
+                on_failure(wish.sample, fault)
                 continue
             yield self._structure(wish, numbers[first:last], fractional[first:last], cell)
 

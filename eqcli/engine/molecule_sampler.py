@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -14,7 +14,6 @@ from eqcli.data.molecules import BOND_CODES, BOND_ORDERS
 from eqcli.diffusion.dense_noise import seeded_noise
 from eqcli.engine.batching import sampling_budget
 from eqcli.engine.halving import TOO_LARGE, in_halves
-from eqcli.errors import Failure
 from eqcli.graph.molecule_batch import MoleculeBatch, empty_batch
 from eqcli.io.structure import Structure
 
@@ -24,9 +23,6 @@ if TYPE_CHECKING:
 
 PAIRS = {"cpu": 32_768, "cuda": 1_000_000}
 """Ordered pairs of atoms in a batch, those filled up counted, unless it is told; one molecule always fits."""
-
-WINDOW = {"cpu": 256, "cuda": 8192}
-"""Molecules among which those of like size are computed together; what a stopped run loses at most."""
 
 FARTHEST = 1e3
 """Å from the centre; beyond, nothing came out."""
@@ -77,7 +73,7 @@ class MoleculeSettings:
 
 
 class MoleculeSampler:
-    """Makes the molecules of wishes, in their order.
+    """Makes the molecules of wishes, those of like size together.
 
     Parameters
     ----------
@@ -96,35 +92,39 @@ class MoleculeSampler:
         self.budget = sampling_budget(model, settings.batch_atoms, report=report)
         self.calls: int | None = None
 
+    @property
+    def steps(self) -> int:
+        """Of the sampling."""
+        return int(self.settings.sampling.steps)
+
+    @property
+    def batch_bytes(self) -> int:
+        """Memory of a full batch, by estimate."""
+        kind = self.device.type
+        return int(self.budget.model.estimate(0, PAIRS.get(kind, 32_768)))
+
+    def with_steps(self, steps: int) -> MoleculeSampler:
+        """The same with another number of steps."""
+        sampling = self.settings.sampling.model_copy(update={"steps": steps})
+        return MoleculeSampler(self.model, replace(self.settings, sampling=sampling))
+
     def sample(
-        self, wishes: Sequence[MoleculeWish], on_failure: Callable[[Failure], None], *, after: int = -1
+        self, wishes: Sequence[MoleculeWish], on_failure: Callable[[int, str], None]
     ) -> Iterator[list[Structure]]:
-        """The molecules in their order, a list for each window. Those without finite positions are failures.
+        """The molecules, a list for each batch: the smallest first, those of one size by number.
 
-        Samples up to the number `after` are not wanted any more. Batches are what they would be with them, so that
-        the others come out the same to the last bit.
+        `on_failure` hears number and reason of those without finite positions, before their batch comes. Without the
+        wishes of its first batches the rest is made in the batches that it would have had, and comes out the same to
+        the last bit.
         """
-        for window in self.windows(wishes):
-            if window[-1].sample <= after:
-                continue
-            found: dict[int, Structure] = {}
-            for batch in self.batches(window):
-                if all(wish.sample <= after for wish in batch):
+        for batch in self.batches(wishes):
+            found: list[Structure] = []
+            for part, made in in_halves(batch, self._made, _size, self.budget):
+                if made is None:
+                    on_failure(part[0].sample, TOO_LARGE)
                     continue
-                for part, made in in_halves(batch, self._made, _size, self.budget):
-                    if made is None:
-                        on_failure(Failure(f"sample {part[0].sample}", TOO_LARGE))
-                        continue
-                    found |= {
-                        structure.info["sample"]: structure
-                        for structure in self._structures(part, made, on_failure, after)
-                    }
-            yield [found[sample] for sample in sorted(found)]
-
-    def windows(self, wishes: Sequence[MoleculeWish]) -> Iterator[Sequence[MoleculeWish]]:
-        """Wishes in their order, so many that those of like size make full batches."""
-        length = WINDOW.get(self.device.type, 256)
-        return (wishes[first : first + length] for first in range(0, len(wishes), length))
+                found += self._structures(part, made, on_failure)
+            yield found
 
     def _made(self, batch: Sequence[MoleculeWish]) -> MoleculeBatch:
         request = self.request(batch)
@@ -166,15 +166,13 @@ class MoleculeSampler:
         return batch.to(self.device)
 
     def _structures(
-        self, wishes: Sequence[MoleculeWish], made: MoleculeBatch, on_failure: Callable[[Failure], None], after: int
+        self, wishes: Sequence[MoleculeWish], made: MoleculeBatch, on_failure: Callable[[int, str], None]
     ) -> Iterator[Structure]:
         positions = made.positions.double().numpy()
         for row, wish in enumerate(wishes):
-            if wish.sample <= after:
-                continue
             found = positions[row, : wish.atoms]
             if not np.isfinite(found).all() or np.abs(found - found.mean(axis=0)).max() > FARTHEST:
-                on_failure(Failure(f"sample {wish.sample}", "its positions are not finite, or far apart"))
+                on_failure(wish.sample, "its positions are not finite, or far apart")
                 continue
             yield self._structure(wish, made, row, found)
 

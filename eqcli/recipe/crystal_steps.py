@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, model_validator
 
 from eqcli.recipe.schema import InputFile, Section
-from eqcli.recipe.step_fields import FILE_FORM, FILE_NAME, Files, IsModel
+from eqcli.recipe.step_fields import FILE_FORM, FILE_NAME, WORKERS, Files, IsModel, WorkerCount
 
 
 class GenerateStep(Section):
@@ -41,6 +41,7 @@ class GenerateStep(Section):
     steps: int | None = Field(None, ge=1, description="Steps of the sampler; by default those of the model.")
     sampling: dict[str, Any] = Field(default_factory=dict, description="Other settings of the sampling by name.")
     limit: int | None = Field(None, ge=1, description="Take only so many structures of `composition_of` or `refine`.")
+    workers: WorkerCount = Field("auto", description=WORKERS)
 
 
 class ScreenStep(Section):

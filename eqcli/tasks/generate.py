@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from eqcli.errors import InputError, Where
 from eqcli.progress import Reporter, Silent
-from eqcli.tasks.generate_molecules import MoleculeRequest, prepare_molecules
-from eqcli.tasks.generate_request import Request, wishes_of
+from eqcli.tasks.generate_chunks import GenerateProcessor, chunk_items, prepare
+from eqcli.tasks.generate_pilot import GenerationPilot
+from eqcli.tasks.generate_request import GenerationRequest
 from eqcli.tasks.generate_result import GenerateResult
-from eqcli.tasks.generate_run import GenerationRun, partial_file
+from eqcli.tasks.stream.chunk_sizes import device_kind
+from eqcli.tasks.stream.division import AUTO, Workers
+from eqcli.tasks.stream.request import StreamRequest
+from eqcli.tasks.stream.run import Stream, run_stream
+from eqcli.tasks.stream.work_folder import WorkFolder
 
 if TYPE_CHECKING:
-    from eqcli.engine.model_file import ModelFile
-    from eqcli.models.generators.base import CrystalGenerator
+    from eqcli.recipe.cluster import ClusterRecipe
 
 
 def generate(
@@ -44,13 +48,15 @@ def generate(
     batch_atoms: int | None = None,
     resume: bool = False,
     overwrite: bool = False,
+    workers: Workers = AUTO,
+    cluster: ClusterRecipe | None = None,
     report: Reporter | None = None,
 ) -> GenerateResult:
     """Generates crystals or molecules with a trained generator, one batch after the other, into one file.
 
-    Structures go to `<output>.partial.h5` as they are made, which becomes the
-    output at the end; a run that is stopped goes on from there. What a structure
-    is depends on the seed and its number alone.
+    Structures are kept in `<output>.work` until all are there; see `stream.run.run_stream`. What a structure is
+    depends on the seed and its number alone; its last bits on the batch that it was made in too, which depends on the
+    request and the kind of device.
 
     Parameters
     ----------
@@ -83,90 +89,78 @@ def generate(
     limit
         Take only so many structures of `composition_of`, `refine` or `scaffold`.
     resume
-        Go on with an unfinished generation of the same request.
+        Go on with an unfinished generation of the same request, if there is one.
+    workers
+        Processes that share the work. `auto`: as the cluster says, or else as many as pay; see `stream.dividing`.
+    cluster
+        What brings them up on other machines; None for processes of this one.
 
     Raises
     ------
     InputError
-        The request cannot be carried out. Structures without a cell of some volume, and molecules without
-        positions, are rows of `failures`.
+        The request cannot be carried out, or nothing came out of it. Structures without a cell of some volume, and
+        molecules without positions, are rows of `failures`.
     """
-    from eqcli.tasks.inference import inference_provenance, load_for_inference, refuse_unwritable, runs_in
-
-    report = report or Silent()
-    output = Path(output)
-    if not (resume and partial_file(output).is_file()):
-        sources = (composition_of, refine, scaffold)
-        refuse_unwritable(output, [path for path in sources if path is not None], overwrite)
-    loaded = load_for_inference(model, device, precision)
-    formulas = [formula] if isinstance(formula, str) else list(formula or ())
-    result = GenerateResult(output)
-    result.device, result.precision = runs_in(loaded)
-    if loaded.header.get("family") == "molecules":
-        crystal = {
-            "--formula": formulas, "--formula-units": formula_units != 1, "--composition-of": composition_of,
-            "--system": system is not None, "--value": value is not None, "--refine": refine,
-            "--strength": strength != 0.3,
-        }  # fmt: skip
-        asked = MoleculeRequest(n, atoms, scaffold, dict(condition or {}), guidance, seed, limit)
-        asked.refuse_others([name for name, given in crystal.items() if given])
-        prepared = prepare_molecules(loaded, asked, steps, sampling or {}, batch_atoms, result.failures, report)
-    else:
-        generator = _generator(loaded)
-        request = Request(
-            n, tuple(formulas), formula_units, composition_of, atoms, system, _value(generator, value, condition),
-            guidance, refine, strength, seed, limit,
-        )  # fmt: skip
-        if scaffold is not None:
-            raise InputError("--scaffold is for generators of molecules, and this model makes crystals")
-        prepared = _crystals(generator, request, steps, sampling or {}, batch_atoms, result, report)
-    sampler, wishes, flags, generation = prepared
-    result.wanted = len(wishes)
-    started = time.perf_counter()
-    provenance = inference_provenance(loaded) | {"generation": generation}
-    GenerationRun(output, sampler, flags, provenance, result, report).run(wishes, resume=resume, overwrite=overwrite)
-    result.seconds = time.perf_counter() - started
-    return result
+    asked = GenerationRequest(
+        n, (formula,) if isinstance(formula, str) else tuple(formula or ()), formula_units, composition_of, atoms,
+        system, value, guidance, refine, strength, scaffold, dict(condition or {}), seed, steps, dict(sampling or {}),
+        limit, precision, batch_atoms,
+    )  # fmt: skip
+    work = _Work(Path(model), Path(output), device, workers, cluster, resume, overwrite)
+    return work.run(asked, report or Silent())
 
 
-def _crystals(
-    generator: CrystalGenerator,
-    request: Request,
-    steps: int | None,
-    sampling: Mapping[str, Any],
-    batch_atoms: int | None,
-    result: GenerateResult,
-    report: Reporter,
-) -> Any:
-    """Sampler, wishes, flags and what was asked for, as plain data."""
-    from eqcli.engine.crystal_sampler import CrystalSampler
-    from eqcli.metrics.crystals.validity import flags_of
+@dataclass(frozen=True)
+class _Work:
+    """How a request is carried out, beside what it asks for."""
 
-    settings = request.settings(generator, steps, sampling, batch_atoms)
-    wishes = wishes_of(request, generator, result.failures, report)
-    asked = request.as_dict() | {"sampling": settings.sampling.model_dump(mode="json")}
-    return CrystalSampler(generator, settings, report=report), wishes, flags_of, asked
+    model: Path
+    output: Path
+    device: str
+    workers: Workers
+    cluster: ClusterRecipe | None
+    resume: bool
+    overwrite: bool
 
+    def run(self, asked: GenerationRequest, report: Reporter) -> GenerateResult:
+        """Makes what is wanted. Raises InputError as `generate` does."""
+        from eqcli.tasks.inference import inference_provenance, load_for_inference, refuse_unwritable, runs_in
 
-def _value(model: CrystalGenerator, value: float | None, condition: Mapping[str, float] | None) -> float | None:
-    """The wanted value of the one property that a generator of crystals is steered by."""
-    if not condition:
-        return value
-    name = model.config.conditions.value
-    if name is None or set(condition) != {name} or value is not None:
-        knows = f"this model knows {name}" if name else "this model was trained without a property"
-        raise InputError(f"--condition {', '.join(condition)}: {knows}", hint="Give it once, or --value.")
-    return float(condition[name])
+        resumable = self.resume and WorkFolder.of(self.output).exists
+        refuse_unwritable(self.output, list(asked.files.values()), self.overwrite or resumable)
+        # Workers load the model for themselves; here it is only asked what it is, and no device is taken up.
+        shared = self.cluster is not None or self.workers not in (1, AUTO)
+        loaded = load_for_inference(self.model, "cpu" if shared else self.device, asked.precision)
+        result = GenerateResult(self.output)
+        result.device, result.precision = runs_in(loaded)
+        generation = prepare(loaded, asked, result.failures, report)
+        result.wanted = len(generation.wishes)
+        provenance = inference_provenance(loaded) | {"generation": generation.asked}
+        stream = Stream(
+            self.output,
+            provenance,
+            GenerateProcessor(generation, self.output, result.device, result.precision),
+            workers=self.workers,
+            cluster=self.cluster,
+            pilot=GenerationPilot(generation),
+            resume=self.resume,
+            overwrite=self.overwrite,
+            label="generate",
+        )
+        found = run_stream(self._request(asked, result.wanted), stream, report)
+        result.take(found)
+        if found.output is None:
+            raise InputError("no structure came out of this generation", Where(found.table), found.failures[0].reason)
+        return result
 
-
-def _generator(loaded: ModelFile) -> CrystalGenerator:
-    """The model as a generator. Raises InputError where it is none."""
-    from eqcli.models.generators.base import CrystalGenerator
-
-    if isinstance(loaded.model, CrystalGenerator):
-        return loaded.model
-    raise InputError(
-        f"this model is of the family '{loaded.header.get('family')}' and makes no structures",
-        Where(loaded.path),
-        "Give a model that was trained by a recipe with `family: generators` or `family: molecules`.",
-    )
+    def _request(self, asked: GenerationRequest, count: int) -> StreamRequest:
+        return StreamRequest(
+            "generate",
+            tuple(asked.files.values()),
+            asked.settings(),
+            str(self.model),
+            self.device,
+            fits=self.output,
+            count=count,
+            max_items=chunk_items(count, device_kind(self.device, self.cluster)),
+        )

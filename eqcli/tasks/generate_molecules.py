@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
-from itertools import islice
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from collections.abc import Sequence
+from itertools import groupby, islice
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -14,129 +12,124 @@ from eqcli.elements import SYMBOLS
 from eqcli.errors import Failure, InputError, Where
 from eqcli.names import did_you_mean
 from eqcli.progress import Reporter
-from eqcli.tasks.generate_request import LARGEST_FACTOR, changed_sampling
+from eqcli.tasks.generate_request import LARGEST_FACTOR, Generation, GenerationRequest
 
 if TYPE_CHECKING:
-    from eqcli.engine.model_file import ModelFile
     from eqcli.engine.molecule_sampler import MoleculeWish
     from eqcli.io.structure import Structure
     from eqcli.models.molecules.base import MoleculeGenerator
 
-
-@dataclass(frozen=True)
-class MoleculeRequest:
-    """The arguments of :func:`eqcli.tasks.generate.generate` that say what molecules are wanted."""
-
-    n: int
-    atoms: int | None
-    scaffold: Path | None
-    condition: dict[str, float]
-    guidance: float
-    seed: int
-    limit: int | None
-
-    def as_dict(self) -> dict[str, Any]:
-        """The request as plain data; files stand with their contents, not their places."""
-        from eqcli.files import sha256
-
-        plain = asdict(self)
-        if self.scaffold is not None:
-            plain["scaffold"] = {"name": Path(self.scaffold).name, "sha256": sha256(self.scaffold)}
-        return plain
-
-    def refuse_others(self, given: Sequence[str]) -> None:
-        """Raises InputError for options that only generators of crystals have."""
-        if given:
-            raise InputError(f"{', '.join(given)}: for generators of crystals, and this model makes molecules")
-
-    def check(self, model: MoleculeGenerator) -> None:
-        """Raises InputError for arguments that do not fit the model."""
-        names = model.config.conditions.values
-        for name, value in self.condition.items():
-            if name not in names:
-                knows = f"It knows {', '.join(names)}." if names else "It was trained without properties."
-                raise InputError(
-                    f"--condition {name}: the model does not know this property",
-                    hint=did_you_mean(name, names, "properties") or knows,
-                )
-            if not np.isfinite(value):
-                raise InputError(f"--condition {name}: expected a number, not {value}")
-        if self.n < 1 or (self.atoms is not None and self.atoms < 1):
-            raise InputError("the numbers of molecules and atoms are at least 1")
-        if not np.isfinite(self.guidance):
-            raise InputError(f"--guidance is a number, not {self.guidance}")
-        if self.limit is not None and self.scaffold is None:
-            raise InputError("--limit counts the molecules of --scaffold, which was not given")
+ASKED = ("n", "atoms", "scaffold", "condition", "guidance", "seed", "limit")
+"""Arguments that outputs tell of, beside the sampling."""
 
 
 def prepare_molecules(
-    loaded: ModelFile,
-    request: MoleculeRequest,
-    steps: int | None,
-    sampling: Mapping[str, Any],
-    batch_atoms: int | None,
-    failures: list[Failure],
-    report: Reporter,
-) -> Any:
-    """Sampler, wishes, flags and what was asked for, as plain data. Raises InputError as `generate` does."""
+    model: MoleculeGenerator, request: GenerationRequest, failures: list[Failure], report: Reporter
+) -> Generation:
+    """How a model carries a request out. Scaffolds that it cannot take are rows of `failures`.
+
+    Raises InputError for arguments that do not fit the model.
+    """
     from eqcli.engine.molecule_sampler import MoleculeSampler, MoleculeSettings
     from eqcli.metrics.molecules.flags import flags_of
-    from eqcli.models.molecules.base import MoleculeGenerator
 
-    model = loaded.model
-    assert isinstance(model, MoleculeGenerator)
-    request.check(model)
-    given = dict(sampling) | ({"steps": steps} if steps is not None else {})
-    settings = changed_sampling(model.config.sampling, given, model.config.name)
-    wishes = wishes_of(request, model, failures)
-    largest = max(wish.atoms for wish in wishes)
-    if largest > LARGEST_FACTOR * (len(model.sizes) - 1):
+    _refuse_those_of_crystals(request)
+    _check(model, request)
+    sampling = request.changed_sampling(model.config.sampling, model.config.name)
+    settings = MoleculeSettings(request.seed, sampling, request.guidance, dict(request.condition), request.batch_atoms)
+    wishes = MoleculeWishes(request, model, _scaffolds(request, model, failures))
+    if (largest := wishes.largest) > LARGEST_FACTOR * (len(model.sizes) - 1):
         report.warning(f"molecules of {largest} atoms: the largest training molecule has {len(model.sizes) - 1}")
-    sampler = MoleculeSampler(
-        model,
-        MoleculeSettings(request.seed, settings, request.guidance, request.condition, batch_atoms),
-        report=report,
-    )
-    return sampler, wishes, flags_of, request.as_dict() | {"sampling": settings.model_dump(mode="json")}
+    asked = request.as_dict(*ASKED) | {"sampling": sampling.model_dump(mode="json")}
+    return Generation(MoleculeSampler(model, settings, report=report), wishes, flags_of, asked)
 
 
-def wishes_of(request: MoleculeRequest, model: MoleculeGenerator, failures: list[Failure]) -> list[MoleculeWish]:
+class MoleculeWishes:
     """The single molecules, in order: all of the first scaffold, then those of the next.
 
-    Scaffolds that the model cannot take are rows of `failures`. Raises InputError where nothing is left.
+    Parameters
+    ----------
+    scaffolds
+        None where molecules are new.
     """
-    from eqcli.engine.molecule_sampler import MoleculeWish, drawn_atoms
 
-    if request.scaffold is None:
-        sizes = [request.atoms] * request.n if request.atoms else drawn_atoms(model, request.seed, range(request.n))
-        return [MoleculeWish(i, size) for i, size in enumerate(sizes)]
-    cores = _scaffolds(request, model, failures)
-    if not cores:
-        raise InputError(
-            "no molecule of this file can be completed",
-            Where(request.scaffold),
-            failures[-1].reason if failures else "",
-        )
-    wishes = []
-    for number, core in enumerate(cores):
-        samples = range(number * request.n, (number + 1) * request.n)
-        sizes = (
-            [request.atoms] * request.n if request.atoms else drawn_atoms(model, request.seed, samples, len(core) + 1)
-        )
-        wishes += [MoleculeWish(sample, size, core) for sample, size in zip(samples, sizes, strict=True)]
-    return wishes
+    def __init__(self, request: GenerationRequest, model: MoleculeGenerator, scaffolds: Sequence[Structure]) -> None:
+        self.request = request
+        self.model = model
+        self.scaffolds = scaffolds
+
+    def __len__(self) -> int:
+        return self.request.n * max(1, len(self.scaffolds))
+
+    @property
+    def largest(self) -> int:
+        """Atoms of the largest; numbers that are drawn are those of training molecules, unless a scaffold has more."""
+        cores: list[Structure | None] = [*self.scaffolds] or [None]
+        return self.request.atoms or max(self._drawn([0], core)[0] for core in cores)
+
+    def of(self, samples: Sequence[int]) -> list[MoleculeWish]:
+        """The wishes of these numbers."""
+        from eqcli.engine.molecule_sampler import MoleculeWish
+
+        found = []
+        for number, group in groupby(samples, key=lambda sample: sample // self.request.n):
+            members, core = list(group), self.scaffolds[number] if self.scaffolds else None
+            sizes = [self.request.atoms] * len(members) if self.request.atoms else self._drawn(members, core)
+            found += [MoleculeWish(sample, size, core) for sample, size in zip(members, sizes, strict=True)]
+        return found
+
+    def _drawn(self, samples: Sequence[int], core: Structure | None) -> list[int]:
+        from eqcli.engine.molecule_sampler import drawn_atoms
+
+        return drawn_atoms(self.model, self.request.seed, samples, 1 if core is None else len(core) + 1)
 
 
-def _scaffolds(request: MoleculeRequest, model: MoleculeGenerator, failures: list[Failure]) -> list[Structure]:
+def _refuse_those_of_crystals(request: GenerationRequest) -> None:
+    """Raises InputError for arguments that only generators of crystals have."""
+    crystal = {
+        "--formula": request.formula, "--formula-units": request.formula_units != 1,
+        "--composition-of": request.composition_of, "--system": request.system is not None,
+        "--value": request.value is not None, "--refine": request.refine, "--strength": request.strength != 0.3,
+    }  # fmt: skip
+    if given := [name for name, value in crystal.items() if value]:
+        raise InputError(f"{', '.join(given)}: for generators of crystals, and this model makes molecules")
+
+
+def _check(model: MoleculeGenerator, request: GenerationRequest) -> None:
+    """Raises InputError for arguments that do not fit the model."""
+    names = model.config.conditions.values
+    for name, value in request.condition.items():
+        if name not in names:
+            knows = f"It knows {', '.join(names)}." if names else "It was trained without properties."
+            raise InputError(
+                f"--condition {name}: the model does not know this property",
+                hint=did_you_mean(name, names, "properties") or knows,
+            )
+        if not np.isfinite(value):
+            raise InputError(f"--condition {name}: expected a number, not {value}")
+    if request.n < 1 or (request.atoms is not None and request.atoms < 1):
+        raise InputError("the numbers of molecules and atoms are at least 1")
+    if not np.isfinite(request.guidance):
+        raise InputError(f"--guidance is a number, not {request.guidance}")
+    if request.limit is not None and request.scaffold is None:
+        raise InputError("--limit counts the molecules of --scaffold, which was not given")
+
+
+def _scaffolds(request: GenerationRequest, model: MoleculeGenerator, failures: list[Failure]) -> list[Structure]:
+    """The scaffolds of the file, where there is one. Raises InputError where none can be completed."""
     from eqcli.io import read_structures
 
-    assert request.scaffold is not None
+    if request.scaffold is None:
+        return []
     found = []
     for structure in islice(read_structures(request.scaffold, on_failure=failures.append), request.limit):
         try:
             found.append(scaffold_of(structure, model, request.atoms))
         except InputError as error:
             failures.append(Failure.of(structure.name, error))
+    if not found:
+        reason = failures[-1].reason if failures else ""
+        raise InputError("no molecule of this file can be completed", Where(request.scaffold), reason)
     return found
 
 

@@ -136,5 +136,5 @@ def resume_marks(command: Command) -> tuple[str, ...]:
     if command.is_training:
         return (str(output / RUN_MARK),)
     if output.suffix:
-        return (f"{output}.work", f"{output}.partial.h5")
+        return (f"{output}.work",)
     return (str(output),)

@@ -169,7 +169,7 @@ def is_complete(case: Case, folder: Path) -> bool:
     """Whether it was killed after its end, when the output was in place and nothing was left to go on with."""
     if case.name == "train" or not all((folder / name).exists() for name in case.outputs):
         return False
-    return not any((folder / f"{case.outputs[0]}{ending}").exists() for ending in (".work", ".partial.h5"))
+    return not (folder / f"{case.outputs[0]}.work").exists()
 
 
 def disturb(case: Case, folder: Path, kills: int, generator: random.Random) -> tuple[float, int, int, int]:

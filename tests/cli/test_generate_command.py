@@ -9,6 +9,8 @@ from pathlib import Path
 import pytest
 
 from eqcli.io import read_structures, write_structures
+from eqcli.tasks.stream.request import StreamRequest
+from eqcli.tasks.stream.work_folder import WorkFolder
 from tests.tasks.generate_case import broken, models
 from tests.tasks.test_generate import crystal
 from tests.toy_model import register_toy, save_toy
@@ -38,6 +40,14 @@ def test_a_document_for_programs(eqcli: Run, files: Path) -> None:
     assert (found["structures"], found["wanted"], found["network_calls_per_structure"]) == (2, 2, 4)
 
 
+def unfinished(output: str) -> None:
+    """The folder of work that was asked for otherwise."""
+    folder = WorkFolder.of(Path(output))
+    folder.path.mkdir()
+    folder.create(StreamRequest("generate", (), count=3), {})
+    (folder.path / "chunk-000000.done").touch()
+
+
 @pytest.mark.parametrize(
     ("model", "words", "said"),
     [
@@ -54,8 +64,10 @@ def test_a_document_for_programs(eqcli: Run, files: Path) -> None:
         ("dng", ("-o", "known.extxyz"), "exists"),
         ("dng", ("-o", "o.docx"), "docx"),
         ("dng", ("-o", "half.h5"), "unfinished"),
-        ("dng", ("-o", "half.h5", "--resume"), "asked for something else"),
+        ("dng", ("-o", "half.h5", "--resume"), "asked for with another"),
         ("dng", ("--n", "0"), "--n"),
+        ("dng", ("--workers", "0"), "--workers"),
+        ("dng", ("--cluster", "absent.yaml"), "absent.yaml"),
         ("dng", ("--system", "Li-Fo"), "'Fo'"),
     ],
 )
@@ -65,13 +77,13 @@ def test_mistakes(
     register_toy(monkeypatch)
     save_toy(files / "toy.safetensors")
     write_structures(Path("known.extxyz"), [crystal([3, 8])])
-    write_structures(Path("half.h5.partial.h5"), [crystal([3, 8])])
+    unfinished("half.h5")
     output = () if "-o" in words else ("-o", "o.h5")
     ended = eqcli("generate", str(files / f"{model}.safetensors"), *words, *output, "--device", "cpu")
     assert ended.code == 2
     assert said in " ".join(ended.err.split())
     assert "Traceback" not in ended.err
-    assert {path.name for path in Path().iterdir()} == {"known.extxyz", "half.h5.partial.h5"}
+    assert {path.name for path in Path().iterdir()} == {"known.extxyz", "half.h5.work"}
 
 
 @pytest.mark.parametrize("seed", ["0", "18446744073709551615", "99999999999999999999999"])

@@ -16,6 +16,7 @@ from tests.tasks.generate_molecules_case import models, scaffolds
 from tests.tasks.train_molecules_case import molecules
 
 from .conftest import Ended
+from .test_generate_command import unfinished
 
 Run = Callable[..., Ended]
 
@@ -90,7 +91,7 @@ def test_smiles_of_what_has_some(eqcli: Run, files: Path) -> None:
         ("flow", ("-o", "core.sdf"), "exists"),
         ("flow", ("-o", "o.docx"), "docx"),
         ("flow", ("-o", "half.h5"), "unfinished"),
-        ("flow", ("-o", "half.h5", "--resume"), "asked for something else"),
+        ("flow", ("-o", "half.h5", "--resume"), "asked for with another"),
     ],
 )
 def test_mistakes(eqcli: Run, files: Path, model: str, words: tuple[str, ...], said: str) -> None:
@@ -98,7 +99,7 @@ def test_mistakes(eqcli: Run, files: Path, model: str, words: tuple[str, ...], s
     write_structures(Path("core.sdf"), [ethanol])
     write_structures(Path("fluorine.sdf"), [embedded("CF")])
     write_structures(Path("bare.extxyz"), [boneless(ethanol)])
-    write_structures(Path("half.h5.partial.h5"), [ethanol])
+    unfinished("half.h5")
     before = {path.name for path in Path().iterdir()}
     output = () if "-o" in words else ("-o", "o.h5")
     ended = eqcli("generate", str(files / f"{model}.safetensors"), *words, *output, "--device", "cpu")

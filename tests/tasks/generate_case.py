@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import signal
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +13,7 @@ import torch
 
 from eqcli.engine.model_file import save_model
 from eqcli.models.generators.base import CrystalGenerator
+from eqcli.tasks.status.stream import stream_status
 from tests.generator_case import NETWORKS, generator
 
 OPTIONS: dict[str, dict[str, Any]] = {
@@ -44,6 +47,22 @@ def broken(folder: Path, spread: float = 10.0) -> Path:
     with torch.no_grad():
         made.chart.spread[0] = spread  # type: ignore[index,operator]
     return save(folder / "broken.safetensors", made)
+
+
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """Last bits depend on the threads of a process."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+def committed(work: Path) -> int:
+    """How many structures are in a work folder, failed ones among them."""
+    return stream_status(work).done if work.is_dir() else 0
 
 
 def run(model: Path, output: Path, options: dict[str, Any]) -> None:

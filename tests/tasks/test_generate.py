@@ -14,16 +14,24 @@ from typing import Any
 import numpy as np
 import pytest
 
+from eqcli.engine.model_file import load_model
 from eqcli.errors import ExitCode, InputError
 from eqcli.files import sha256
 from eqcli.io import DatasetFile, read_structures, write_structures
 from eqcli.io.structure import Structure
+from eqcli.models.generators.flowmm import FlowMM
+from eqcli.progress import Silent
 from eqcli.tasks.evaluate import evaluate
 from eqcli.tasks.generate import generate
+from eqcli.tasks.generate_chunks import chunk_items, prepare
+from eqcli.tasks.generate_request import GenerationRequest
 from eqcli.tasks.predict import predict
 from eqcli.tasks.relax import relax
+from eqcli.tasks.status.status import status
 from tests.listener import Listener
-from tests.tasks.generate_case import broken, models, run
+from tests.stopping import power_cut
+from tests.tasks.generate_case import broken, committed, models, one_thread, run
+from tests.tasks.stream.case import assert_same_columns
 from tests.toy_model import register_toy, save_toy
 
 PROCESSES = get_context("forkserver")
@@ -68,7 +76,7 @@ def test_formulas(files: Path, tmp_path: Path) -> None:
     assert all(s.pbc.all() and np.linalg.det(s.cell) > 0 for s in made)
     assert all("target" not in s.info for s in made)
     assert (result.structures, result.wanted, result.calls, result.exit_code) == (6, 6, 4, ExitCode.OK)
-    assert not output.with_name("out.extxyz.partial.h5").exists()
+    assert not output.with_name("out.extxyz.work").exists()
     assert len(result.rows) == 6
 
 
@@ -168,7 +176,8 @@ def test_cells_that_are_none_are_failures(tmp_path: Path) -> None:
     assert result.exit_code is ExitCode.PARTIAL
     with pytest.raises(InputError, match="no structure came out"):
         generate(broken(tmp_path, 1e5), tmp_path / "p.h5", formula="LiO", n=3, device="cpu")
-    assert not list(tmp_path.glob("p.h5*"))
+    assert [path.name for path in tmp_path.glob("p.h5*")] == ["p.h5.failed.csv"]
+    assert (tmp_path / "p.h5.failed.csv").read_text().count("lattice vector") == 3
 
 
 def test_provenance(files: Path, tmp_path: Path) -> None:
@@ -259,7 +268,8 @@ OPTIONS: dict[str, Any] = {"n": 60, "steps": 40, "batch_atoms": 8, "seed": 5}
 @pytest.fixture(scope="module")
 def undisturbed(files: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     output = tmp_path_factory.mktemp("whole") / "o.h5"
-    generate(files / "dng.safetensors", output, device="cpu", **OPTIONS)
+    with one_thread():
+        generate(files / "dng.safetensors", output, device="cpu", **OPTIONS)
     return output
 
 
@@ -269,18 +279,10 @@ def start(model: Path, output: Path, options: dict[str, Any]) -> BaseProcess:
     return process
 
 
-def committed(partial: Path) -> int:
-    try:
-        with DatasetFile(partial) as file:
-            return len(file)
-    except (InputError, OSError):
-        return 0
-
-
-def stop_at(count: int, process: BaseProcess, partial: Path, number: int) -> None:
+def stop_at(count: int, process: BaseProcess, work: Path, number: int) -> None:
     """Sends a signal when so many structures are there."""
     deadline = time.monotonic() + 60
-    while committed(partial) < count:
+    while committed(work) < count:
         assert process.is_alive(), "the generation ended before it could be stopped"
         assert time.monotonic() < deadline
         time.sleep(0.001)
@@ -293,63 +295,88 @@ def stop_at(count: int, process: BaseProcess, partial: Path, number: int) -> Non
 def test_stopped_and_continued(files: Path, undisturbed: Path, tmp_path: Path, number: int) -> None:
     """Twice in the middle; the file at the end is the one of a generation that was not stopped."""
     model, output = files / "dng.safetensors", tmp_path / "o.h5"
-    partial = tmp_path / "o.h5.partial.h5"
+    work = tmp_path / "o.h5.work"
     for count in (5, 30):
-        stop_at(count, start(model, output, OPTIONS), partial, number)
-        assert count <= committed(partial) < 60
+        stop_at(count, start(model, output, OPTIONS), work, number)
+        assert count <= committed(work) < 60
         assert not output.exists()
+    found = status(output)
+    assert (found.kind, found.state, found.done, found.total) == ("generate", "stopped", committed(work), 60)
     with pytest.raises(InputError, match="unfinished"):
         generate(model, output, device="cpu", **OPTIONS)
-    for changes in ({"seed": 6}, {"n": 61}, {"steps": 41}, {"system": "Li-O"}):
-        with pytest.raises(InputError, match="asked for something else"):
+    for changes in ({"seed": 6}, {"n": 61}, {"steps": 41}, {"system": "Li-O"}, {"batch_atoms": 9}):
+        with pytest.raises(InputError, match=f"asked for with another {next(iter(changes))}"):
             generate(model, output, device="cpu", resume=True, **{**OPTIONS, **changes})
     with pytest.raises(InputError, match="model"):
         generate(files / "steered.safetensors", output, device="cpu", resume=True, **OPTIONS)
-    result = generate(model, output, device="cpu", resume=True, **OPTIONS)
+    with one_thread():
+        result = generate(model, output, device="cpu", resume=True, **OPTIONS)
     assert 30 <= result.resumed < 60
-    assert (result.structures, result.wanted) == (60, 60)
-    assert_same(output, undisturbed)
-    assert not partial.exists()
+    assert (result.structures, result.wanted, status(output).done) == (60, 60, 60)
+    assert_same_columns(output, undisturbed)
+    assert not work.exists()
 
 
-def test_a_batch_that_is_half_there(files: Path, undisturbed: Path, tmp_path: Path) -> None:
-    """What is there already is not made again, and its batch stays what it was."""
-    from eqcli.io import DatasetWriter
-
-    made = read(undisturbed)
-    with DatasetFile(undisturbed) as file, DatasetWriter(tmp_path / "o.h5.partial.h5", provenance=file.provenance) as w:
-        for structure in made[:26]:
-            w.append(structure)
-    result = generate(files / "dng.safetensors", tmp_path / "o.h5", device="cpu", resume=True, **OPTIONS)
-    assert result.resumed == 26
-    assert_same(tmp_path / "o.h5", undisturbed)
-
-
-def test_failures_of_an_earlier_call_are_told_again(tmp_path: Path) -> None:
+@pytest.mark.parametrize("call", [1, 2, 4, 7])
+def test_failures_of_an_earlier_call_are_told_again(tmp_path: Path, call: int) -> None:
+    """Wherever it was cut off, they are rows of the same table in the end."""
     model, options = broken(tmp_path), {"formula": "LiO", "n": 30, "seed": 1, "batch_atoms": 8, "device": "cpu"}
     whole = generate(model, tmp_path / "whole.h5", **options)
-    from eqcli.io import DatasetWriter
-
-    with (
-        DatasetFile(tmp_path / "whole.h5") as file,
-        DatasetWriter(tmp_path / "o.h5.partial.h5", provenance=file.provenance) as w,
-    ):
-        for structure in list(file)[: whole.structures // 2]:
-            w.append(structure)
+    with power_cut(FlowMM, "sample", call):
+        generate(model, tmp_path / "o.h5", **options)
     again = generate(model, tmp_path / "o.h5", resume=True, **options)
-    assert {f.item for f in again.failures} == {f.item for f in whole.failures}
-    assert len(again.failures) == len(whole.failures)
-    assert_same(tmp_path / "o.h5", tmp_path / "whole.h5")
+    assert again.resumed == 4 * (call - 1)
+    assert again.failures == whole.failures
+    assert again.figures.as_dict() == whole.figures.as_dict()
+    assert_same_columns(tmp_path / "o.h5", tmp_path / "whole.h5")
+    tables = [(tmp_path / f"{name}.h5.failed.csv").read_text() for name in ("o", "whole")]
+    assert tables[0] == tables[1]
 
 
 def test_starting_again(files: Path, tmp_path: Path) -> None:
     """--resume of nothing begins; --overwrite throws away what is unfinished."""
     model, output = files / "dng.safetensors", tmp_path / "o.h5"
-    write_structures(tmp_path / "o.h5.partial.h5", [crystal([3])])
+    with power_cut(FlowMM, "sample", 2):
+        generate(model, output, n=20, device="cpu")
     generate(model, output, n=2, overwrite=True, device="cpu")
     assert len(read(output)) == 2
     generate(model, tmp_path / "new.h5", n=2, resume=True, device="cpu")
     assert_same(tmp_path / "new.h5", output)
+
+
+@pytest.mark.parametrize(
+    ("options", "samples", "sizes"),
+    [
+        ({"n": 9, "seed": 4}, [2, 3, 7], None),
+        ({"n": 9, "atoms": 5}, [0, 8], [5, 5]),
+        ({"formula": ("LiO", "TiO2"), "n": 3}, [1, 2, 3, 5], [2, 2, 3, 3]),
+    ],
+)
+def test_any_wish_without_the_others(
+    files: Path, options: dict[str, Any], samples: list[int], sizes: list[int] | None
+) -> None:
+    loaded = load_model(files / f"{'csp' if 'formula' in options else 'dng'}.safetensors")
+    wishes = prepare(loaded, GenerationRequest(**options), [], Silent()).wishes
+    every = wishes.of(range(len(wishes)))
+    assert [wish.sample for wish in every] == list(range(len(wishes)))
+    some = wishes.of(samples)
+    assert [wish.sample for wish in some] == samples
+    for one in some:
+        assert one.numbers.tolist() == every[one.sample].numbers.tolist()
+    if sizes is not None:
+        assert [len(one.numbers) for one in some] == sizes
+
+
+def test_chunks_depend_on_the_request_alone() -> None:
+    assert [chunk_items(count, "cpu") for count in (1, 20, 128, 160, 1600, 10**6)] == [8, 8, 8, 10, 100, 256]
+    assert [chunk_items(count, "cuda") for count in (20, 10**6)] == [1024, 8192]
+
+
+def test_a_format_for_one_structure_takes_no_more(files: Path, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="holds one structure"):
+        generate(files / "dng.safetensors", tmp_path / "POSCAR", n=2, device="cpu")
+    assert list(tmp_path.iterdir()) == []
+    assert generate(files / "dng.safetensors", tmp_path / "POSCAR", device="cpu").structures == 1
 
 
 @pytest.mark.parametrize("model", ["dng", "steered"])

@@ -11,7 +11,6 @@ import numpy as np
 import pytest
 import torch
 
-from eqcli.engine import molecule_sampler
 from eqcli.engine.model_file import load_model, save_model
 from eqcli.engine.molecule_sampler import MoleculeSampler, MoleculeSettings, MoleculeWish, drawn_atoms
 from eqcli.errors import ExitCode, InputError, Where
@@ -20,13 +19,18 @@ from eqcli.io import DatasetFile, read_structures, write_structures
 from eqcli.io.structure import Structure
 from eqcli.models.molecules.base import MoleculeGenerator
 from eqcli.models.molecules.flow_matching import FlowMatching
+from eqcli.progress import Silent
 from eqcli.tasks.generate import generate
+from eqcli.tasks.generate_chunks import prepare
 from eqcli.tasks.generate_molecules import _in_form
+from eqcli.tasks.generate_request import GenerationRequest
 from tests.listener import Listener
 from tests.molecule_case import NETWORKS, SIZES, generator
 from tests.molecules import boneless, embedded
 from tests.stopping import power_cut
+from tests.tasks.generate_case import committed
 from tests.tasks.generate_molecules_case import models, scaffolds
+from tests.tasks.stream.case import assert_same_columns
 
 
 @pytest.fixture(scope="module")
@@ -72,7 +76,7 @@ def test_molecules_as_in_training(files: Path, tmp_path: Path, name: str) -> Non
         assert "formal_charge" not in one.arrays or one.arrays["formal_charge"].any()
     assert (result.structures, result.wanted, result.exit_code) == (40, 40, ExitCode.OK)
     assert result.calls == 4 + (name == "edm")
-    assert not list(tmp_path.glob("*.partial.h5"))
+    assert not list(tmp_path.glob("*.work"))
     generate(model, tmp_path / "o.sdf", n=40, seed=7, device="cpu")
     for one, other in zip(read(tmp_path / "o.sdf"), made, strict=True):
         assert one.numbers.tolist() == other.numbers.tolist()
@@ -279,11 +283,8 @@ OPTIONS: dict[str, Any] = {"n": 24, "seed": 5, "batch_atoms": 12, "device": "cpu
 
 @pytest.mark.parametrize("scaffold", [False, True])
 @pytest.mark.parametrize("fail", [1, 4, 7])
-def test_stopped_and_continued(
-    files: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, scaffold: bool, fail: int
-) -> None:
+def test_stopped_and_continued(files: Path, tmp_path: Path, scaffold: bool, fail: int) -> None:
     """Wherever it was stopped, the file at the end is the one of a generation that was not."""
-    monkeypatch.setattr(molecule_sampler, "WINDOW", {"cpu": 8})
     model = files / "flow.safetensors"
     options = {**OPTIONS, **({"scaffold": files / "cores.sdf", "n": 12} if scaffold else {})}
     whole = generate(model, tmp_path / "whole.h5", **options)
@@ -291,42 +292,41 @@ def test_stopped_and_continued(
     with power_cut(FlowMatching, "sample", fail):
         generate(model, tmp_path / "o.h5", **options)
     assert not (tmp_path / "o.h5").exists()
-    partial = tmp_path / "o.h5.partial.h5"
-    done = len(read(partial)) if partial.exists() else 0
-    assert done % 8 == 0
+    work = tmp_path / "o.h5.work"
+    done = committed(work)
     assert done < 24
+    assert (done > 0) == (fail > 1) == work.exists()
     if done:
         for changes in ({"seed": 6}, {"n": 99}, {"steps": 5}, {"atoms": 5}, {"guidance": 2.0}):
-            with pytest.raises(InputError, match="asked for something else"):
+            with pytest.raises(InputError, match=f"asked for with another {next(iter(changes))}"):
                 generate(model, tmp_path / "o.h5", resume=True, **{**options, **changes})
         with pytest.raises(InputError, match="unfinished"):
             generate(model, tmp_path / "o.h5", **options)
     result = generate(model, tmp_path / "o.h5", resume=True, **options)
     assert (result.resumed, result.structures) == (done, 24)
     assert len(result.failures) == len(whole.failures)
-    assert_same(read(tmp_path / "o.h5"), read(tmp_path / "whole.h5"))
-    assert not partial.exists()
+    assert_same_columns(tmp_path / "o.h5", tmp_path / "whole.h5")
+    assert not work.exists()
 
 
-@pytest.mark.parametrize("kept", [1, 5, 13, 23])
-def test_a_window_that_is_half_there(files: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kept: int) -> None:
-    from eqcli.io import DatasetWriter
-
-    monkeypatch.setattr(molecule_sampler, "WINDOW", {"cpu": 8})
-    model = files / "flow.safetensors"
-    generate(model, tmp_path / "whole.h5", **OPTIONS)
-    made = read(tmp_path / "whole.h5")
-    with DatasetFile(tmp_path / "whole.h5") as file:
-        facts = file.provenance
-    with DatasetWriter(tmp_path / "o.h5.partial.h5", provenance=facts) as writer:
-        for structure in made[:kept]:
-            writer.append(structure)
-    assert generate(model, tmp_path / "o.h5", resume=True, **OPTIONS).resumed == kept
-    assert_same(read(tmp_path / "o.h5"), made)
+@pytest.mark.parametrize("options", [{"n": 9}, {"n": 3, "scaffold": True}, {"n": 3, "scaffold": True, "atoms": 7}])
+def test_any_wish_without_the_others(files: Path, options: dict[str, Any]) -> None:
+    given = {**options, **({"scaffold": files / "cores.sdf"} if "scaffold" in options else {})}
+    loaded = load_model(files / "flow.safetensors")
+    wishes = prepare(loaded, GenerationRequest(**given), [], Silent()).wishes
+    every = wishes.of(range(len(wishes)))
+    assert [wish.sample for wish in every] == list(range(9 if "scaffold" not in options else 6))
+    for one in wishes.of([1, 2, 4, 5]):
+        same = every[one.sample]
+        assert (one.sample, one.atoms) == (same.sample, same.atoms)
+        assert (one.scaffold is None) == ("scaffold" not in options)
+        if one.scaffold is not None:
+            assert np.array_equal(one.scaffold.positions, same.scaffold.positions)
+            assert one.atoms > len(one.scaffold)
 
 
 def test_molecules_that_are_none_are_failures(tmp_path: Path) -> None:
-    """Positions that are no numbers, of some molecules: they are named, also by a call that goes on."""
+    """Positions that are no numbers, of some molecules: they are named."""
     model = generator({"name": "edm", "timesteps": 10, "denoiser": NETWORKS["egnn"]})
     plain = type(model).sample
 
@@ -342,12 +342,15 @@ def test_molecules_that_are_none_are_failures(tmp_path: Path) -> None:
 
     model.sample = broken.__get__(model)  # type: ignore[method-assign]
     wishes = [MoleculeWish(n, 1 + n % 5) for n in range(20)]
-    failures: list[Any] = []
-    made = [s.info["sample"] for found in sampler().sample(wishes, failures.append) for s in found]
-    assert made == [n for n in range(20) if n % 5 not in (2, 3)]
-    assert sorted(int(f.item.split()[1]) for f in failures) == [n for n in range(20) if n % 5 in (2, 3)]
-    rest = [s.info["sample"] for found in sampler().sample(wishes, failures.append, after=11) for s in found]
-    assert rest == [n for n in made if n > 11]
+    failures: list[int] = []
+    batches = list(sampler().sample(wishes, lambda sample, _: failures.append(sample)))
+    made = [s.info["sample"] for found in batches for s in found]
+    assert made == sorted((n for n in range(20) if n % 5 not in (2, 3)), key=lambda n: n % 5)
+    assert sorted(failures) == [n for n in range(20) if n % 5 in (2, 3)]
+    first = {wish.sample for wish in next(iter(sampler().batches(wishes)))}
+    rest = sampler().sample([wish for wish in wishes if wish.sample not in first], lambda *_: None)
+    for one, other in zip((s for found in rest for s in found), (s for f in batches[1:] for s in f), strict=True):
+        assert np.array_equal(one.positions, other.positions)
     with torch.no_grad():
         for parameter in model.parameters():
             parameter.fill_(torch.nan)
@@ -355,7 +358,7 @@ def test_molecules_that_are_none_are_failures(tmp_path: Path) -> None:
     save_model(tmp_path / "m.safetensors", model, training={}, provenance={})
     with pytest.raises(InputError, match="no structure came out"):
         generate(tmp_path / "m.safetensors", tmp_path / "o.h5", n=3, device="cpu")
-    assert [p.name for p in tmp_path.iterdir()] == ["m.safetensors"]
+    assert {p.name for p in tmp_path.iterdir()} == {"m.safetensors", "o.h5.failed.csv"}
 
 
 def test_what_is_wrong_is_flagged_and_kept(files: Path, tmp_path: Path) -> None:
@@ -385,7 +388,7 @@ def test_molecules_are_made_in_halves_where_memory_is_short(monkeypatch: pytest.
     model = generator({"name": "edm", "timesteps": 10, "denoiser": NETWORKS["egnn"]})
     wishes = [MoleculeWish(n, size) for n, size in enumerate([3, 4, 2, 9, 3, 4])]
     settings = MoleculeSettings(0, model.config.sampling)
-    whole = [s for found in MoleculeSampler(model, settings).sample(wishes, lambda _: None) for s in found]
+    whole = [s for found in MoleculeSampler(model, settings).sample(wishes, lambda *_: None) for s in found]
     plain = type(model).sample
 
     def cramped(self: Any, request: Any, *args: Any, **options: Any) -> Any:
@@ -395,9 +398,9 @@ def test_molecules_are_made_in_halves_where_memory_is_short(monkeypatch: pytest.
 
     monkeypatch.setattr(model, "sample", cramped.__get__(model))
     failures: list[Any] = []
-    made = [s for found in MoleculeSampler(model, settings).sample(wishes, failures.append) for s in found]
-    assert [s.info["sample"] for s in made] == [0, 1, 2, 4, 5]
-    assert [(f.item, f.reason) for f in failures] == [("sample 3", "it needs more memory than there is")]
+    made = [s for f in MoleculeSampler(model, settings).sample(wishes, lambda *f: failures.append(f)) for s in f]
+    assert [s.info["sample"] for s in made] == [2, 0, 4, 1, 5]
+    assert failures == [(3, "it needs more memory than there is")]
     for one in made:
         (same,) = (s for s in whole if s.info["sample"] == one.info["sample"])
         np.testing.assert_allclose(one.positions, same.positions, atol=1e-4)

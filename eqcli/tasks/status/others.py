@@ -1,4 +1,4 @@
-"""Pipelines, generations and docking screens."""
+"""Pipelines and docking screens."""
 
 from __future__ import annotations
 
@@ -7,12 +7,11 @@ import json
 from pathlib import Path
 from typing import Any
 
-from eqcli.errors import EqcliError, InputError, Where
+from eqcli.errors import InputError, Where
 from eqcli.locks import is_locked
 from eqcli.tasks.status.result import Status, StepStatus
 
 PIPELINE, SCREEN, PAIRS, PAGE = "pipeline.json", "screen.json", "results.csv", "index.html"
-PARTIAL = ".partial.h5"
 
 
 def pipeline_status(folder: Path) -> Status:
@@ -36,23 +35,6 @@ def pipeline_status(folder: Path) -> Status:
         status.state = "done" if ended else "stopped"
         if not ended:
             status.notes.append("the same `eqcli run` goes on from here")
-    return status
-
-
-def generation_status(partial: Path) -> Status:
-    """A generation that is not complete, from the file of what it has made."""
-    from eqcli.io.store import DatasetFile
-
-    output = partial.with_name(partial.name.removesuffix(PARTIAL))
-    status = Status(output, "generation", "unknown")
-    try:
-        with DatasetFile(partial) as file:
-            status.done, provenance = len(file), dict(file.provenance)
-    except (EqcliError, OSError, ValueError, KeyError):  # it is just being made
-        return status
-    wanted = (provenance.get("request") or {}).get("n") if isinstance(provenance.get("request"), dict) else None
-    status.total = wanted if isinstance(wanted, int) else None
-    status.notes.append("not complete: it is running, or goes on with --resume")
     return status
 
 

@@ -11,7 +11,7 @@ from eqcli.tasks.status.result import JobStatus, Status, duration
 
 
 def status(path: str | Path) -> Status:
-    """The standing of a training run, a pipeline, an output or its work folder, a generation, or a docking screen.
+    """The standing of a training run, a pipeline, an output or its work folder, or a docking screen.
 
     Nothing is written, and nothing that others write is disturbed. Raises InputError where nothing is known of `path`.
     """
@@ -38,18 +38,16 @@ def status(path: str | Path) -> Status:
 
 def _output(path: Path) -> Path:
     """What the work is for, whichever of its files was named."""
-    for ending in (stream.ENDING, ".jobs", others.PARTIAL):
+    for ending in (stream.ENDING, ".jobs"):
         if path.name.endswith(ending):
             return path.with_name(path.name.removesuffix(ending))
     return path
 
 
 def _standing(output: Path) -> Status | None:
-    work, partial = (output.with_name(output.name + ending) for ending in (stream.ENDING, others.PARTIAL))
+    work = output.with_name(output.name + stream.ENDING)
     if work.is_dir() and any(work.iterdir()):
         return stream.stream_status(work)
-    if partial.is_file():
-        return others.generation_status(partial)
     if (output / others.PIPELINE).is_file():
         return _with_step(others.pipeline_status(output))
     if (output / training.RECIPE).is_file():

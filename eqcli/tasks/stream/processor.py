@@ -48,6 +48,7 @@ PROCESSORS: dict[str, tuple[str, str]] = {
     "predict": ("eqcli.tasks.predict_chunks", "open_predict"),
     "relax": ("eqcli.tasks.relax_chunks", "open_relax"),
     "move": ("eqcli.tasks.move_chunks", "open_move"),
+    "generate": ("eqcli.tasks.generate_chunks", "open_generate"),
 }
 """Module and name of the function that opens the processor of each task, from a request."""
 

@@ -199,15 +199,6 @@ def test_a_pipeline_and_its_steps(tmp_path: Path) -> None:
     assert status(folder).state == "done"
 
 
-def test_a_generation_that_is_not_complete(tmp_path: Path) -> None:
-    with DatasetWriter(tmp_path / "gen.cif.zip.partial.h5", provenance={"request": {"n": 9}}) as writer:
-        for number in range(4):
-            writer.append(_molecule(number))
-        writer.commit()
-        found = status(tmp_path / "gen.cif.zip")
-    assert (found.done, found.kind) == (4, "generation")
-
-
 def test_a_docking_screen(tmp_path: Path) -> None:
     folder = tmp_path / "screen"
     write_json(folder / "screen.json", {})

@@ -53,6 +53,24 @@ def test_killed_at_a_random_moment_it_ends_as_if_undisturbed(here: Path, seed: i
     assert not (here / "out.h5.work").exists()
 
 
+def test_killed_while_it_looks_whether_it_can_write(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What that leaves in the work folder goes with it."""
+    write_store(here / "in.h5", range(30))
+
+    def killed(self: object) -> None:
+        if here / "out.h5.work" in Path(self.name).parents:  # type: ignore[attr-defined]
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    with monkeypatch.context() as patch:
+        patch.setattr("tempfile.TemporaryDirectory.cleanup", killed)
+        process = in_process(run, here, ["in.h5"], "out.h5")
+        process.join(60)
+    assert process.exitcode == -signal.SIGKILL
+    assert list((here / "out.h5.work").glob(".eqcli-*"))
+    assert run(here, ["in.h5"], "out.h5", resume=True).structures == 30
+    assert not (here / "out.h5.work").exists()
+
+
 def _kill_after(file: Path, seconds: float, process: object) -> None:
     while not file.exists():
         time.sleep(0.001)
