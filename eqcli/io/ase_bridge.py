@@ -45,10 +45,13 @@ def to_ase(structure: Structure) -> Any:
 
 def _constraints(structure: Structure) -> list[Any]:
     """Held atoms, and atoms held in some Cartesian directions only."""
+    free = structure.free_directions
+    if free.all():
+        return []
+    # It brings all of ASE's crystal lattices along, which takes more than half a second.
     from ase import constraints
 
     fix: Any = constraints
-    free = structure.free_directions
     held = ~free.any(axis=1)
     found: list[Any] = [fix.FixAtoms(mask=held)] if held.any() else []
     partly = ~held & ~free.all(axis=1)

@@ -58,3 +58,12 @@ def threads(number: int) -> tuple[int, str]:
 
     time.sleep(0.2)
     return torch.get_num_threads(), f"{os.getpid()}"
+
+
+def dask_settings(names: list[str], number: int) -> tuple[list[object], dict[str, float]]:
+    """Settings of Dask in this worker, and the milliseconds between two of each of the things that it does in turn."""
+    import dask.config
+    from distributed import get_worker
+
+    turns = {name: callback.callback_time for name, callback in get_worker().periodic_callbacks.items()}
+    return [dask.config.get(name) for name in names], turns
