@@ -12,6 +12,8 @@ from eqcli.errors import InputError
 if TYPE_CHECKING:
     from eqcli.cli.console import Console
     from eqcli.cli.session import Result
+    from eqcli.recipe.cluster import ClusterRecipe
+    from eqcli.tasks.stream.division import Workers
 
 PANEL = "Docking"
 RESUME = "`--resume` goes on with a screen; a file holds the poses that were done."
@@ -106,6 +108,8 @@ def run_docking(
     device: str,
     overwrite: bool,
     console: Console,
+    workers: Workers = "auto",
+    cluster: ClusterRecipe | None = None,
 ) -> Result:
     """Carries out a docking. `others` says which options of other predictions were given.
 
@@ -125,4 +129,6 @@ def run_docking(
     }
     resume = bool(plain.pop("resume", False))
     request = DockRequest(str(model), **plain, device=device)
-    return dock(request, output, overwrite=overwrite, resume=resume, report=console.report)
+    return dock(
+        request, output, overwrite=overwrite, resume=resume, workers=workers, cluster=cluster, report=console.report
+    )

@@ -55,6 +55,7 @@ def predict(
     hint = RESUME if docks else (stream_options.ON_INTERRUPT if output is not None else "")
     with session(quiet=quiet, as_json=json, on_interrupt=hint) as console:
         conventions = labels()
+        count, brought_up = stream_options.workers_of(workers, cluster)
         if docks:
             others: dict[str, object] = {
                 "FILES": inputs,
@@ -64,20 +65,18 @@ def predict(
                 "--stress": stress is not None,
                 "--batch-atoms": batch_atoms,
                 "--compile": compile,
-                "--workers": workers,
-                "--cluster": cluster,
             }
             if resume:
                 docking["resume"] = True
             docked = run_docking(
-                model, output, docking, others=others, device=device, overwrite=overwrite, console=console
-            )
+                model, output, docking, others=others, device=device, overwrite=overwrite, console=console,
+                workers=count, cluster=brought_up,
+            )  # fmt: skip
             finish(console, docked)
             return
         refuse_without_receptor(docking)
         from eqcli.tasks.predict import predict as run
 
-        count, brought_up = stream_options.workers_of(workers, cluster)
         result = run(
             model,
             inputs or [],

@@ -14,9 +14,11 @@ from eqcli.tasks.dock_pair import Pair, pairs_of
 from eqcli.tasks.dock_request import DockRequest, make_docker, requested_sources
 from eqcli.tasks.dock_result import SHOWN, DockResult, ShownPose
 from eqcli.tasks.dock_work import DockedPair, PairDocker
+from eqcli.tasks.stream.division import AUTO, Workers
 
 if TYPE_CHECKING:
     from eqcli.io.structure import Structure
+    from eqcli.recipe.cluster import ClusterRecipe
 
 NOTES = 40
 """Lines about what was changed in receptors and ligands that are told without a log."""
@@ -28,6 +30,8 @@ def dock(
     *,
     overwrite: bool = False,
     resume: bool = False,
+    workers: Workers = AUTO,
+    cluster: ClusterRecipe | None = None,
     report: Reporter | None = None,
 ) -> DockResult:
     """Docks every pair of a request.
@@ -41,6 +45,10 @@ def dock(
         Whether a file, or the results of an earlier screen, may be replaced.
     resume
         Whether an interrupted screen goes on in its folder.
+    workers
+        Processes that share the pairs of a screen. `auto`: as the cluster says, or else this one.
+    cluster
+        What brings them up on other machines; None for processes of this one.
 
     Raises
     ------
@@ -53,13 +61,20 @@ def dock(
     if output is not None and (request.table is not None or _is_folder(output)):
         from eqcli.tasks.dock_screen import screen
 
-        return screen(request, output, overwrite=overwrite, resume=resume, report=report)
+        count = workers if workers != AUTO else cluster.workers if cluster is not None else 1
+        return screen(
+            request, output, overwrite=overwrite, resume=resume, report=report, workers=count, cluster=cluster
+        )
     if request.table is not None:
         raise InputError("a table of pairs needs a folder for its results", hint="Name one with -o, e.g. -o out/.")
     if request.pages and output is None:
         raise InputError("--pages: pages are written beside the poses", hint="Name a file of poses with -o.")
     if resume:
         raise InputError("--resume: for screens, whose output is a folder", hint="Name a folder with -o, e.g. -o out/.")
+    if cluster is not None or workers not in (1, AUTO):
+        raise InputError(
+            "--workers and --cluster: for screens, whose output is a folder", hint="Name one with -o, e.g. -o out/."
+        )
     return _to_file(request, output, overwrite, report)
 
 

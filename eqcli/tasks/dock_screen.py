@@ -12,7 +12,7 @@ import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any, TextIO
+from typing import TYPE_CHECKING, Any, TextIO
 
 from eqcli.errors import Failure, InputError, Where
 from eqcli.files import refuse_unwritable_folder, write_json
@@ -21,12 +21,16 @@ from eqcli.locks import FolderLock
 from eqcli.progress import Reporter, Silent
 from eqcli.report.write import PAGE
 from eqcli.tasks.dock_pages import PAGES, PairPages, write_pages
-from eqcli.tasks.dock_pair import Pair, pairs_of
+from eqcli.tasks.dock_pair import pairs_of
 from eqcli.tasks.dock_request import DockRequest, make_docker, requested_sources
 from eqcli.tasks.dock_result import SHOWN, DockResult, ShownPose
 from eqcli.tasks.dock_rows import RANKED, RESULTS, PairRow, ResultsFile, best_first, write_ranked
 from eqcli.tasks.dock_shards import PoseFiles
 from eqcli.tasks.dock_work import DockedPair, PairDocker
+from eqcli.tasks.dock_workers import DockedBatch, dock_by_workers
+
+if TYPE_CHECKING:
+    from eqcli.recipe.cluster import ClusterRecipe
 
 FACTS, LOG = "screen.json", "log.txt"
 
@@ -34,7 +38,16 @@ FAILURES_SHOWN = 50
 """Failures that are listed at the end; all of them are in the table."""
 
 
-def screen(request: DockRequest, folder: Path, *, overwrite: bool, resume: bool, report: Reporter) -> DockResult:
+def screen(
+    request: DockRequest,
+    folder: Path,
+    *,
+    overwrite: bool,
+    resume: bool,
+    report: Reporter,
+    workers: int = 1,
+    cluster: ClusterRecipe | None = None,
+) -> DockResult:
     """Docks the pairs of a request that `folder` has no row of; see `dock.dock`."""
     refuse_unwritable_folder(folder)
     sources = requested_sources(request)
@@ -46,12 +59,17 @@ def screen(request: DockRequest, folder: Path, *, overwrite: bool, resume: bool,
         done = Counter(row.row for row in rows)
         if rows:
             report.message(f"{len(rows)} pairs are done already")
-        report.message(f"docking on {device}")
+        shared = workers > 1 or cluster is not None
+        report.message("docking by workers" if shared else f"docking on {device}")
         with (folder / LOG).open("a", encoding="utf-8") as log:
             work = _Screen(folder, rows, PairDocker(docker, request, lambda line: _say(log, line)), log, report)
             begin = time.perf_counter()
+            batches = work.docker.batches(pair for source in sources for pair in pairs_of(source, done[source.row]))
             try:
-                work.run(pair for source in sources for pair in pairs_of(source, done[source.row]))
+                if shared:
+                    work.take(dock_by_workers(request, folder, batches, workers, cluster, report))
+                else:
+                    work.take(DockedBatch(work.docker.dock(batch), []) for batch in batches)
             finally:
                 report.finish()
             result.seconds = time.perf_counter() - begin
@@ -128,13 +146,20 @@ class _Screen:
         self.results = ResultsFile(folder / RESULTS)
         self.files = PoseFiles(folder, pairs=len(rows))
 
-    def run(self, pairs: Iterator[Pair]) -> None:
-        """Docks what is left."""
+    def take(self, batches: Iterator[DockedBatch]) -> None:
+        """Keeps what is left to dock as it comes."""
         self.report.start("dock", None, "pairs")
         self.report.advance(len(self.rows))
-        for batch in self.docker.batches(pairs):
-            self._keep(self.docker.dock(batch))
-            self.report.advance(len(batch))
+        told: set[str] = set()
+        for batch in batches:
+            for line in batch.log:
+                # Each worker reads a receptor for itself.
+                if line not in told:
+                    _say(self.log, line)
+                if line.startswith("receptor "):
+                    told.add(line)
+            self._keep(batch.docked)
+            self.report.advance(len(batch.docked))
 
     def _keep(self, docked: Sequence[DockedPair]) -> None:
         """Poses before rows: a row never speaks of poses that are not there."""

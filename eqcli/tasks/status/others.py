@@ -10,8 +10,9 @@ from typing import Any
 from eqcli.errors import InputError, Where
 from eqcli.locks import is_locked
 from eqcli.tasks.status.result import Status, StepStatus
+from eqcli.tasks.status.stream import describe_workers
 
-PIPELINE, SCREEN, PAIRS, PAGE = "pipeline.json", "screen.json", "results.csv", "index.html"
+PIPELINE, SCREEN, PAIRS, PAGE, WORK = "pipeline.json", "screen.json", "results.csv", "index.html", "work"
 
 
 def pipeline_status(folder: Path) -> Status:
@@ -53,8 +54,10 @@ def screen_status(folder: Path) -> Status:
             seconds += float(row.get("seconds") or 0.0)
         except ValueError:
             continue
-    if status.state == "running" and seconds:
-        status.rate = status.done / seconds
+    if status.state == "running":
+        describe_workers(folder / WORK, status)
+        if not status.workers and seconds:
+            status.rate = status.done / seconds
     elif (folder / PAGE).is_file() or (folder / "ranked.csv").is_file():
         status.state = "done"
     elif status.state == "stopped":

@@ -34,7 +34,7 @@ def stream_status(folder: Path) -> Status:
             status.notes.append("everything is done, and the output is being written")
     else:
         status.notes.append("it stopped; the same command with --resume goes on from here")
-    _workers(folder, status)
+    describe_workers(folder, status)
     status.estimate()
     return status
 
@@ -98,7 +98,7 @@ def _under_way(path: Path) -> tuple[int, int]:
         return 0, 0
 
 
-def _workers(folder: Path, status: Status) -> None:
+def describe_workers(folder: Path, status: Status) -> None:
     """Those that work now, by their signs of life; all that ever did where nothing goes on."""
     now = time.time()
     for beat in read_beats(folder):

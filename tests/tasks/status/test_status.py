@@ -22,7 +22,7 @@ from eqcli.locks import FolderLock, is_locked
 from eqcli.tasks.status.result import duration, speed
 from eqcli.tasks.status.status import status
 from eqcli.tasks.stream.chunk_file import ChunkFile
-from eqcli.tasks.stream.heartbeat import Beat
+from eqcli.tasks.stream.heartbeat import Beat, Heartbeat
 from eqcli.tasks.stream.request import StreamRequest
 from eqcli.tasks.stream.work_folder import WorkFolder
 
@@ -206,6 +206,13 @@ def test_a_docking_screen(tmp_path: Path) -> None:
     with working_in(folder):
         found = status(folder)
     assert (found.done, found.failed, found.rate) == (2, 1, pytest.approx(2 / 3))
+    heart = Heartbeat(folder / "work", "cpu", "")
+    heart.beat.items, heart.beat.started = 6, heart.beat.started - 3.0
+    heart.say(at_once=True)
+    with working_in(folder):
+        found = status(folder)
+    assert [worker.done for worker in found.workers] == [6]
+    assert found.rate == pytest.approx(2.0, rel=0.2)
 
 
 def test_nothing_is_known_of_other_places(tmp_path: Path) -> None:
