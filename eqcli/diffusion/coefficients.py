@@ -13,5 +13,7 @@ def along(value: Coefficient, like: Tensor) -> Tensor:
 
     Differences such as 1 - alpha_bar are taken in float64 and cast afterwards, or small steps lose their digits.
     """
-    precise = torch.as_tensor(value, dtype=torch.float64, device=like.device)
+    if not isinstance(value, Tensor):
+        return torch.full([1] * like.dim(), value, dtype=torch.float64, device=like.device)
+    precise = value.to(dtype=torch.float64, device=like.device)
     return precise.reshape(*precise.shape, *[1] * (like.dim() - precise.dim()))

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from torch_geometric.data import Data
 
 from eqcli.graph.neighbours import neighbour_list
+from eqcli.graph.segments import segment_counts
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -57,7 +58,7 @@ class AtomGraph(Data):  # type: ignore[misc]
     @property
     def atom_counts(self) -> Tensor:
         """Atoms of each structure, `[B]` int64."""
-        return torch.bincount(self.batch, minlength=self.n_structures)
+        return segment_counts(self.batch, self.n_structures)
 
     @property
     def num_nodes(self) -> int:

@@ -10,10 +10,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from eqcli.geometry.tracing import traced_counts, tracing
+from eqcli.graph.segments import segment_counts
 
 BLOCK_OVERHEAD = 1024
 """Padded edges that cost about as much as working on one more block."""
@@ -27,13 +30,14 @@ class NeighbourBlock:
 
     `edges` is `[n * width]`, an edge index for each slot, or None when the slots are the
     edges themselves in order; `mask` is `[n * width, 1]` (1 for a real edge, 0 for padding),
-    or None when there is no padding.
+    or None when there is no padding. `degrees` are the neighbours of each centre, descending, where there is padding.
     """
 
     n: int
     width: int
     edges: Tensor | None
     mask: Tensor | None
+    degrees: list[int] | None = None
 
 
 @dataclass(frozen=True)
@@ -78,19 +82,20 @@ def make_layout(species: Tensor, edge_index: Tensor) -> Layout:
     sender, receiver = edge_index[0], edge_index[1]
     if tracing():
         return Layout(None, None, None, sender, receiver, _ranges(traced_counts()), [], None)
+    # All that the host has to know of a device, in one go.
+    known = torch.stack([species, segment_counts(receiver, len(species))]).cpu().numpy()
+    kinds, degrees = known[0], known[1]
     order = inverse = edge_order = None
-    if species.numel() and bool((species[1:] < species[:-1]).any()):
+    if bool((kinds[1:] < kinds[:-1]).any()):
         order = torch.argsort(species, stable=True)
         inverse = torch.empty_like(order)
         inverse[order] = torch.arange(len(order), device=order.device)
         edge_order = torch.argsort(inverse[receiver], stable=True)
         sender, receiver = inverse[sender[edge_order]], inverse[receiver[edge_order]]
-    blocks, block_inverse = neighbour_blocks(receiver, species.numel())
-    return Layout(order, inverse, edge_order, sender, receiver, _element_ranges(species), blocks, block_inverse)
-
-
-def _element_ranges(species: Tensor) -> list[tuple[int, int, int]]:
-    return [found for found in _ranges(torch.bincount(species).tolist()) if found[1] < found[2]]
+        degrees = degrees[np.argsort(kinds, kind="stable")]
+    blocks, block_inverse = neighbour_blocks(receiver, len(species), degrees)
+    ranges = [found for found in _ranges(np.bincount(kinds).tolist()) if found[1] < found[2]]
+    return Layout(order, inverse, edge_order, sender, receiver, ranges, blocks, block_inverse)
 
 
 def _ranges(counts: Sequence[int]) -> list[tuple[int, int, int]]:
@@ -102,19 +107,24 @@ def _ranges(counts: Sequence[int]) -> list[tuple[int, int, int]]:
     return ranges
 
 
-def neighbour_blocks(receiver: Tensor, n_atoms: int) -> tuple[list[NeighbourBlock], Tensor | None]:
-    """The `blocks` and `block_inverse` of edges sorted by `receiver`."""
-    degree = torch.bincount(receiver, minlength=n_atoms)
-    widths = degree.unique(sorted=True)
-    if widths.numel() <= 1:
-        width = int(widths[0]) if widths.numel() else 0
-        return [NeighbourBlock(n_atoms, width, None, None)], None
+def neighbour_blocks(
+    receiver: Tensor, n_atoms: int, degrees: NDArray[np.int64] | None = None
+) -> tuple[list[NeighbourBlock], Tensor | None]:
+    """The `blocks` and `block_inverse` of edges sorted by `receiver`.
+
+    `degrees` are the neighbours of each atom, where the caller knows them: a device has to be waited for otherwise.
+    """
+    degree = segment_counts(receiver, n_atoms)
+    degrees = degree.cpu().numpy() if degrees is None else degrees
+    if n_atoms == 0 or degrees.min() == degrees.max():
+        return [NeighbourBlock(n_atoms, int(degrees[0]) if n_atoms else 0, None, None)], None
     first = torch.cumsum(degree, 0) - degree
     by_degree = torch.argsort(degree, descending=True, stable=True)
+    descending: list[int] = np.sort(degrees)[::-1].tolist()
     blocks, start = [], 0
-    for stop in _cuts(degree[by_degree].tolist()):
+    for stop in _cuts(descending):
         atoms = by_degree[start:stop]
-        blocks.append(_padded_block(degree[atoms], first[atoms]))
+        blocks.append(_padded_block(degree[atoms], first[atoms], descending[start:stop]))
         start = stop
     block_inverse = torch.empty_like(by_degree)
     block_inverse[by_degree] = torch.arange(n_atoms, device=by_degree.device)
@@ -134,10 +144,12 @@ def _cuts(degrees: list[int]) -> list[int]:
     return [*cuts, len(degrees)]
 
 
-def _padded_block(degree: Tensor, first: Tensor) -> NeighbourBlock:
-    width = int(degree[0])
+def _padded_block(degree: Tensor, first: Tensor, degrees: list[int]) -> NeighbourBlock:
+    """The block of centres with these degrees, which descend; `degrees` are known to the host."""
+    width = degrees[0]
     slot = torch.arange(width, device=degree.device)
     real = slot < degree.unsqueeze(1)  # [n, width]
     edges = torch.where(real, first.unsqueeze(1) + slot, torch.zeros_like(first).unsqueeze(1))
-    mask = None if bool(real.all()) else real.reshape(-1, 1)
-    return NeighbourBlock(len(degree), width, edges.reshape(-1), mask)
+    if degrees[-1] == width:
+        return NeighbourBlock(len(degrees), width, edges.reshape(-1), None)
+    return NeighbourBlock(len(degrees), width, edges.reshape(-1), real.reshape(-1, 1), degrees)

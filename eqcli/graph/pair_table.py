@@ -9,6 +9,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from eqcli.graph.segments import segment_counts
+
 KEY_BITS = 62
 """Bits of the number that a pair is sorted by."""
 
@@ -102,7 +104,7 @@ def sorted_table(atoms: Tensor, owner: Tensor, receiver: Tensor, sender: Tensor,
     shift
         Integers, `[E, 3]` int64.
     """
-    counts = torch.bincount(owner, minlength=len(atoms))
+    counts = segment_counts(owner, len(atoms))
     if len(owner) == 0:
         return PairTable(sender, receiver, shift.double(), counts)
     turns = shift.unbind(1)

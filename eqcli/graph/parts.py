@@ -7,6 +7,7 @@ from itertools import pairwise
 import torch
 
 from eqcli.graph.atom_graph import AtomGraph
+from eqcli.graph.segments import segment_counts
 
 STRUCTURES = ("cell", "pbc", "charge", "spin", "energy", "stress")
 ATOMS = ("positions", "numbers", "forces")
@@ -19,7 +20,7 @@ def parts_of(graph: AtomGraph, count: int) -> list[AtomGraph]:
     neighbour lists give them.
     """
     atoms = graph.atom_counts
-    edges = torch.bincount(graph.batch[graph.edge_index[1]], minlength=graph.n_structures)
+    edges = segment_counts(graph.batch[graph.edge_index[1]], graph.n_structures)
     work = (edges + atoms).cumsum(0)
     wanted = work[-1] * torch.arange(1, count, device=work.device) / count
     cuts = [0, *(torch.searchsorted(work, wanted) + 1).tolist(), graph.n_structures]

@@ -66,6 +66,14 @@ def spread(x: Tensor, receiver: Tensor) -> Tensor:
     return taken
 
 
+def segment_counts(owner: Tensor, n: int) -> Tensor:
+    """How many of the members, whose owners `owner` `[E]` need not be sorted, each of `n` segments has, `[n]` int64."""
+    if owner.is_cuda:
+        # `bincount` would wait for the device to learn the largest owner.
+        return owner.new_zeros(n).scatter_add_(0, owner, torch.ones_like(owner))
+    return torch.bincount(owner, minlength=n)
+
+
 def segment_mean(x: Tensor, receiver: Tensor, n: int) -> Tensor:
     """Mean over the edges of each atom, `[E, ...] -> [n, ...]`; zero for an atom without edges."""
     count = segment_sum(torch.ones_like(receiver, dtype=x.dtype), receiver, n).clamp(min=1.0)

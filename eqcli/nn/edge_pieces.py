@@ -101,11 +101,19 @@ def _piece(edges: MessageEdges, block: NeighbourBlock, start: int, stop: int, at
     if block.edges is None:
         return Piece(stop - start, block.width, atoms, slots, None, None, edges.sender[slots])
     held = block.edges[slots]
-    mask = None if block.mask is None else block.mask[slots]
-    real = None if mask is None else mask.flatten().nonzero().flatten()
-    if real is not None and len(real) == len(held):
-        mask = real = None
+    real = mask = None
+    if block.mask is not None and block.degrees is not None and block.degrees[stop - 1] < block.width:
+        mask, real = block.mask[slots], _real_slots(block, start, stop)
     return Piece(stop - start, block.width, atoms, held, real, mask, edges.sender[held])
+
+
+def _real_slots(block: NeighbourBlock, start: int, stop: int) -> Tensor:
+    """The slots of the rows `start` to `stop` that hold an edge."""
+    assert block.mask is not None
+    assert block.degrees is not None
+    mask = block.mask[start * block.width : stop * block.width]
+    # Their number is known: the device need not be waited for.
+    return torch.nonzero_static(mask.flatten(), size=sum(block.degrees[start:stop])).flatten()
 
 
 def add_rows(total: Tensor, places: Tensor, rows: Tensor) -> None:

@@ -19,6 +19,7 @@ from torch import Tensor
 
 from eqcli.geometry.clebsch_gordan import clebsch_gordan
 from eqcli.graph.layout import Layout, NeighbourBlock, neighbour_blocks
+from eqcli.graph.segments import segment_counts
 
 if TYPE_CHECKING:
     from eqcli.nn.edge_pieces import Piece
@@ -165,7 +166,7 @@ class MessageEdges:
 
 
 def _pointer(atoms: Tensor, n_atoms: int) -> Tensor:
-    counts = torch.bincount(atoms, minlength=n_atoms)
+    counts = segment_counts(atoms, n_atoms)
     return torch.nn.functional.pad(torch.cumsum(counts, 0), (1, 0))
 
 

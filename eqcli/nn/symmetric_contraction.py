@@ -83,19 +83,25 @@ class SymmetricContraction(ConstantModule):
     def _weighted_basis(self, elements: list[int]) -> list[Tensor]:
         """U W of each element: `[C, sum over parities of S M, R]`."""
         by_parity = []
+        weights = self._weights_of(elements)
         for singles, members in self.parities:
             blocks = []
             for degree in members:
-                weight = self.weights[degree]
-                if len(elements) < len(weight):
-                    weight = weight.index_select(0, torch.tensor(elements, device=weight.device))
-                weight = weight.transpose(1, 2)  # [Z, C, n]
+                weight = weights[degree].transpose(1, 2)  # [Z, C, n]
                 basis = getattr(self, f"basis_{degree}")  # [n, S, M, R]
                 block = torch.matmul(weight, basis.flatten(1))
                 blocks.append(block.view(*weight.shape[:2], len(singles), 2 * degree + 1, -1))
             joined = torch.cat(blocks, dim=3) if len(blocks) > 1 else blocks[0]
             by_parity.append(joined.flatten(2, 3))
         return list(torch.cat(by_parity, dim=2).unbind())
+
+    def _weights_of(self, elements: list[int]) -> list[Tensor]:
+        """The weights of these elements, `[Z, n, C]` for each degree."""
+        every = list(self.weights)
+        if len(elements) == len(every[0]):
+            return every
+        rows = torch.tensor(elements, device=every[0].device)
+        return [weight.index_select(0, rows) for weight in every]
 
 
 def _width(degrees: list[int]) -> int:

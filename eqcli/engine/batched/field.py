@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import TYPE_CHECKING
 
 import torch
@@ -107,7 +108,7 @@ class Field:
         graph, table = self._graph(state)
         sender, receiver = graph.edge_index
         distances = edge_vectors(graph, graph.positions, graph.cell).norm(dim=1)
-        radii = graph.positions.new_tensor(COVALENT_RADII)[graph.numbers]
+        radii = _covalent_radii(graph.positions.device)[graph.numbers]
         ratios = distances / (radii[sender] + radii[receiver])
         closest = ratios.new_full((state.n_structures,), torch.inf)
         return closest.scatter_reduce(0, table.owner, ratios, "amin")
@@ -160,6 +161,12 @@ class Field:
         for name, value in found.items():
             rows = lost[state.batch] if name in PER_ATOM else lost
             found[name] = value.masked_fill(rows.view(-1, *[1] * (value.dim() - 1)), torch.nan)
+
+
+@cache
+def _covalent_radii(device: torch.device) -> Tensor:
+    """Å, by atomic number; kept on the device, since every step asks for them."""
+    return torch.tensor(COVALENT_RADII, dtype=torch.float64, device=device)
 
 
 def _broken(graph: AtomGraph, found: dict[str, Tensor]) -> Tensor:

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from eqcli.elements import MASSES
-from eqcli.graph.segments import segment_sum
+from eqcli.graph.segments import segment_counts, segment_sum
 
 if TYPE_CHECKING:
     from eqcli.io.structure import Structure
@@ -122,7 +122,7 @@ class BatchState:
     @property
     def counts(self) -> Tensor:
         """Atoms of each structure, `[B]` int64."""
-        return torch.bincount(self.batch, minlength=self.n_structures)
+        return segment_counts(self.batch, self.n_structures)
 
     def with_(
         self, *, atoms: Mapping[str, Tensor] | None = None, systems: Mapping[str, Tensor] | None = None, **known: Tensor

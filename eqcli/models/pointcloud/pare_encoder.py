@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from eqcli.graph.points.pyramid import Level, Pyramid
+from eqcli.graph.segments import segment_counts
 from eqcli.models.pointcloud.configs.pare_net import PareNetConfig
 from eqcli.models.pointcloud.pare_convolution import PareBlock, local_vectors
 from eqcli.nn.vector_neurons import VectorLeakyReLU, VectorLinear, VectorNorm, unit
@@ -107,7 +108,7 @@ def pooled(vectors: Tensor, finer: Level, count: int) -> Tensor:
     """Mean vectors `[count, 3, C]` of the points that each point of the next level was thinned from."""
     assert finer.coarser is not None
     sums = vectors.new_zeros(count, *vectors.shape[1:]).index_add(0, finer.coarser, vectors)
-    return sums / torch.bincount(finer.coarser, minlength=count).view(-1, 1, 1)
+    return sums / segment_counts(finer.coarser, count).view(-1, 1, 1)
 
 
 def shape_vectors(cloud: Pyramid, number: int) -> Tensor:

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from eqcli.geometry.kabsch import optimal_rotation
+from eqcli.graph.segments import segment_counts
 
 FEWEST_SCORES = 1e-12
 
@@ -38,7 +39,7 @@ def patches(points: Tensor, centres: Tensor, owner: Tensor, size: int) -> tuple[
     distance = (points - centres[owner]).square().sum(1)
     order = distance.argsort(stable=True)
     order = order[owner[order].argsort(stable=True)]
-    counts = torch.bincount(owner, minlength=len(centres))
+    counts = segment_counts(owner, len(centres))
     rank = torch.arange(len(points), device=points.device) - (counts.cumsum(0) - counts)[owner[order]]
     size = min(size, int(counts.max()))
     kept = rank < size

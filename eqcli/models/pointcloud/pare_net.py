@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from eqcli.graph.pair_batch import PairBatch, PairTruth
 from eqcli.graph.points.pyramid import Pyramid
+from eqcli.graph.segments import segment_counts
 from eqcli.models.pointcloud.base import Described, MatchedPoints, RegistrationNetwork
 from eqcli.models.pointcloud.configs.pare_net import PareNetConfig
 from eqcli.models.pointcloud.pare_encoder import HISTOGRAM, PareEncoder
@@ -225,7 +226,7 @@ class PareNet(RegistrationNetwork):
 def patch_means(features: Tensor, cloud: Pyramid) -> Tensor:
     """Mean features of the fine points of each superpoint's patch, `[S, F]`; zero where a patch is empty."""
     sums = features.new_zeros(len(cloud.coarse.points), features.shape[1]).index_add(0, cloud.patch, features)
-    counts = torch.bincount(cloud.patch, minlength=len(sums)).clamp(min=1)
+    counts = segment_counts(cloud.patch, len(sums)).clamp(min=1)
     return sums / counts.unsqueeze(1)
 
 

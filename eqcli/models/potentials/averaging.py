@@ -13,6 +13,7 @@ from torch.utils.checkpoint import checkpoint
 from eqcli.errors import InputError
 from eqcli.geometry.weighted_frames import Choice, WeightedFrames, weighted_frames
 from eqcli.graph.atom_graph import AtomGraph
+from eqcli.graph.segments import segment_counts
 from eqcli.models.prediction import QUANTITIES, Quantity
 from eqcli.nn.envelope import polynomial_cutoff
 
@@ -141,7 +142,7 @@ class FrameAverage:
 
 def _blocks(frames: WeightedFrames, graph: AtomGraph) -> list[WeightedFrames]:
     """Frames in blocks whose copies have about :data:`EDGES_AT_ONCE` edges; one block for what is small."""
-    edges = torch.bincount(graph.batch.index_select(0, graph.edge_index[1]), minlength=graph.n_structures)
+    edges = segment_counts(graph.batch.index_select(0, graph.edge_index[1]), graph.n_structures)
     ends = edges.index_select(0, frames.structure).cumsum(0)
     if len(ends) == 0 or int(ends[-1]) <= EDGES_AT_ONCE:
         return [frames]
@@ -154,7 +155,7 @@ def turn(graph: AtomGraph, vectors: Tensor, frames: WeightedFrames) -> TurnedStr
     """A copy of its structure in each frame."""
     receiver = graph.edge_index[1]
     atoms = graph.atom_counts
-    edges = torch.bincount(graph.batch.index_select(0, receiver), minlength=graph.n_structures)
+    edges = segment_counts(graph.batch.index_select(0, receiver), graph.n_structures)
     atom, atom_copy = _members(atoms, frames.structure)
     edge, edge_copy = _members(edges, frames.structure)
     # By how much the atoms of each copy come later than those of its structure.

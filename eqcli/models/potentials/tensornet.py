@@ -166,6 +166,8 @@ class TensorEmbedding(nn.Module):
     radial features and directions are summed over the neighbours of each element before they meet any weights.
     """
 
+    kinds: Tensor
+
     def __init__(self, n_elements: int, channels: int, num_radial_basis: int) -> None:
         super().__init__()
         c = channels
@@ -174,6 +176,8 @@ class TensorEmbedding(nn.Module):
         self.pair = nn.Linear(2 * c, c)
         bound = num_radial_basis**-0.5
         self.radial = nn.Parameter(torch.empty(3, num_radial_basis + 1, c).uniform_(-bound, bound))
+        # Of each of the nine components: scalar, vector or tensor.
+        self.register_buffer("kinds", torch.tensor([0] + [1] * 3 + [2] * 5), persistent=False)
         self.norm = nn.LayerNorm(c)
         self.scalars = nn.Sequential(nn.Linear(c, 2 * c), nn.SiLU(), nn.Linear(2 * c, 3 * c), nn.SiLU())
         self.tensors = TensorLinear(c, c)
@@ -200,7 +204,7 @@ class TensorEmbedding(nn.Module):
         groups, group = torch.unique(key, return_inverse=True)
         atom, element = groups // self.n_elements, groups % self.n_elements
         sums = outer_sum(neighbours.tensors, radial.index_select(0, neighbours.pair), group, len(groups))
-        weight = torch.repeat_interleave(self.radial, torch.tensor([1, 3, 5], device=radial.device), dim=0)
+        weight = self.radial.index_select(0, self.kinds)
         each = torch.bmm(sums.transpose(0, 1), weight)  # [9, groups, C]
         pair = centre.index_select(0, inputs.species.index_select(0, atom)) + other.index_select(0, element)
         return segment_sum((each * pair).transpose(0, 1), atom, inputs.n_atoms)
