@@ -109,6 +109,8 @@ def require_file(path: str | Path) -> Path:
         return target
     if target.is_dir():
         raise InputError("this is a folder, not a file", Where(path), "Name a file in it.")
+    if target.exists():
+        raise InputError("this is a pipe or a device, not a file", Where(path), "Write it into a file first.")
     raise InputError("no such file", Where(path), _similar(target))
 
 

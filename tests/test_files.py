@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import errno
+import os
 from pathlib import Path
 
 import pytest
 
 from eqcli.errors import InputError
-from eqcli.files import file_stem, move_whole, refuse_existing
+from eqcli.files import file_stem, move_whole, refuse_existing, require_file
 from eqcli.report.write import refuse_report
 
 
@@ -59,6 +60,12 @@ def test_a_file_moves_to_another_file_system(tmp_path: Path, monkeypatch: pytest
     move_whole(source, target)
     assert target.read_text() == "content"
     assert [path.name for path in tmp_path.rglob("*")] == ["new", "b.h5"]
+
+
+def test_a_pipe_is_no_input(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe.xyz")
+    with pytest.raises(InputError, match="a pipe or a device"):
+        require_file(tmp_path / "pipe.xyz")
 
 
 def test_any_name_becomes_that_of_a_file_of_its_own() -> None:

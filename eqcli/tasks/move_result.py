@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from eqcli.errors import ExitCode, Failure
-from eqcli.tasks.relax_result import first_rows
+from eqcli.tasks.relax_result import first_rows, not_told
 
 
 @dataclass(frozen=True)
@@ -127,6 +127,7 @@ class MoveResult:
         rows = [("moved", f"{self.figures.moved} of {self.figures.moved + self.failed}")]
         if self.failed:
             rows.append(("failed", str(self.failed)))
+        rows += not_told(self.rows, self.figures.moved)
         rows.append(("steps", str(self.figures.steps)))
         if self.figures.warm:
             rows.append(("mean temperature", f"{self.figures.heat / self.figures.warm:.1f} K"))

@@ -95,6 +95,11 @@ def first_rows(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
     return [{name: value for name, value in row.items() if name != "number"} for row in first]
 
 
+def not_told(rows: Sequence[object], total: int) -> list[tuple[str, str]]:
+    """What the summary says where the table has fewer rows than there are structures."""
+    return [("not in the table", f"{total - len(rows)} more; the output has all")] if len(rows) < total else []
+
+
 @dataclass
 class RelaxResult:
     """What was relaxed.
@@ -156,6 +161,7 @@ class RelaxResult:
     def summary(self) -> list[tuple[str, str]]:
         """The result for people: names and values, units included."""
         rows = [("converged", f"{self.figures.converged} of {self.figures.relaxed + self.failed}")]
+        rows += not_told(self.rows, self.figures.relaxed)
         if self.failed:
             rows.append(("failed", str(self.failed)))
         rows += _figures(self.figures, self.rows)

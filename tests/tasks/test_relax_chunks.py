@@ -18,7 +18,7 @@ from eqcli.io import read_structures
 from eqcli.io.ase_bridge import to_ase
 from eqcli.io.store_writer import DatasetWriter
 from eqcli.io.structure import Structure
-from eqcli.tasks import snapshot_clock
+from eqcli.tasks import relax_result, snapshot_clock
 from eqcli.tasks.relax import relax
 from tests.engine.test_relaxation import fcc, rattled
 from tests.killing import is_there
@@ -107,6 +107,15 @@ def test_a_bad_structure_among_good_ones(here):
     assert [row.steps for row in result.rows] == [row.steps for row in alone.rows]
     for one, other in zip(read_structures(here / "out.h5"), read_structures(here / "alone.h5"), strict=True):
         np.testing.assert_allclose(one.positions, other.positions, atol=1e-8)
+
+
+def test_the_summary_says_what_the_table_leaves_out(here, monkeypatch):
+    monkeypatch.setattr(relax_result, "TOLD", 2)
+    result = run(here, "out.h5", steps=2)
+    assert (len(result.rows), result.figures.relaxed) == (2, 6)
+    assert ("not in the table", "4 more; the output has all") in result.summary()
+    monkeypatch.setattr(relax_result, "TOLD", 6)
+    assert "not in the table" not in dict(run(here, "all.h5", steps=2).summary())
 
 
 def _go_on(here: Path, output: str, options: dict) -> None:
