@@ -64,7 +64,8 @@ def femtoseconds(what: str, text: str) -> float:
     except ValueError:
         value = 0.0
     if not value > 0:
-        raise InputError(f"the {what} must be a time with its unit, not '{text}'", hint="For example 10ps or 0.5fs.")
+        said = f"the {what} must be a time above zero with its unit, not '{text}'"
+        raise InputError(said, hint="For example 10ps or 0.5fs.")
     return value
 
 
