@@ -140,7 +140,7 @@ class Predictor:
 
     def _too_large(self, atoms: int, edges: int) -> InputError:
         return InputError(
-            f"a structure of {atoms} atoms with {edges} neighbour pairs needs more memory than {self.device} has"
+            f"a structure of {atoms} atoms with {edges} neighbour pairs needs more memory than is left on {self.device}"
         )
 
     def _attempt(self, items: Sequence[Listed]) -> list[Values] | None:

@@ -18,6 +18,7 @@ from eqcli.progress import Reporter
 from eqcli.tasks.fitting import misfit
 from eqcli.tasks.inference import runs_in
 from eqcli.tasks.snapshot_clock import SnapshotClock
+from eqcli.tasks.stream.processor import SAID
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -185,7 +186,8 @@ class InBatches(ABC):
                 error = refused
             else:
                 rows.append({"number": item.number, **row})
-                report.message(self.words(row))
+                if item.number < SAID:
+                    report.message(self.words(row))
                 return
         chunk.fail(item, Failure.of(item.name, error).reason)
         report.warning(f"{item.name}: {error.message}")

@@ -12,6 +12,7 @@ from eqcli.tasks.fitting import misfit
 from eqcli.tasks.inference import runs_in
 from eqcli.tasks.relax_result import RelaxRow, relax_figures
 from eqcli.tasks.snapshot_clock import SnapshotClock
+from eqcli.tasks.stream.processor import SAID
 
 if TYPE_CHECKING:
     from eqcli.engine.model_file import ModelFile
@@ -86,5 +87,6 @@ class RelaxSingly:
         row, end = RelaxRow.of(relaxation), relaxation.present()
         end.info["start_energy"] = row.energy_start
         chunk.add(item.number, end)
-        report.message(str(row))
+        if item.number < SAID:
+            report.message(str(row))
         return {"number": item.number, **asdict(row), "item": item.name}

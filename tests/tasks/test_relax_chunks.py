@@ -18,10 +18,11 @@ from eqcli.io import read_structures
 from eqcli.io.ase_bridge import to_ase
 from eqcli.io.store_writer import DatasetWriter
 from eqcli.io.structure import Structure
-from eqcli.tasks import relax_result, snapshot_clock
+from eqcli.tasks import in_batches, relax_result, relax_singly, snapshot_clock
 from eqcli.tasks.relax import relax
 from tests.engine.test_relaxation import fcc, rattled
 from tests.killing import is_there
+from tests.listener import Listener
 from tests.tasks.test_relax import Stop, assert_same_file
 from tests.toy import ToyPotential
 from tests.toy_model import register_toy, toy_model
@@ -116,6 +117,15 @@ def test_the_summary_says_what_the_table_leaves_out(here, monkeypatch):
     assert ("not in the table", "4 more; the output has all") in result.summary()
     monkeypatch.setattr(relax_result, "TOLD", 6)
     assert "not in the table" not in dict(run(here, "all.h5", steps=2).summary())
+
+
+@pytest.mark.parametrize("one_by_one", [False, True])
+def test_the_first_structures_alone_have_a_line_each(here, monkeypatch, one_by_one):
+    module = relax_singly if one_by_one else in_batches
+    monkeypatch.setattr(module, "SAID", 2)
+    heard = Listener()
+    run(here, "out.h5", steps=2, one_by_one=one_by_one, report=heard)
+    assert [f"frame {number}" in " ".join(heard.messages) for number in range(4)] == [True, True, False, False]
 
 
 def _go_on(here: Path, output: str, options: dict) -> None:

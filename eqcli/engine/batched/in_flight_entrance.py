@@ -131,5 +131,5 @@ class Entrance:
 
     def _too_large(self, atoms: int, edges: int) -> InputError:
         return InputError(
-            f"a structure of {atoms} atoms with {edges} neighbour pairs needs more memory than {self.device} has"
+            f"a structure of {atoms} atoms with {edges} neighbour pairs needs more memory than is left on {self.device}"
         )

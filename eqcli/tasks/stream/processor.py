@@ -13,6 +13,9 @@ if TYPE_CHECKING:
     from eqcli.tasks.stream.item import Item
     from eqcli.tasks.stream.request import StreamRequest
 
+SAID = 100
+"""Items of a request, the first ones, of which each has a message; progress speaks for the others."""
+
 
 class Processor(Protocol):
     """Does items; opened once in each process.

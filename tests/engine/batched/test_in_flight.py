@@ -302,7 +302,7 @@ def test_one_that_does_not_fit_alone_is_a_failure():
     found = by_item(flight(field=Small(toy(), stress=False), atoms=20).run(many))
     assert sorted(k for k, one in found.items() if one.error) == [1, 3]
     assert "14 atoms with" in found[1].error.message
-    assert "needs more memory than cpu has" in found[3].error.message
+    assert "needs more memory than is left on cpu" in found[3].error.message
 
 
 def test_nothing_comes_in_and_nothing_goes_out():
