@@ -112,7 +112,7 @@ def test_a_gas_without_momentum_has_the_pressure_of_all_its_atoms() -> None:
 
 
 def test_held_atoms_are_no_gas() -> None:
-    """They go along with the cell and do not push: V^N with the N that move, a third for each direction that is free."""
+    """They go along with the cell and do not push: V^N with the N that move, a third for every free direction."""
     atoms, press, moving = 5, 2.0, 3 + 1 / 3
     free = torch.ones(atoms, 3, dtype=torch.bool)
     free[0] = False
