@@ -38,6 +38,7 @@ class DockStep(Section):
     effort: float = Field(1.0, gt=0, description="Of the search: 2 takes twice as long.")
     seed: int = Field(0, ge=0, description="Seed of conformers and search.")
     pages: bool = Field(True, description="Whether the best pairs get a page in three dimensions.")
+    workers: int = Field(1, ge=1, description="Processes that share the pairs.")
 
     @model_validator(mode="after")
     def _something_to_dock(self) -> Self:

@@ -118,14 +118,14 @@ def _docking(task: str, arguments: dict[str, Any], folder: Path, resume: bool, d
     from eqcli.tasks.dock import dock
     from eqcli.tasks.dock_request import PHYSICS, DockRequest
 
-    reference, files = arguments.pop("reference_ligand"), arguments.pop("ligands")
+    reference, files, workers = (arguments.pop(name) for name in ("reference_ligand", "ligands", "workers"))
     for name in ("receptor", "table"):
         arguments[name] = Path(arguments[name]) if arguments[name] else None
     arguments["pocket"] = arguments["pocket"] or reference
     request = DockRequest(
         PHYSICS if model is None else model, ligands=[str(p) for p in _paths(files)], **arguments, device=device
     )
-    return dock(request, folder, overwrite=not resume, resume=resume, report=report)
+    return dock(request, folder, overwrite=not resume, resume=resume, workers=workers, report=report)
 
 
 def _register(arguments: dict[str, Any], folder: Path, resume: bool, device: str, report: Reporter) -> Any:
