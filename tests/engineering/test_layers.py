@@ -27,6 +27,11 @@ def test_model_families_do_not_import_each_other() -> None:
         assert not graph.find_shortest_chains(importer=one, imported=other, as_packages=True)
 
 
+def test_nothing_unpickles_but_the_readers_that_run_nothing() -> None:
+    graph = grimp.build_graph("eqcli", cache_dir=None, include_external_packages=True)
+    assert graph.find_modules_that_directly_import("pickle") == {"eqcli.io.inert_objects", "eqcli.io.inert_pickle"}
+
+
 @pytest.mark.parametrize("module", LIGHT)
 def test_light_modules_load_nothing_heavy(module: str) -> None:
     code = f"import sys, {module}; print(*[name for name in {HEAVY!r} if name in sys.modules])"

@@ -18,7 +18,7 @@ from eqcli.recipe.cluster import ClusterRecipe
 from eqcli.tasks import dock_workers
 from eqcli.tasks.dock import dock
 from eqcli.tasks.dock_request import DockRequest
-from eqcli.tasks.dock_workers import WORK
+from eqcli.tasks.dock_workers import WORK, DockJob
 from eqcli.tasks.stream.heartbeat import read_beats
 from tests.tasks.dock_case import StubNetwork, use_network, write_ligands, write_receptor
 from tests.tasks.test_dock_screen import asked, make_table, rows_of
@@ -40,12 +40,15 @@ class Pool:
 
     def __exit__(self, *error: object) -> None: ...
 
-    def map(self, function: Callable[..., Any], numbers: Iterator[int], work: Path) -> Iterator[tuple[int, Any]]:
+    def map(
+        self, function: Callable[..., Any], numbers: Iterator[int], job: DockJob, content: Callable[[int], Any]
+    ) -> Iterator[tuple[int, Any]]:
         for number in sorted(numbers, reverse=self.end is None):
             if number == self.end:
                 raise RuntimeError("power cut")
-            yield number, Lost("3 workers died over it") if number in self.lost else function(work, number)
-            self.seen.append(read_beats(work))
+            lost = Lost("3 workers died over it") if number in self.lost else None
+            yield number, lost or function(job, number, content(number))
+            self.seen.append(read_beats(job.work))
 
 
 @pytest.fixture

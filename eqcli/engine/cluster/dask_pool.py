@@ -158,6 +158,7 @@ class DaskPool:
         function: Callable[..., Any],
         numbers: Iterable[int],
         *arguments: Any,
+        content: Callable[[int], Any] | None = None,
         progress: Callable[[int], Any] | None = None,
     ) -> Iterator[tuple[int, Any]]:
         """See :meth:`eqcli.engine.cluster.workers.Workers.map`."""
@@ -167,7 +168,8 @@ class DaskPool:
 
         def hand(number: int) -> None:
             chunk = handed.setdefault(number, _Handed())
-            future = self.client.submit(function, *arguments, number, pure=False, retries=0)
+            further = () if content is None else (content(number),)
+            future = self.client.submit(function, *arguments, number, *further, pure=False, retries=0)
             chunk.future = future
             future.add_done_callback(lambda done: ended.put((number, done)))
 

@@ -30,6 +30,8 @@ COORDINATOR: dict[str, Any] = WITHOUT_LOOKING | {
     "distributed.comm.timeouts.connect": "60s",
     "distributed.comm.timeouts.tcp": "60s",
     "distributed.admin.log-length": 100,
+    # What a chunk is made of may go along with it.
+    "distributed.admin.large-graph-warning-threshold": "1GB",
     "distributed.scheduler.http.routes": [],
     "distributed.worker.http.routes": [],
 }

@@ -35,9 +35,12 @@ class Workers(Protocol):
         function: Callable[..., Any],
         numbers: Iterable[int],
         *arguments: Any,
+        content: Callable[[int], Any] | None = None,
         progress: Callable[[int], Any] | None = None,
     ) -> Iterator[tuple[int, Any]]:
         """Calls `function(*arguments, number)` once for each number, and gives (number, what came out) as they end.
+
+        With `content`, `function(*arguments, number, content(number))`; it is asked again where a worker died.
 
         A number whose worker died is done by another one. Where workers die over a number again and again, and
         `progress(number)` says the same each time, what comes out is :class:`Lost`. Numbers are drawn as

@@ -48,6 +48,12 @@ def test_every_number_is_done_once(two: Workers) -> None:
     assert dict(found) == SQUARES
 
 
+def test_what_a_number_stands_for_goes_along(two: Workers) -> None:
+    words = {1: "one", 2: "two"}
+    found = dict(two.map(work.told, words, "number", content=words.__getitem__))
+    assert found == {1: "number 1: one", 2: "number 2: two"}
+
+
 def test_numbers_are_drawn_as_workers_need_them(two: Workers) -> None:
     drawn = []
 

@@ -14,6 +14,10 @@ def square(number: int) -> int:
     return number * number
 
 
+def told(kind: str, number: int, word: str) -> str:
+    return f"{kind} {number}: {word}"
+
+
 def slow_square(folder: Path, seconds: float, number: int) -> int:
     """Leaves the number of its process behind."""
     (folder / f"at-work-{os.getpid()}").touch()
