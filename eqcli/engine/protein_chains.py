@@ -54,11 +54,6 @@ class ProteinChain:
         return " ".join(word for word in words if word)
 
 
-def has_protein(structure: Structure) -> bool:
-    """Whether any residue has a Cα."""
-    return bool(chains_of(structure))
-
-
 def protein_chains(structure: Structure, wanted: Sequence[str] = ()) -> list[ProteinChain]:
     """The chains of a protein, all or those that are wanted.
 
