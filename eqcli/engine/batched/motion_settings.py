@@ -47,7 +47,7 @@ class MotionSettings:
     friction
         1/fs, of `langevin`.
     tau_thermostat
-        fs, period of `nose-hoover`.
+        fs, time constant τ of `nose-hoover`: its first mass is f k T τ² with f degrees of freedom.
     tau_cell
         fs, time in which the volume forgets its past where `bulk_modulus` is that of the material.
     bulk_modulus

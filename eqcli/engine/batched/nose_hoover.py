@@ -32,8 +32,8 @@ PLACE, RATE = "nose_hoover/place", "nose_hoover/rate"
 class NoseHoover:
     """Nose-Hoover chain: Martyna, Tuckerman, Tobias and Klein, Mol. Phys. 87, 1117 (1996).
 
-    Deterministic and reversible. One chain for each structure, its masses of the
-    period `tau_thermostat`. A single oscillator or a structure whose atoms do not
+    Deterministic and reversible. One chain for each structure, its masses f k T τ²
+    with τ = `tau_thermostat`. A single oscillator or a structure whose atoms do not
     share their energy is not sampled well: use Langevin there.
     """
 
