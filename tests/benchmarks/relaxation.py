@@ -3,8 +3,8 @@
     python tests/benchmarks/relaxation.py MODEL --count 200 --threads 2
 
 The same command is run three times on the same file, as a process of its own: with one process, as it is (with workers
-where that pays), and with `--one-by-one`. Times are those of whole processes, loading included. MODEL is a potential for
-Al, Ni, Cu, Pd, Ag, Pt and Au, such as `alloy_model.py` makes.
+where that pays), and with `--one-by-one`. Times are those of whole processes, loading included. MODEL is a potential
+for Al, Ni, Cu, Pd, Ag, Pt and Au, such as `alloy_model.py` makes.
 """
 
 from __future__ import annotations
