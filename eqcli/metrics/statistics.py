@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import NamedTuple
 
@@ -80,4 +81,9 @@ def _interval(columns: Array, figure: Callable[[Array], Array], level: float, re
         counts = rng.multinomial(n, np.full(n, 1 / n), size=min(rows, resamples - start))
         draws.append(figure(counts @ columns))
     low, high = np.nanquantile(np.concatenate(draws), [(1 - level) / 2, (1 + level) / 2])
-    return Interval(value, float(low), float(high))
+    return Interval(value, *(_unless_rounding(float(bound), value) for bound in (low, high)))
+
+
+def _unless_rounding(bound: float, value: float) -> float:
+    """The bound; the figure itself where they differ by the order alone in which a machine adds numbers up."""
+    return value if math.isclose(bound, value, rel_tol=1e-12) else bound

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 import torch
@@ -87,19 +90,31 @@ def test_measurements_survive_as_plain_data():
     assert other.needs(5_000, 90_000) == model.needs(5_000, 90_000)
 
 
+MEASURED = """
+import torch
+from eqcli.engine.peak_memory import peak_memory
+
+cpu = torch.device("cpu")
+with peak_memory(cpu) as warm:
+    torch.ones(10)
+with peak_memory(cpu) as peak:
+    large = torch.ones(25_000_000)
+    del large
+with peak_memory(cpu) as after:
+    torch.ones(10)
+print(warm.bytes, peak.bytes, after.bytes, peak.seconds)
+"""
+
+
 def test_the_peak_of_work_on_the_cpu_is_seen_though_it_is_gone_afterwards():
-    with peak_memory(torch.device("cpu")) as warm:
-        torch.ones(10)
-    if warm.bytes is None:
+    """In a process of its own: one that has done much takes what its allocator has kept, which is there already."""
+    told = subprocess.run([sys.executable, "-c", MEASURED], capture_output=True, text=True, check=True).stdout.split()
+    if told[0] == "None":
         pytest.skip("this system does not reset the largest resident size")
-    with peak_memory(torch.device("cpu")) as peak:
-        large = torch.ones(25 * MB)
-        del large
-    assert 95 * MB < peak.bytes < 200 * MB
-    with peak_memory(torch.device("cpu")) as after:
-        torch.ones(10)
-    assert after.bytes < 20 * MB
-    assert peak.seconds > 0
+    peak, after, seconds = map(float, told[1:])
+    assert 95 * MB < peak < 200 * MB
+    assert after < 20 * MB
+    assert seconds > 0
 
 
 def test_work_that_fails_is_measured_and_fails():

@@ -22,6 +22,13 @@ def test_the_interval_of_a_mean_is_that_of_the_normal_approximation() -> None:
     assert high == pytest.approx(value + 1.96 * error, abs=0.15 * error)
 
 
+def test_items_that_are_equal_leave_no_doubt() -> None:
+    """However the machine rounds sums of them."""
+    for share in (0.1, 0.05, 1 / 3, 1e-9):
+        value, low, high = mean_interval(np.full(40, share))
+        assert low == value == high == pytest.approx(share)
+
+
 def test_intervals_hold_the_truth_as_often_as_they_say() -> None:
     rng = np.random.default_rng(1)
     held = 0
