@@ -13,11 +13,11 @@ if TYPE_CHECKING:
 
 CHUNKS = {
     "predict": {"cpu": (1024, 8_192), "cuda": (1024, 50_000)},
-    "relax": {"cpu": (25, 2_048), "cuda": (8_192, 200_000)},
+    "relax": {"cpu": (50, 4_096), "cuda": (8_192, 200_000)},
     "move": {"cpu": (25, 2_048), "cuda": (8_192, 200_000)},
 }
 """Items and atoms of a chunk by task and kind of device. A core is kept busy by few structures, and chunks of few make
-that cores end together; a GPU takes many at once."""
+that cores end together; but the last relaxations of a chunk are alone in their batch. A GPU takes many at once."""
 
 
 def chunk_limits(task: str, model: Path, device: str, cluster: ClusterRecipe | None) -> tuple[int, int]:
