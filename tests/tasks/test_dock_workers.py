@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import signal
-import threading
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -20,6 +16,7 @@ from eqcli.tasks.dock import dock
 from eqcli.tasks.dock_request import DockRequest
 from eqcli.tasks.dock_workers import WORK, DockJob
 from eqcli.tasks.stream.heartbeat import read_beats
+from tests.killed_workers import one_killed
 from tests.tasks.dock_case import StubNetwork, use_network, write_ligands, write_receptor
 from tests.tasks.test_dock_screen import asked, make_table, rows_of
 
@@ -128,21 +125,8 @@ def test_workers_that_are_processes_though_one_is_killed(tmp_path: Path, monkeyp
         device="cpu", pages=False,
     )  # fmt: skip
     dock(request, Path("alone"))
-    killed: list[int] = []
-
-    def kill() -> None:
-        deadline = time.monotonic() + 100
-        while not killed and time.monotonic() < deadline:
-            for beat in read_beats(tmp_path / "out" / WORK):
-                if not killed and beat.pid != os.getpid():
-                    killed.append(beat.pid)
-                    os.kill(beat.pid, signal.SIGKILL)
-            time.sleep(0.001)
-
-    killer = threading.Thread(target=kill)
-    killer.start()
-    dock(request, Path("out"), cluster=ClusterRecipe(task="cluster", scheduler="local", workers=2, cores=1))
-    killer.join()
+    with one_killed(tmp_path / "out" / WORK) as killed:
+        dock(request, Path("out"), cluster=ClusterRecipe(task="cluster", scheduler="local", workers=2, cores=1))
     assert killed
     assert rows_of(Path("out")) == rows_of(Path("alone"))
     assert Path("out/poses-0000.sdf").read_bytes() == Path("alone/poses-0000.sdf").read_bytes()

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import signal
-import threading
-import time
 from collections.abc import Callable
 from multiprocessing import get_context
 from pathlib import Path
@@ -16,7 +13,7 @@ import pytest
 from eqcli.recipe.cluster import ClusterRecipe
 from eqcli.tasks.generate import generate
 from eqcli.tasks.status.status import status
-from eqcli.tasks.stream.heartbeat import read_beats
+from tests.killed_workers import one_killed
 from tests.killing import send_when
 from tests.tasks import generate_molecules_case
 from tests.tasks.generate_case import broken, committed, models, one_thread, run
@@ -38,29 +35,18 @@ CASES: dict[str, tuple[Callable[[Path], Path], dict[str, Any]]] = {
 @pytest.mark.parametrize("case", CASES)
 def test_workers_give_what_one_process_gives_though_one_is_killed(tmp_path: Path, case: str) -> None:
     make, options = CASES[case]
-    model, work, killed = make(tmp_path), tmp_path / "out.h5.work", []
+    model = make(tmp_path)
     with one_thread():
         alone = generate(model, tmp_path / "alone.h5", device="cpu", **options)
 
-    def kill() -> None:
-        deadline = time.monotonic() + 60
-        while not killed and time.monotonic() < deadline:
-            for beat in read_beats(work):
-                if not killed and beat.pid != os.getpid():
-                    killed.append(beat.pid)
-                    os.kill(beat.pid, signal.SIGKILL)
-            time.sleep(0.001)
-
-    killer = threading.Thread(target=kill)
-    killer.start()
-    result = generate(model, tmp_path / "out.h5", device="cpu", **options, **SHARED)
-    killer.join()
+    with one_killed(tmp_path / "out.h5.work") as killed:
+        result = generate(model, tmp_path / "out.h5", device="cpu", **options, **SHARED)
     assert killed
     assert_same_columns(tmp_path / "out.h5", tmp_path / "alone.h5")
     assert result.figures.as_dict() == alone.figures.as_dict()
     assert result.failures == alone.failures
     assert bool(result.failures) == (case == "broken")
-    assert not work.exists()
+    assert not (tmp_path / "out.h5.work").exists()
 
 
 def test_a_killed_coordinator_leaves_what_another_call_goes_on_with(tmp_path: Path) -> None:

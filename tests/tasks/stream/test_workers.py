@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import signal
-import threading
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -20,7 +17,7 @@ from eqcli.models.potentials.config import MACEConfig
 from eqcli.recipe.cluster import ClusterRecipe
 from eqcli.tasks.predict_chunks import open_predict
 from eqcli.tasks.stream import share as sharing
-from eqcli.tasks.stream.heartbeat import read_beats
+from tests.killed_workers import one_killed
 from tests.listener import Listener
 from tests.tasks.stream.case import assert_same_columns, here, in_process, run, slow_run, structure, write_store
 
@@ -46,28 +43,15 @@ def test_workers_give_what_one_process_gives_though_one_is_killed(mace: Path) ->
         alone = run(mace, ["in.extxyz"], "alone.h5", device="cpu")
     finally:
         torch.set_num_threads(before)
-    work, killed = mace / "out.h5.work", []
-
-    def kill() -> None:
-        deadline = time.monotonic() + 60
-        while not killed and time.monotonic() < deadline:
-            for beat in read_beats(work):
-                if not killed and beat.pid != os.getpid():
-                    killed.append(beat.pid)
-                    os.kill(beat.pid, signal.SIGKILL)
-            time.sleep(0.001)
-
-    killer = threading.Thread(target=kill)
-    killer.start()
-    report = Listener()
-    result = run(mace, ["in.extxyz"], "out.h5", device="cpu", workers=2, cluster=ONE_THREAD, report=report)
-    killer.join()
+    with one_killed(mace / "out.h5.work") as killed:
+        report = Listener()
+        result = run(mace, ["in.extxyz"], "out.h5", device="cpu", workers=2, cluster=ONE_THREAD, report=report)
     assert killed
     assert (result.structures, len(result.failures)) == (alone.structures, 1) == (59, 1)
     assert result.failures[0].where.frame == 17
     assert_same_columns(mace / "out.h5", mace / "alone.h5")
     assert result.energy_range == alone.energy_range
-    assert not work.exists()
+    assert not (mace / "out.h5.work").exists()
 
 
 def test_what_workers_die_over_is_a_failure_that_says_so(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
